@@ -1,0 +1,67 @@
+/** The rooms of src/ and what each may import: the table that ARCHITECTURE.md draws. */
+const mayImport = {
+  core: [],
+  config: ['core'],
+  tokenizer: ['core'],
+  model: ['core'],
+  scheduler: ['core'],
+  'engine/ort': [],
+  engine: ['core', 'model', 'engine/ort'],
+  llm: ['core', 'scheduler', 'tokenizer'],
+  server: ['core', 'config'],
+};
+
+const room = (name) => `^src/${name}/`;
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    ...Object.entries(mayImport).map(([name, allowed]) => ({
+      name: `${name}-imports-only-its-own-kind`,
+      comment: `${name} may import ${allowed.join(', ') || 'no other room'}`,
+      severity: 'error',
+      from: { path: room(name), ...(name === 'engine' && { pathNot: room('engine/ort') }) },
+      to: {
+        path: '^src/',
+        pathNot: [...(name === 'engine' ? ['^src/engine/(?!ort/)'] : [room(name)]), ...allowed.map(room)],
+      },
+    })),
+    {
+      name: 'rooms-are-entered-through-their-index',
+      severity: 'error',
+      from: { path: '^src/([^/]+)/' },
+      to: { path: '^src/([^/]+)/(?!index\\.ts$)', pathNot: '^src/$1/' },
+    },
+    {
+      name: 'ort-is-entered-through-its-index',
+      severity: 'error',
+      from: { path: '^src/', pathNot: room('engine/ort') },
+      to: { path: room('engine/ort'), pathNot: '^src/engine/ort/index\\.ts$' },
+    },
+    {
+      name: 'one-file-imports-koffi',
+      severity: 'error',
+      from: { pathNot: '^src/engine/ort/native\\.ts$' },
+      to: { path: 'node_modules/koffi' },
+    },
+    { name: 'cli-is-imported-by-nobody', severity: 'error', from: { pathNot: '^src/cli/' }, to: { path: '^src/cli/' } },
+    { name: 'bench-uses-http', severity: 'error', from: { path: '^bench/' }, to: { path: '^src/' } },
+    {
+      name: 'src-imports-only-src',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(test|bench|scripts)/' },
+    },
+    { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
+  },
+};

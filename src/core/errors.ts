@@ -1,0 +1,95 @@
+/** Every error that a client can meet: its code, its HTTP status and its OpenAI-style type. The only such table. */
+export const errorTable = {
+  invalid_request: { status: 400, type: 'invalid_request_error' },
+  context_length_exceeded: { status: 400, type: 'invalid_request_error' },
+  not_found: { status: 404, type: 'invalid_request_error' },
+  body_too_large: { status: 413, type: 'invalid_request_error' },
+  unsupported_media_type: { status: 415, type: 'invalid_request_error' },
+  queue_full: { status: 429, type: 'rate_limit_error' },
+  shutting_down: { status: 503, type: 'unavailable_error' },
+  engine_failed: { status: 500, type: 'server_error' },
+  internal_error: { status: 500, type: 'server_error' },
+} as const;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/** An error that a client is told about. Its status and type come from {@link errorTable}. */
+export class ServingError extends Error {
+  readonly code: ErrorCode;
+  /** The request field at fault, if it is one field's fault. */
+  readonly param: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { param?: string; cause?: unknown } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.name = new.target.name;
+    this.code = code;
+    this.param = options.param;
+  }
+
+  get status(): number {
+    return errorTable[this.code].status;
+  }
+
+  get type(): string {
+    return errorTable[this.code].type;
+  }
+}
+
+/** A field of the request has a value that is not allowed. */
+export class InvalidRequestError extends ServingError {
+  constructor(message: string, param?: string) {
+    super('invalid_request', message, param === undefined ? {} : { param });
+  }
+}
+
+/** Prompt and answer together do not fit the context. */
+export class ContextLengthError extends ServingError {
+  constructor(message: string, param: string) {
+    super('context_length_exceeded', message, { param });
+  }
+}
+
+/** The waiting queue is at its limit. */
+export class QueueFullError extends ServingError {
+  readonly retryAfterSeconds: number;
+
+  constructor(limit: number, retryAfterSeconds: number) {
+    super('queue_full', `${limit} requests are already waiting (--max-queue-size); retry in ${retryAfterSeconds} s`);
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/** The server is draining and takes no new work, or has reached the deadline of its drain. */
+export class ShuttingDownError extends ServingError {
+  constructor(message = 'the server is shutting down and takes no new requests') {
+    super('shutting_down', message);
+  }
+}
+
+/** A step failed on the engine. The sequences of that step are lost; the engine goes on. */
+export class EngineError extends ServingError {
+  constructor(message: string, cause?: unknown) {
+    super('engine_failed', message, cause === undefined ? {} : { cause });
+  }
+}
+
+/** Something that the person who started the program has to put right. Its message is one line: what is wrong, what to do. */
+export class UserError extends Error {
+  override readonly name = 'UserError';
+}
+
+/** The model folder cannot be served: missing, broken, or not an OPT. */
+export class ModelError extends UserError {}
+
+/** The message of whatever was thrown, on one line. */
+export function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' ');
+}
+
+/** A value as it may be shown in a message: JSON, cut to a readable length. */
+export function show(value: unknown, maxLength = 60): string {
+  const text =
+    typeof value === 'string' ? JSON.stringify(value.slice(0, maxLength)) : (JSON.stringify(value) ?? String(value));
+  const cut = typeof value === 'string' ? value.length > maxLength : text.length > maxLength;
+  return cut ? `${text.slice(0, maxLength)}…` : text;
+}

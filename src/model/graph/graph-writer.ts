@@ -1,0 +1,113 @@
+import { type FileHandle, open, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { attribute, elementType, encodeModel, type Initializer, type Node, type ValueInfo } from './onnx-schema.ts';
+
+/** The graph's file; its weights lie beside it. */
+export const graphFile = 'model.onnx';
+const dataFile = 'model.onnx.data';
+
+/** Weights begin at a page, so that ONNX Runtime can map them instead of reading them. */
+const alignment = 4096;
+
+type Attributes = Readonly<Record<string, number | string | { readonly float: number }>>;
+
+/** Writes an ONNX graph: nodes are collected, weights go straight to the file beside it. */
+export class GraphWriter {
+  readonly #folder: string;
+  readonly #data: FileHandle;
+  #dataEnd = 0;
+  readonly #nodes: Node[] = [];
+  readonly #initializers: Initializer[] = [];
+  readonly #inputs: ValueInfo[] = [];
+  readonly #outputs: ValueInfo[] = [];
+
+  private constructor(folder: string, data: FileHandle) {
+    this.#folder = folder;
+    this.#data = data;
+  }
+
+  /** @param folder an existing folder, which gets `model.onnx` and `model.onnx.data` */
+  static async create(folder: string): Promise<GraphWriter> {
+    return new GraphWriter(folder, await open(path.join(folder, dataFile), 'w'));
+  }
+
+  input(info: ValueInfo): string {
+    this.#inputs.push(info);
+    return info.name;
+  }
+
+  output(info: ValueInfo): string {
+    this.#outputs.push(info);
+    return info.name;
+  }
+
+  /** Adds a node with one output, which it returns; an absent optional input is ''. */
+  node(opType: string, name: string, input: readonly string[], attributes: Attributes = {}): string {
+    this.nodeTo([name], opType, name, input, attributes);
+    return name;
+  }
+
+  /** Adds a node with given output names. Operators of ONNX Runtime's own are written `com.microsoft.Name`. */
+  nodeTo(
+    output: readonly string[],
+    opType: string,
+    name: string,
+    input: readonly string[],
+    attributes: Attributes,
+  ): void {
+    const dot = opType.lastIndexOf('.');
+    this.#nodes.push({
+      opType: opType.slice(dot + 1),
+      domain: opType.slice(0, Math.max(0, dot)),
+      name,
+      input,
+      output,
+      attribute: Object.entries(attributes).map(([key, value]) => attribute(key, value)),
+    });
+  }
+
+  /** A small constant of whole numbers, kept in the graph itself. */
+  constant(name: string, values: readonly number[]): string {
+    const rawData = Buffer.from(BigInt64Array.from(values, BigInt).buffer);
+    this.#initializers.push({ name, dataType: elementType.int64, dims: [values.length], rawData });
+    return name;
+  }
+
+  /** Writes a weight in float32. */
+  async weight(name: string, dims: readonly number[], values: Float32Array): Promise<string> {
+    const offset = Math.ceil(this.#dataEnd / alignment) * alignment;
+    await writeAll(this.#data, Buffer.from(values.buffer, values.byteOffset, values.byteLength), offset);
+    this.#dataEnd = offset + values.byteLength;
+    const externalData = Object.entries({ location: dataFile, offset, length: values.byteLength }).map(
+      ([key, value]) => ({
+        key,
+        value: String(value),
+      }),
+    );
+    this.#initializers.push({ name, dataType: elementType.float32, dims, dataLocation: 1, externalData });
+    return name;
+  }
+
+  /** Writes the graph itself, behind its weights. */
+  async finish(): Promise<void> {
+    await this.#data.sync();
+    const graph = {
+      nodes: this.#nodes,
+      initializers: this.#initializers,
+      inputs: this.#inputs,
+      outputs: this.#outputs,
+    };
+    await writeFile(path.join(this.#folder, graphFile), encodeModel(graph), { flush: true });
+  }
+
+  async close(): Promise<void> {
+    await this.#data.close();
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let written = 0; written < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written);
+    written += bytesWritten;
+  }
+}

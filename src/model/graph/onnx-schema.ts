@@ -1,0 +1,145 @@
+import protobuf from 'protobufjs/light.js';
+
+const repeated = { rule: 'repeated' } as const;
+
+/** The messages of ONNX that a decoder graph needs. Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3 */
+const root = protobuf.Root.fromJSON({
+  nested: {
+    ModelProto: {
+      fields: {
+        irVersion: { type: 'int64', id: 1 },
+        producerName: { type: 'string', id: 2 },
+        graph: { type: 'GraphProto', id: 7 },
+        opsetImport: { type: 'OperatorSetIdProto', id: 8, ...repeated },
+      },
+    },
+    OperatorSetIdProto: { fields: { domain: { type: 'string', id: 1 }, version: { type: 'int64', id: 2 } } },
+    GraphProto: {
+      fields: {
+        node: { type: 'NodeProto', id: 1, ...repeated },
+        name: { type: 'string', id: 2 },
+        initializer: { type: 'TensorProto', id: 5, ...repeated },
+        input: { type: 'ValueInfoProto', id: 11, ...repeated },
+        output: { type: 'ValueInfoProto', id: 12, ...repeated },
+      },
+    },
+    NodeProto: {
+      fields: {
+        input: { type: 'string', id: 1, ...repeated },
+        output: { type: 'string', id: 2, ...repeated },
+        name: { type: 'string', id: 3 },
+        opType: { type: 'string', id: 4 },
+        attribute: { type: 'AttributeProto', id: 5, ...repeated },
+        domain: { type: 'string', id: 7 },
+      },
+    },
+    AttributeProto: {
+      fields: {
+        name: { type: 'string', id: 1 },
+        f: { type: 'float', id: 2 },
+        i: { type: 'int64', id: 3 },
+        s: { type: 'bytes', id: 4 },
+        type: { type: 'int32', id: 20 },
+      },
+    },
+    TensorProto: {
+      fields: {
+        dims: { type: 'int64', id: 1, ...repeated },
+        dataType: { type: 'int32', id: 2 },
+        name: { type: 'string', id: 8 },
+        rawData: { type: 'bytes', id: 9 },
+        externalData: { type: 'StringStringEntryProto', id: 13, ...repeated },
+        dataLocation: { type: 'int32', id: 14 },
+      },
+    },
+    StringStringEntryProto: { fields: { key: { type: 'string', id: 1 }, value: { type: 'string', id: 2 } } },
+    ValueInfoProto: { fields: { name: { type: 'string', id: 1 }, type: { type: 'TypeProto', id: 2 } } },
+    TypeProto: { fields: { tensorType: { type: 'TensorTypeProto', id: 1 } } },
+    TensorTypeProto: { fields: { elemType: { type: 'int32', id: 1 }, shape: { type: 'TensorShapeProto', id: 2 } } },
+    TensorShapeProto: { fields: { dim: { type: 'DimensionProto', id: 1, ...repeated } } },
+    DimensionProto: { fields: { dimValue: { type: 'int64', id: 1 }, dimParam: { type: 'string', id: 2 } } },
+  },
+});
+
+/** `TensorProto.DataType`. */
+export const elementType = { float32: 1, int32: 6, int64: 7 } as const;
+export type ElementType = keyof typeof elementType;
+
+/** A tensor's extents: a number, or the name of one that is known only when the graph runs. */
+export type Shape = readonly (number | string)[];
+
+interface Attribute {
+  readonly name: string;
+  readonly type: number;
+  readonly f?: number;
+  readonly i?: number;
+  readonly s?: Buffer;
+}
+
+export interface Node {
+  readonly opType: string;
+  readonly domain: string;
+  readonly name: string;
+  readonly input: readonly string[];
+  readonly output: readonly string[];
+  readonly attribute: readonly Attribute[];
+}
+
+export interface Initializer {
+  readonly name: string;
+  readonly dataType: number;
+  readonly dims: readonly number[];
+  readonly rawData?: Buffer;
+  readonly dataLocation?: number;
+  readonly externalData?: readonly { readonly key: string; readonly value: string }[];
+}
+
+export interface ValueInfo {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly shape: Shape;
+}
+
+export interface Graph {
+  readonly nodes: readonly Node[];
+  readonly initializers: readonly Initializer[];
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+}
+
+/** An attribute of a node: whole numbers are ints, strings are strings; a float is marked as `{ float }`. */
+export function attribute(name: string, value: number | string | { readonly float: number }): Attribute {
+  if (typeof value === 'number') return { name, type: 2, i: value };
+  if (typeof value === 'string') return { name, type: 3, s: Buffer.from(value) };
+  return { name, type: 1, f: value.float };
+}
+
+/** IR 10 and operator set 21 are what ONNX 1.16 introduced; ONNX Runtime reads them since 1.18. */
+const irVersion = 10;
+const opset = 21;
+
+/** The bytes of an `.onnx` file. */
+export function encodeModel(graph: Graph): Uint8Array {
+  const modelProto = root.lookupType('ModelProto');
+  const message = modelProto.fromObject({
+    irVersion,
+    producerName: 'weft',
+    opsetImport: [
+      { domain: '', version: opset },
+      { domain: 'com.microsoft', version: 1 },
+    ],
+    graph: {
+      name: 'decoder',
+      node: graph.nodes,
+      initializer: graph.initializers,
+      input: graph.inputs.map(valueInfoProto),
+      output: graph.outputs.map(valueInfoProto),
+    },
+  });
+  return modelProto.encode(message).finish();
+}
+
+function valueInfoProto({ name, type, shape }: ValueInfo) {
+  const dim = shape.map((extent) => (typeof extent === 'number' ? { dimValue: extent } : { dimParam: extent }));
+  return { name, type: { tensorType: { elemType: elementType[type], shape: { dim } } } };
+}

@@ -1,0 +1,208 @@
+import type { Activation, OptConfig } from '../opt-config.ts';
+import type { OptWeights } from '../opt-weights.ts';
+import type { GraphWriter } from './graph-writer.ts';
+
+/** Raised with every change of what this file writes: graphs of an older version are built anew. */
+export const graphVersion = 1;
+
+/** OPT's learned positions start at row 2 of their table: the first two rows are never used. */
+const positionOffset = 2;
+
+const layerNormEpsilon = 1e-5;
+
+/** One pass over the weights, in units of one layer. */
+export type OnProgress = (done: number, total: number) => void;
+
+/**
+ * Writes the decoder of an OPT with its cache in place. With B rows of S new tokens, R of them to sample from:
+ *
+ * | input | shape | |
+ * | --- | --- | --- |
+ * | `input_ids`, `position_ids` | int64 [B, S] | positions count from 0 |
+ * | `seqlens_k` | int32 [B] | keys of the row that are valid after this run, minus 1 |
+ * | `total_sequence_length` | int32 [1] | the longest of them |
+ * | `logit_index` | int64 [R] | rows of the flattened [B·S] to compute logits for |
+ * | `past_key_values.N.key`, `.value` | float32 [B, heads, T, head size] | bound to the same memory as `present.N.*` |
+ *
+ * Output: `logits` float32 [R, vocabulary], and `present.N.key`, `.value`.
+ * Network: `modeling_opt.py` of Hugging Face transformers. Attention: `GroupQueryAttention` in
+ * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
+ * @throws {ModelError} a weight is missing or of another shape
+ */
+export async function writeOptGraph(
+  graph: GraphWriter,
+  config: OptConfig,
+  weights: OptWeights,
+  onProgress: OnProgress = () => {},
+): Promise<void> {
+  await new OptGraph(graph, config, weights, onProgress).write();
+}
+
+class OptGraph {
+  readonly #graph: GraphWriter;
+  readonly #config: OptConfig;
+  readonly #weights: OptWeights;
+  readonly #onProgress: OnProgress;
+
+  constructor(graph: GraphWriter, config: OptConfig, weights: OptWeights, onProgress: OnProgress) {
+    this.#graph = graph;
+    this.#config = config;
+    this.#weights = weights;
+    this.#onProgress = onProgress;
+  }
+
+  async write(): Promise<void> {
+    const { numLayers } = this.#config;
+    const steps = numLayers + 2;
+    this.#declareInputs();
+    let hidden = await this.#embed();
+    this.#onProgress(1, steps);
+    for (let layer = 0; layer < numLayers; layer++) {
+      hidden = await this.#layer(layer, hidden);
+      this.#onProgress(layer + 2, steps);
+    }
+    await this.#head(hidden);
+    await this.#graph.finish();
+    this.#onProgress(steps, steps);
+  }
+
+  #declareInputs(): void {
+    for (const name of ['input_ids', 'position_ids'])
+      this.#graph.input({ name, type: 'int64', shape: ['batch', 'new_tokens'] });
+    this.#graph.input({ name: 'seqlens_k', type: 'int32', shape: ['batch'] });
+    this.#graph.input({ name: 'total_sequence_length', type: 'int32', shape: [1] });
+    this.#graph.input({ name: 'logit_index', type: 'int64', shape: ['sampled'] });
+    this.#graph.constant('hidden_shape', [-1, this.#config.hiddenSize]);
+    const qkvWidth = this.#graph.constant('qkv_width', [3 * this.#config.hiddenSize]);
+    const idsShape = this.#graph.node('Shape', 'ids_shape', ['input_ids']);
+    this.#graph.node('Concat', 'qkv_shape', [idsShape, qkvWidth], { axis: 0 });
+  }
+
+  /** Word and position embeddings, flattened to [B·S, hidden]. */
+  async #embed(): Promise<string> {
+    const { vocabSize, wordEmbedDim, hiddenSize, maxPositions } = this.#config;
+    const words = await this.#weights.read('embed_tokens.weight', [vocabSize, wordEmbedDim]);
+    await this.#graph.weight('embed_tokens', [vocabSize, wordEmbedDim], words);
+    const positions = await this.#weights.read('embed_positions.weight', [maxPositions + positionOffset, hiddenSize]);
+    const used = positions.subarray(positionOffset * hiddenSize);
+    await this.#graph.weight('embed_positions', [maxPositions, hiddenSize], used);
+    const flat = this.#graph.constant('flat', [-1]);
+    const ids = this.#graph.node('Reshape', 'flat_ids', ['input_ids', flat]);
+    const positionIds = this.#graph.node('Reshape', 'flat_positions', ['position_ids', flat]);
+    let embedded = this.#graph.node('Gather', 'word', ['embed_tokens', ids]);
+    if (wordEmbedDim !== hiddenSize)
+      embedded = await this.#linear('project_in', embedded, wordEmbedDim, hiddenSize, false);
+    const position = this.#graph.node('Gather', 'position', ['embed_positions', positionIds]);
+    return this.#graph.node('Add', 'embedded', [embedded, position]);
+  }
+
+  async #layer(layer: number, input: string): Promise<string> {
+    const at = `layers.${layer}`;
+    const { doLayerNormBefore: before, hiddenSize, ffnDim, hasBias } = this.#config;
+    const attentionIn = before ? await this.#norm(`${at}.self_attn_layer_norm`, input) : input;
+    const attended = await this.#attention(layer, attentionIn);
+    let hidden = this.#graph.node('Add', `${at}.attended`, [input, attended]);
+    if (!before) hidden = await this.#norm(`${at}.self_attn_layer_norm`, hidden);
+
+    const feedIn = before ? await this.#norm(`${at}.final_layer_norm`, hidden) : hidden;
+    const up = await this.#linear(`${at}.fc1`, feedIn, hiddenSize, ffnDim, hasBias);
+    const active = this.#activate(`${at}.activation`, up);
+    const down = await this.#linear(`${at}.fc2`, active, ffnDim, hiddenSize, hasBias);
+    hidden = this.#graph.node('Add', `${at}.fed`, [hidden, down]);
+    return before ? hidden : this.#norm(`${at}.final_layer_norm`, hidden);
+  }
+
+  async #attention(layer: number, input: string): Promise<string> {
+    const at = `layers.${layer}.self_attn`;
+    const { hiddenSize, numHeads, headDim, hasBias } = this.#config;
+    await this.#stackedWeights(at, ['q_proj', 'k_proj', 'v_proj'], hiddenSize, hiddenSize, hasBias);
+    const flatQkv = this.#gemm(`${at}.qkv`, input, hasBias);
+    const qkv = this.#graph.node('Reshape', `${at}.qkv_rows`, [flatQkv, 'qkv_shape']);
+    const cache = { type: 'float32', shape: ['batch', numHeads, 'max_length', headDim] } as const;
+    const past = ['key', 'value'].map((part) =>
+      this.#graph.input({ name: `past_key_values.${layer}.${part}`, ...cache }),
+    );
+    const present = ['key', 'value'].map((part) => this.#graph.output({ name: `present.${layer}.${part}`, ...cache }));
+    this.#graph.nodeTo(
+      [`${at}.context_rows`, ...present],
+      'com.microsoft.GroupQueryAttention',
+      `${at}.attention`,
+      [qkv, '', '', ...past, 'seqlens_k', 'total_sequence_length'],
+      { num_heads: numHeads, kv_num_heads: numHeads },
+    );
+    const context = this.#graph.node('Reshape', `${at}.context`, [`${at}.context_rows`, 'hidden_shape']);
+    return this.#linear(`${at}.out_proj`, context, hiddenSize, hiddenSize, hasBias);
+  }
+
+  /** Logits of the rows that are sampled; only those pass the last norm and the head. */
+  async #head(input: string): Promise<void> {
+    const { hasFinalLayerNorm, hiddenSize, wordEmbedDim, vocabSize, tieWordEmbeddings } = this.#config;
+    let hidden = this.#graph.node('Gather', 'sampled_rows', [input, 'logit_index'], { axis: 0 });
+    if (hasFinalLayerNorm) hidden = await this.#norm('final_layer_norm', hidden);
+    if (wordEmbedDim !== hiddenSize)
+      hidden = await this.#linear('project_out', hidden, hiddenSize, wordEmbedDim, false);
+    let head = 'embed_tokens';
+    if (!tieWordEmbeddings) {
+      const shape = [vocabSize, wordEmbedDim];
+      head = await this.#graph.weight('lm_head', shape, await this.#weights.readHead(shape));
+    }
+    this.#graph.output({ name: 'logits', type: 'float32', shape: ['sampled', vocabSize] });
+    this.#graph.node('Gemm', 'logits', [hidden, head], { transB: 1 });
+  }
+
+  async #linear(name: string, input: string, from: number, to: number, hasBias: boolean): Promise<string> {
+    await this.#graph.weight(`${name}.weight`, [to, from], await this.#weights.read(`${name}.weight`, [to, from]));
+    if (hasBias) await this.#graph.weight(`${name}.bias`, [to], await this.#weights.read(`${name}.bias`, [to]));
+    return this.#gemm(name, input, hasBias);
+  }
+
+  /** Several linear layers over one input as a single one: their weights below each other. */
+  async #stackedWeights(
+    at: string,
+    names: readonly string[],
+    from: number,
+    to: number,
+    hasBias: boolean,
+  ): Promise<void> {
+    const weight = new Float32Array(names.length * to * from);
+    const bias = new Float32Array(names.length * to);
+    for (const [i, name] of names.entries()) {
+      weight.set(await this.#weights.read(`${at}.${name}.weight`, [to, from]), i * to * from);
+      if (hasBias) bias.set(await this.#weights.read(`${at}.${name}.bias`, [to]), i * to);
+    }
+    await this.#graph.weight(`${at}.qkv.weight`, [names.length * to, from], weight);
+    if (hasBias) await this.#graph.weight(`${at}.qkv.bias`, [names.length * to], bias);
+  }
+
+  /** `input · weightᵀ + bias`: PyTorch keeps linear weights as [out, in]. */
+  #gemm(name: string, input: string, hasBias: boolean): string {
+    const inputs = [input, `${name}.weight`, ...(hasBias ? [`${name}.bias`] : [])];
+    return this.#graph.node('Gemm', `${name}.out`, inputs, { transB: 1 });
+  }
+
+  async #norm(name: string, input: string): Promise<string> {
+    const { hiddenSize, hasLayerNormWeights: affine } = this.#config;
+    const shape = [hiddenSize];
+    const scale = affine ? await this.#weights.read(`${name}.weight`, shape) : new Float32Array(hiddenSize).fill(1);
+    const bias = affine ? await this.#weights.read(`${name}.bias`, shape) : new Float32Array(hiddenSize);
+    await this.#graph.weight(`${name}.weight`, shape, scale);
+    await this.#graph.weight(`${name}.bias`, shape, bias);
+    const inputs = [input, `${name}.weight`, `${name}.bias`];
+    return this.#graph.node('LayerNormalization', `${name}.out`, inputs, {
+      axis: -1,
+      epsilon: { float: layerNormEpsilon },
+    });
+  }
+
+  #activate(name: string, input: string): string {
+    const [operator, attributes] = operatorOf[this.#config.activation];
+    return this.#graph.node(operator, name, [input], attributes);
+  }
+}
+
+const operatorOf: Readonly<Record<Activation, readonly [string, Readonly<Record<string, string>>]>> = {
+  relu: ['Relu', {}],
+  gelu: ['Gelu', {}],
+  gelu_new: ['Gelu', { approximate: 'tanh' }],
+  gelu_pytorch_tanh: ['Gelu', { approximate: 'tanh' }],
+};

@@ -1,0 +1,2 @@
+export { type Model, numParameters, openModel } from './model.ts';
+export type { OptConfig } from './opt-config.ts';

@@ -1,0 +1,39 @@
+/** The number formats that weights come in. */
+export type FloatType = 'float32' | 'float16' | 'bfloat16';
+
+export const bytesPerElement: Readonly<Record<FloatType, number>> = { float32: 4, float16: 2, bfloat16: 2 };
+
+/** Widens little-endian numbers of any supported format to float32. Exact. */
+export function toFloat32(bytes: Buffer, dtype: FloatType): Float32Array {
+  switch (dtype) {
+    case 'float32':
+      return new Float32Array(aligned(bytes, 4));
+    case 'float16':
+      return Float32Array.from(new Uint16Array(aligned(bytes, 2)), (half) => halfTable()[half] ?? 0);
+    case 'bfloat16': {
+      const bits = Uint32Array.from(new Uint16Array(aligned(bytes, 2)), (upper) => upper << 16);
+      return new Float32Array(bits.buffer);
+    }
+  }
+}
+
+/** The bytes in a buffer of their own, which starts at a multiple of the element size. */
+function aligned(bytes: Buffer, elementSize: number): ArrayBuffer {
+  if (bytes.byteLength % elementSize !== 0)
+    throw new RangeError(`${bytes.byteLength} bytes are no whole number of elements`);
+  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+}
+
+let table: Float32Array | undefined;
+
+/** Every IEEE 754 half as a float32. */
+function halfTable(): Float32Array {
+  table ??= Float32Array.from({ length: 65536 }, (_, half) => {
+    const sign = half & 0x8000 ? -1 : 1;
+    const exponent = (half >> 10) & 0x1f;
+    const fraction = half & 0x3ff;
+    if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+    return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
+  });
+  return table;
+}

@@ -1,0 +1,2 @@
+export { findWeights, type WeightsFiles } from './open-weights.ts';
+export type { Weights } from './weights.ts';

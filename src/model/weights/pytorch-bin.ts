@@ -1,0 +1,133 @@
+import { buffer } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import yauzl, { type Entry, type ZipFile } from 'yauzl';
+import { ModelError, messageOf } from '../../core/index.ts';
+import { bytesPerElement, type FloatType, toFloat32 } from './float-types.ts';
+import { type PickledTensor, unpickleTensors } from './unpickle.ts';
+import { numElements, type TensorInfo, type Weights } from './weights.ts';
+
+const floatTypes: Readonly<Record<string, FloatType>> = {
+  FloatStorage: 'float32',
+  HalfStorage: 'float16',
+  BFloat16Storage: 'bfloat16',
+};
+
+/** Far above what the names and shapes of any model take. */
+const maxPickleBytes = 64 * 2 ** 20;
+
+/**
+ * A `pytorch_model.bin` as `torch.save` writes it since PyTorch 1.6: a zip archive with a pickle that names tensors
+ * (`data.pkl`), and one file of numbers per storage (`data/0`, `data/1` …). The pickle is read as data; see {@link unpickleTensors}.
+ */
+export class PytorchWeights implements Weights {
+  readonly #path: string;
+  readonly #archive: Archive;
+  readonly #tensors: ReadonlyMap<string, PickledTensor>;
+
+  private constructor(path: string, archive: Archive, tensors: ReadonlyMap<string, PickledTensor>) {
+    this.#path = path;
+    this.#archive = archive;
+    this.#tensors = tensors;
+  }
+
+  /** @throws {ModelError} the file is missing, truncated, of another format, or its pickle wants more than tensors */
+  static async open(path: string): Promise<PytorchWeights> {
+    let archive: Archive | undefined;
+    try {
+      archive = await Archive.open(path);
+      const tensors = unpickleTensors(await archive.read('data.pkl', maxPickleBytes));
+      return new PytorchWeights(path, archive, tensors);
+    } catch (error) {
+      archive?.close();
+      throw new ModelError(`${path} cannot be read as a PyTorch checkpoint: ${messageOf(error)}`);
+    }
+  }
+
+  info(name: string): TensorInfo | undefined {
+    const tensor = this.#tensors.get(name);
+    const dtype = tensor && floatTypes[tensor.storage.type];
+    return tensor && dtype && { dtype, shape: tensor.shape };
+  }
+
+  async read(name: string): Promise<Float32Array> {
+    const tensor = this.#tensors.get(name);
+    const info = this.info(name);
+    if (tensor === undefined || info === undefined) {
+      throw new ModelError(`${this.#path} has no tensor ${name} of float32, float16 or bfloat16`);
+    }
+    try {
+      const numBytes = storageExtent(tensor) * bytesPerElement[info.dtype];
+      const bytes = await this.#archive.read(`data/${tensor.storage.key}`, Number.POSITIVE_INFINITY);
+      if (bytes.length < numBytes) throw new Error(`its storage has ${bytes.length} of ${numBytes} bytes`);
+      return strided(toFloat32(bytes.subarray(0, numBytes), info.dtype), tensor);
+    } catch (error) {
+      throw new ModelError(`${this.#path}: tensor ${name} cannot be read: ${messageOf(error)}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#archive.close();
+  }
+}
+
+/** Elements of the storage from its beginning to the last one that the tensor uses. */
+function storageExtent({ offset, shape, strides }: PickledTensor): number {
+  if (numElements(shape) === 0) return 0;
+  return offset + 1 + shape.reduce((last, size, axis) => last + (size - 1) * (strides[axis] ?? 0), 0);
+}
+
+/** The elements of a strided view in row-major order. */
+function strided(storage: Float32Array, { offset, shape, strides }: PickledTensor): Float32Array {
+  const count = numElements(shape);
+  const contiguous = shape.every((size, axis) => size === 1 || strides[axis] === numElements(shape.slice(axis + 1)));
+  if (contiguous) return storage.slice(offset, offset + count);
+  const out = new Float32Array(count);
+  const index = new Array<number>(shape.length).fill(0);
+  for (let i = 0; i < count; i++) {
+    out[i] = storage[index.reduce((at, n, axis) => at + n * (strides[axis] ?? 0), offset)] ?? Number.NaN;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      index[axis] = ((index[axis] ?? 0) + 1) % (shape[axis] ?? 1);
+      if (index[axis] !== 0) break;
+    }
+  }
+  return out;
+}
+
+/** The entries of a zip file, named as below the archive's one top folder. */
+class Archive {
+  readonly #zip: ZipFile;
+  readonly #entries: ReadonlyMap<string, Entry>;
+
+  private constructor(zip: ZipFile, entries: ReadonlyMap<string, Entry>) {
+    this.#zip = zip;
+    this.#entries = entries;
+  }
+
+  static async open(path: string): Promise<Archive> {
+    const zip = await promisify<string, yauzl.Options, ZipFile>(yauzl.open)(path, {
+      autoClose: false,
+      lazyEntries: false,
+    });
+    const entries = new Map<string, Entry>();
+    await new Promise<void>((resolve, reject) => {
+      zip.on('entry', (entry: Entry) => entries.set(entry.fileName.replace(/^[^/]*\//, ''), entry));
+      zip.on('end', resolve);
+      zip.on('error', reject);
+    });
+    return new Archive(zip, entries);
+  }
+
+  async read(name: string, maxBytes: number): Promise<Buffer> {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) throw new Error(`it has no ${name}`);
+    if (entry.uncompressedSize > maxBytes) throw new Error(`its ${name} has ${entry.uncompressedSize} bytes`);
+    const open = promisify(this.#zip.openReadStream.bind(this.#zip) as OpenReadStream);
+    return buffer(await open(entry));
+  }
+
+  close(): void {
+    this.#zip.close();
+  }
+}
+
+type OpenReadStream = (entry: Entry, done: (error: Error | null, stream: NodeJS.ReadableStream) => void) => void;

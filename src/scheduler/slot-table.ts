@@ -1,0 +1,57 @@
+import type { Sequence, SlotMove } from '../core/index.ts';
+
+/** Which sequence holds which row of the KV cache. */
+export class SlotTable {
+  readonly #rows: (Sequence | undefined)[];
+
+  constructor(size: number) {
+    this.#rows = new Array<Sequence | undefined>(size).fill(undefined);
+  }
+
+  /** The running sequences in slot order. */
+  get sequences(): Sequence[] {
+    return this.#rows.filter((row) => row !== undefined);
+  }
+
+  get numFree(): number {
+    return this.#rows.length - this.sequences.length;
+  }
+
+  /** The first of the free slots behind every sequence; newcomers go there, side by side. */
+  get tail(): number {
+    return this.#rows.findLastIndex((row) => row !== undefined) + 1;
+  }
+
+  occupy(slot: number, sequence: Sequence): void {
+    if (this.#rows[slot] !== undefined) throw new Error(`slot ${slot} is held already`);
+    this.#rows[slot] = sequence;
+    sequence.slot = slot;
+  }
+
+  release(sequence: Sequence): void {
+    if (sequence.slot === undefined || this.#rows[sequence.slot] !== sequence) {
+      throw new Error(`sequence ${sequence.id} holds no slot`);
+    }
+    this.#rows[sequence.slot] = undefined;
+    sequence.slot = undefined;
+  }
+
+  /**
+   * Moves decoding sequences from the end into the holes that finished ones left, so that they hold a prefix of the slots.
+   * A prompt in the middle of its chunks stays where it is, behind them.
+   */
+  closeHoles(): SlotMove[] {
+    const decoding = this.sequences.filter((sequence) => sequence.isDecoding);
+    const moves: SlotMove[] = [];
+    for (let hole = 0; hole < decoding.length; hole++) {
+      if (this.#rows[hole] !== undefined) continue;
+      const last = decoding.reduce((a, b) => ((a.slot ?? -1) > (b.slot ?? -1) ? a : b));
+      const from = last.slot;
+      if (from === undefined || from < hole) break;
+      this.release(last);
+      this.occupy(hole, last);
+      moves.push({ from, to: hole, numTokens: last.numComputedTokens });
+    }
+    return moves;
+  }
+}
