@@ -1,0 +1,2 @@
+export { kvCacheBytes, kvCacheShape } from './kv-cache.ts';
+export { OrtModelRunner } from './ort-model-runner.ts';

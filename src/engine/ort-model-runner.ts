@@ -1,0 +1,88 @@
+import {
+  EngineError,
+  ModelError,
+  type ModelRunner,
+  messageOf,
+  type SampledToken,
+  type Step,
+  type StepLimits,
+} from '../core/index.ts';
+import type { Model } from '../model/index.ts';
+import { KvCache, kvCacheShape } from './kv-cache.ts';
+import { NativeBuffer, Session, type SessionOptions } from './ort/index.ts';
+import { type GraphRun, planRuns } from './run-plan.ts';
+import { Sampler, type TokenSampler } from './sampler.ts';
+import { StepInputs } from './step-inputs.ts';
+
+/** Runs steps with ONNX Runtime, off the event loop, keys and values appended in place. */
+export class OrtModelRunner implements ModelRunner {
+  readonly limits: StepLimits;
+  readonly #vocabSize: number;
+  readonly #session: Session;
+  readonly #cache: KvCache;
+  readonly #inputs: StepInputs;
+  readonly #logitsBuffer: NativeBuffer;
+  /** [maxBatchSize, vocabulary] */
+  readonly #logits: Float32Array;
+  readonly #sampler: TokenSampler;
+  #isDisposed = false;
+
+  /** @throws {ModelError} the graph cannot be loaded */
+  constructor(
+    model: Model,
+    limits: StepLimits,
+    options: SessionOptions,
+    sampler: TokenSampler = new Sampler(model.config.vocabSize),
+  ) {
+    const { vocabSize } = model.config;
+    this.limits = limits;
+    this.#vocabSize = vocabSize;
+    this.#session = openSession(model, options);
+    this.#cache = new KvCache(kvCacheShape(model.config, limits.maxBatchSize, limits.maxModelLen));
+    this.#inputs = new StepInputs(limits.maxBatchSize, limits.maxStepTokens);
+    this.#logitsBuffer = new NativeBuffer(limits.maxBatchSize * vocabSize * Float32Array.BYTES_PER_ELEMENT);
+    this.#logits = new Float32Array(this.#logitsBuffer.bytes);
+    this.#sampler = sampler;
+  }
+
+  async run(step: Step): Promise<readonly (SampledToken | undefined)[]> {
+    const tokens = new Array<SampledToken | undefined>(step.rows.length).fill(undefined);
+    try {
+      for (const move of step.moves) this.#cache.move(move);
+      for (const run of planRuns(step, this.limits.maxStepTokens)) await this.#run(run, tokens);
+    } catch (error) {
+      throw new EngineError(`the model could not be run: ${messageOf(error)}`, error);
+    }
+    return tokens;
+  }
+
+  dispose(): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    this.#session.release();
+    this.#logitsBuffer.free();
+    this.#inputs.free();
+    this.#cache.free();
+  }
+
+  async #run(run: GraphRun, tokens: (SampledToken | undefined)[]): Promise<void> {
+    const sampled = this.#inputs.fill(this.#session, run);
+    this.#cache.bind(this.#session, run.firstSlot, run.rows.length);
+    const shape = [sampled.length, this.#vocabSize];
+    this.#session.bindOutput('logits', { buffer: this.#logitsBuffer, type: 'float32', shape });
+    await this.#session.run();
+    for (const [i, { index, row }] of sampled.entries()) {
+      const logits = this.#logits.subarray(i * this.#vocabSize, (i + 1) * this.#vocabSize);
+      const { sampling, outputTokenIds } = row.sequence;
+      tokens[index] = { tokenId: this.#sampler.sample(logits, sampling, outputTokenIds.length) };
+    }
+  }
+}
+
+function openSession(model: Model, options: SessionOptions): Session {
+  try {
+    return new Session(model.graphPath, options);
+  } catch (error) {
+    throw new ModelError(`ONNX Runtime cannot load ${model.graphPath}: ${messageOf(error)}`);
+  }
+}
