@@ -3,15 +3,18 @@ export const errorTable = {
   invalid_request: { status: 400, type: 'invalid_request_error' },
   context_length_exceeded: { status: 400, type: 'invalid_request_error' },
   not_found: { status: 404, type: 'invalid_request_error' },
+  request_timeout: { status: 408, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
+  headers_too_large: { status: 431, type: 'invalid_request_error' },
   queue_full: { status: 429, type: 'rate_limit_error' },
-  shutting_down: { status: 503, type: 'unavailable_error' },
+  unavailable: { status: 503, type: 'unavailable_error' },
   engine_failed: { status: 500, type: 'server_error' },
   internal_error: { status: 500, type: 'server_error' },
 } as const;
 
 export type ErrorCode = keyof typeof errorTable;
+export type ErrorType = (typeof errorTable)[ErrorCode]['type'];
 
 /** An error that a client is told about. Its status and type come from {@link errorTable}. */
 export class ServingError extends Error {
@@ -30,7 +33,7 @@ export class ServingError extends Error {
     return errorTable[this.code].status;
   }
 
-  get type(): string {
+  get type(): ErrorType {
     return errorTable[this.code].type;
   }
 }
@@ -53,16 +56,16 @@ export class ContextLengthError extends ServingError {
 export class QueueFullError extends ServingError {
   readonly retryAfterSeconds: number;
 
-  constructor(limit: number, retryAfterSeconds: number) {
+  constructor(limit: number, retryAfterSeconds = 1) {
     super('queue_full', `${limit} requests are already waiting (--max-queue-size); retry in ${retryAfterSeconds} s`);
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
 
-/** The server is draining and takes no new work, or has reached the deadline of its drain. */
-export class ShuttingDownError extends ServingError {
+/** The server is starting up or shutting down. */
+export class UnavailableError extends ServingError {
   constructor(message = 'the server is shutting down and takes no new requests') {
-    super('shutting_down', message);
+    super('unavailable', message);
   }
 }
 

@@ -9,8 +9,8 @@ export {
   messageOf,
   QueueFullError,
   ServingError,
-  ShuttingDownError,
   show,
+  UnavailableError,
   UserError,
 } from './errors.ts';
 export type { FinishReason } from './finish-reason.ts';

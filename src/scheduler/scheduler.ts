@@ -24,8 +24,6 @@ export interface SequenceOutput {
   readonly tokenId: number;
 }
 
-const retryAfterSeconds = 1;
-
 /**
  * Decides what the engine runs next: a pure, synchronous state machine.
  * `schedule` plans a step, the engine runs it, `update` takes what it gave (or `fail` that it failed); then the next one.
@@ -67,7 +65,7 @@ export class Scheduler {
   /** @throws {QueueFullError} as many as allowed are waiting already */
   add(sequence: Sequence): void {
     const { maxQueueSize } = this.#options;
-    if (this.#waiting.length >= maxQueueSize) throw new QueueFullError(maxQueueSize, retryAfterSeconds);
+    if (this.#waiting.length >= maxQueueSize) throw new QueueFullError(maxQueueSize);
     this.#waiting.push(sequence);
   }
 

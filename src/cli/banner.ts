@@ -1,0 +1,50 @@
+import { availableParallelism } from 'node:os';
+import type { StepLimits } from '../core/index.ts';
+import { kvCacheBytes, kvCacheShape } from '../engine/index.ts';
+import { type Model, numParameters } from '../model/index.ts';
+
+export interface BannerFacts {
+  readonly version: string;
+  readonly model: Model;
+  readonly limits: StepLimits;
+  readonly threads: number;
+  readonly batchTimeoutMs: number;
+  readonly address: string;
+  readonly hasTokenizer: boolean;
+}
+
+/** What is printed when the server is ready: what it serves, how, and a line to try it with. */
+export function banner({
+  version,
+  model,
+  limits,
+  threads,
+  batchTimeoutMs,
+  address,
+  hasTokenizer,
+}: BannerFacts): string {
+  const { numLayers, numHeads, hiddenSize } = model.config;
+  const cache = kvCacheBytes(kvCacheShape(model.config, limits.maxBatchSize, limits.maxModelLen));
+  const prompt = hasTokenizer ? '"Once upon a time"' : '[2, 100, 101]';
+  return `
+  weft ${version}
+
+  model     ${model.name}: OPT, ${millions(numParameters(model.config))} parameters, ${numLayers} layers, ${numHeads} heads, ${hiddenSize} wide
+  device    CPU, fp32, ${threads} of ${availableParallelism()} cores
+  batch     up to ${limits.maxBatchSize} sequences, newcomers gathered for at most ${batchTimeoutMs} ms
+  context   ${limits.maxModelLen} tokens, in steps of up to ${limits.maxStepTokens}
+  KV cache  ${mebibytes(cache)} when every slot is full
+  address   ${address}
+
+  curl -N ${address}/generate -H 'content-type: application/json' -d '{"prompt": ${prompt}, "stream": true}'
+
+`;
+}
+
+function millions(count: number): string {
+  return `${(count / 1e6).toFixed(1)} million`;
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20).toLocaleString('en')} MiB`;
+}

@@ -1,0 +1,88 @@
+import { availableParallelism } from 'node:os';
+import type { FastifyInstance } from 'fastify';
+import { flagOf, loadSettings, type Settings } from '../config/index.ts';
+import { type StepLimits, systemClock, UserError } from '../core/index.ts';
+import { OrtModelRunner } from '../engine/index.ts';
+import { LlmEngine } from '../llm/index.ts';
+import { type Model, openModel } from '../model/index.ts';
+import { buildServer } from '../server/index.ts';
+import { loadTokenizer } from '../tokenizer/index.ts';
+import { banner } from './banner.ts';
+import { userCacheDir } from './cache-dir.ts';
+import { embeddedModelFolder, packageVersion } from './package-info.ts';
+import { progressLine } from './progress.ts';
+import { stopOnSignals } from './shutdown.ts';
+
+const defaultPromptBudget = 256;
+
+/** `weft serve`: wires everything together and runs until it is told to stop. */
+export async function serve(args: readonly string[]): Promise<void> {
+  const settings = loadSettings(args, process.env);
+  const folder = settings.model || embeddedModelFolder;
+  const showProgress = progressLine(`building the graph of ${folder}`, process.stderr);
+  const model = await openModel(folder, settings.cacheDir || userCacheDir(), showProgress);
+  const tokenizer = await loadTokenizer(folder);
+  const limits = stepLimits(settings, model);
+  const threads = settings.threads || availableParallelism();
+  const runner = new OrtModelRunner(model, limits, { threads, spinning: settings.spinning === 'on' });
+  const engine = new LlmEngine({
+    runner,
+    tokenizer,
+    clock: systemClock,
+    vocabSize: model.config.vocabSize,
+    eosTokenIds: model.config.eosTokenIds,
+    batchTimeoutMs: settings.batchTimeoutMs,
+    maxQueueSize: settings.maxQueueSize,
+  });
+  const server = await buildServer({
+    generator: engine,
+    modelName: model.name,
+    version: packageVersion,
+    logLevel: settings.logLevel,
+  });
+  const address = await listen(server, settings);
+  stopOnSignals(engine, server, settings.drainTimeoutMs);
+  await engine.warmUp();
+  const { batchTimeoutMs } = settings;
+  const hasTokenizer = tokenizer !== undefined;
+  process.stdout.write(
+    banner({ version: packageVersion, model, limits, threads, batchTimeoutMs, address, hasTokenizer }),
+  );
+}
+
+function stepLimits(settings: Settings, model: Model): StepLimits {
+  const { maxBatchSize } = settings;
+  const { maxPositions } = model.config;
+  if (settings.maxModelLen > maxPositions) {
+    throw new UserError(
+      `${flagOf('maxModelLen')} is ${settings.maxModelLen}, and ${model.name} has positions for ${maxPositions} tokens at most`,
+    );
+  }
+  return {
+    maxBatchSize,
+    maxModelLen: settings.maxModelLen || maxPositions,
+    maxStepTokens: settings.maxStepTokens || maxBatchSize + defaultPromptBudget,
+  };
+}
+
+async function listen(server: FastifyInstance, { host, port }: Settings): Promise<string> {
+  try {
+    return await server.listen({ host, port });
+  } catch (error) {
+    throw new UserError(listenProblem(error as NodeJS.ErrnoException, host, port));
+  }
+}
+
+function listenProblem(error: NodeJS.ErrnoException, host: string, port: number): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `port ${port} of ${host} is in use: stop what listens there, or choose another with ${flagOf('port')}`;
+    case 'EACCES':
+      return `port ${port} may not be opened by this user: choose one from 1024 on with ${flagOf('port')}`;
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `${host} is not an address of this machine: choose another with ${flagOf('host')}`;
+    default:
+      return `cannot listen on ${host}:${port}: ${error.message}`;
+  }
+}

@@ -1,0 +1,85 @@
+import { show, UserError } from '../core/index.ts';
+import { flagOf, type SettingKey, type Settings, settingKeys, settings, variableOf } from './settings.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The settings of a run: defaults, then `WEFT_*` variables, then flags.
+ * @param args what follows the command: `[MODEL_DIR] --flag value --flag=value`
+ * @throws {UserError} an unknown flag, or a value that is not allowed; the message names it
+ */
+export function loadSettings(args: readonly string[], environment: Environment): Settings {
+  const written = new Map([...fromEnvironment(environment), ...fromArguments(args)]);
+  const loaded = Object.fromEntries(
+    settingKeys.map((key) => {
+      const given = written.get(key);
+      return [key, given === undefined ? settings[key].default : settings[key].parse(given.text, given.name)];
+    }),
+  ) as Settings;
+  checkTogether(loaded);
+  return loaded;
+}
+
+/** A value as written, and what it was written to: a flag or a variable. */
+interface Written {
+  readonly text: string;
+  readonly name: string;
+}
+
+function checkTogether({ maxStepTokens, maxBatchSize }: Settings): void {
+  if (maxStepTokens === 0 || maxStepTokens > maxBatchSize) return;
+  throw new UserError(
+    `${flagOf('maxStepTokens')} is ${maxStepTokens}; it has to exceed ${flagOf('maxBatchSize')}, which is ${maxBatchSize}: every running sequence takes a token of each step`,
+  );
+}
+
+function fromEnvironment(environment: Environment): [SettingKey, Written][] {
+  return settingKeys.flatMap((key): [SettingKey, Written][] => {
+    const name = variableOf(key);
+    const text = environment[name];
+    return text === undefined || text === '' ? [] : [[key, { text, name }]];
+  });
+}
+
+function fromArguments(args: readonly string[]): [SettingKey, Written][] {
+  const keyOf = new Map(settingKeys.map((key) => [flagOf(key), key]));
+  const found: [SettingKey, Written][] = [];
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] ?? '';
+    if (!arg.startsWith('-')) {
+      if (found.some(([, { name }]) => name === 'the model folder')) {
+        throw new UserError(`there is a second argument ${show(arg)}: one model folder can be served`);
+      }
+      found.push(['model', { text: arg, name: 'the model folder' }]);
+      continue;
+    }
+    const equals = arg.indexOf('=');
+    const name = equals < 0 ? arg : arg.slice(0, equals);
+    const key = keyOf.get(name);
+    if (key === undefined) throw unknownFlag(name, [...keyOf.keys()]);
+    const text = equals < 0 ? args[++i] : arg.slice(equals + 1);
+    if (text === undefined) throw new UserError(`${name} lacks its value: ${settings[key].allowed}`);
+    found.push([key, { text, name }]);
+  }
+  return found;
+}
+
+function unknownFlag(name: string, known: readonly string[]): UserError {
+  const nearest = known.reduce((a, b) => (distance(name, a) <= distance(name, b) ? a : b));
+  const hint = distance(name, nearest) <= 3 ? `; did you mean ${nearest}?` : ': weft serve --help lists what there is';
+  return new UserError(`unknown flag ${show(name)}${hint}`);
+}
+
+/** Levenshtein distance. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substitution));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,1 @@
+export { LlmEngine, type LlmEngineOptions } from './llm-engine.ts';

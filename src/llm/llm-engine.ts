@@ -1,0 +1,226 @@
+import {
+  type Clock,
+  type EngineError,
+  type FinishReason,
+  type GenerateRequest,
+  type GenerationEvent,
+  type GeneratorStats,
+  InvalidRequestError,
+  type ModelRunner,
+  QueueFullError,
+  Sequence,
+  type ServingError,
+  type TextGenerator,
+  UnavailableError,
+} from '../core/index.ts';
+import { Scheduler, type SequenceOutput } from '../scheduler/index.ts';
+import type { Tokenizer } from '../tokenizer/index.ts';
+import { EngineLoop } from './engine-loop.ts';
+import { OutputStream } from './output-stream.ts';
+import { OutputText } from './output-text.ts';
+import { checkPromptLength, toSequence } from './to-sequence.ts';
+
+export interface LlmEngineOptions {
+  readonly runner: ModelRunner;
+  /** Undefined where the model has none: then prompts are ids and there is no text. */
+  readonly tokenizer: Tokenizer | undefined;
+  readonly clock: Clock;
+  readonly vocabSize: number;
+  readonly eosTokenIds: readonly number[];
+  readonly batchTimeoutMs: number;
+  readonly maxQueueSize: number;
+}
+
+/** What belongs to a sequence on this side of the scheduler. */
+interface Output {
+  readonly stream: OutputStream;
+  readonly text: OutputText;
+}
+
+/** Text in, text out, in this process: tokenizer, scheduler and runner put together. */
+export class LlmEngine implements TextGenerator {
+  readonly #options: LlmEngineOptions;
+  readonly #scheduler: Scheduler;
+  readonly #loop: EngineLoop;
+  readonly #outputs = new Map<Sequence, Output>();
+  /** Requests whose prompts are being tokenized: they will wait soon, and count as if they did. */
+  #numSubmitting = 0;
+  #state: 'starting' | 'ready' | 'draining' = 'starting';
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: LlmEngineOptions) {
+    this.#options = options;
+    this.#scheduler = new Scheduler({
+      limits: options.runner.limits,
+      eosTokenIds: new Set(options.eosTokenIds),
+      batchTimeoutMs: options.batchTimeoutMs,
+      maxQueueSize: options.maxQueueSize,
+    });
+    this.#loop = new EngineLoop(this.#scheduler, options.runner, options.clock, {
+      onTokens: (outputs) => outputs.forEach((output) => this.#publish(output)),
+      onLost: (sequences, error) => sequences.forEach((sequence) => this.#fail(sequence, error)),
+    });
+  }
+
+  get isReady(): boolean {
+    return this.#state === 'ready';
+  }
+
+  stats(): GeneratorStats {
+    return {
+      numRunning: this.#scheduler.numRunning,
+      numWaiting: this.#scheduler.numWaiting + this.#numSubmitting,
+      numFreeSlots: this.#scheduler.numFreeSlots,
+      numSteps: this.#loop.numSteps,
+    };
+  }
+
+  /** Runs one step, so that the first request does not pay for what the runner does only once. */
+  async warmUp(): Promise<void> {
+    const sequence = new Sequence({
+      id: 'warm-up',
+      promptTokenIds: [0],
+      sampling: { temperature: 0, topK: 0, topP: 1, seed: 0, ignoreEos: true },
+      maxNewTokens: 1,
+      arrivedAtMs: this.#options.clock.now(),
+    });
+    await this.#options.runner.run({ moves: [], rows: [{ sequence, slot: 0, numNewTokens: 1 }] });
+    this.#state = 'ready';
+  }
+
+  async submit(request: GenerateRequest, signal: AbortSignal): Promise<AsyncIterable<GenerationEvent>> {
+    if (!this.isReady) throw new UnavailableError(this.#state === 'starting' ? 'the server is starting up' : undefined);
+    const { maxQueueSize } = this.#options;
+    if (this.stats().numWaiting >= maxQueueSize) throw new QueueFullError(maxQueueSize);
+    this.#numSubmitting++;
+    try {
+      return await this.#accept(request, signal);
+    } finally {
+      this.#numSubmitting--;
+      this.#reportIdle();
+    }
+  }
+
+  /** Takes nothing new and resolves when everything accepted has ended. */
+  async drain(): Promise<void> {
+    this.#state = 'draining';
+    if (this.#isIdle) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  /** Ends everything still open with an error, and frees the engine when the step in flight is done. */
+  async dispose(): Promise<void> {
+    this.#state = 'draining';
+    const error = new UnavailableError('the server was stopped before this request was finished');
+    for (const sequence of [...this.#outputs.keys()]) {
+      this.#scheduler.finish(sequence, 'error');
+      this.#fail(sequence, error);
+    }
+    await this.#loop.idle();
+    this.#options.runner.dispose();
+    await this.#options.tokenizer?.dispose();
+  }
+
+  async #accept(request: GenerateRequest, signal: AbortSignal): Promise<OutputStream> {
+    const { runner, clock, vocabSize, tokenizer } = this.#options;
+    const arrivedAtMs = clock.now();
+    const promptTokenIds = await this.#tokenize(request.prompt);
+    this.#assertReady();
+    const stream = new OutputStream();
+    if (signal.aborted) {
+      stream.close();
+      return stream;
+    }
+    const { maxModelLen } = runner.limits;
+    const sequence = toSequence(request, promptTokenIds, { maxModelLen, vocabSize }, arrivedAtMs);
+    this.#scheduler.add(sequence);
+    this.#outputs.set(sequence, { stream, text: new OutputText(tokenizer?.createDecoder(), request.stop) });
+    signal.addEventListener('abort', () => this.#abort(sequence), { once: true });
+    this.#loop.wake();
+    return stream;
+  }
+
+  #assertReady(): void {
+    if (this.#state === 'starting') throw new UnavailableError('the server is starting up');
+    if (this.#state === 'draining') throw new UnavailableError();
+  }
+
+  async #tokenize(prompt: GenerateRequest['prompt']): Promise<readonly number[]> {
+    if (typeof prompt !== 'string') return prompt;
+    const { tokenizer, runner } = this.#options;
+    if (tokenizer === undefined) {
+      throw new InvalidRequestError(
+        'prompt is text, and this model has no tokenizer: give a list of token ids',
+        'prompt',
+      );
+    }
+    checkPromptLength(tokenizer.minTokens(prompt), runner.limits.maxModelLen, true);
+    return tokenizer.encode(prompt);
+  }
+
+  #publish({ sequence, tokenId }: SequenceOutput): void {
+    const output = this.#outputs.get(sequence);
+    if (output === undefined) return;
+    const isEos = sequence.finishReason === 'stop';
+    const { text, isStopped } = isEos ? noText : output.text.push(tokenId);
+    if (isStopped) this.#scheduler.finish(sequence, 'stop');
+    const isLast = sequence.status === 'finished';
+    output.stream.push({
+      type: 'token',
+      index: sequence.outputTokenIds.length - 1,
+      tokenId,
+      text: isLast && !isStopped ? text + output.text.end() : text,
+    });
+    if (!isLast) return;
+    output.stream.push(finishedEvent(sequence, isStopped ? 'stop' : (sequence.finishReason ?? 'error')));
+    this.#forget(sequence);
+  }
+
+  #fail(sequence: Sequence, error: EngineError | ServingError): void {
+    this.#outputs.get(sequence)?.stream.push({ type: 'error', error });
+    this.#forget(sequence);
+  }
+
+  #abort(sequence: Sequence): void {
+    this.#scheduler.finish(sequence, 'abort');
+    this.#outputs.get(sequence)?.stream.close();
+    this.#forget(sequence);
+  }
+
+  #forget(sequence: Sequence): void {
+    this.#outputs.delete(sequence);
+    this.#reportIdle();
+  }
+
+  #reportIdle(): void {
+    if (this.#isIdle) this.#onIdle?.();
+  }
+
+  get #isIdle(): boolean {
+    return this.#outputs.size === 0 && this.#numSubmitting === 0;
+  }
+}
+
+const noText = { text: '', isStopped: false } as const;
+
+function finishedEvent(sequence: Sequence, finishReason: FinishReason): GenerationEvent {
+  const {
+    arrivedAtMs,
+    scheduledAtMs = arrivedAtMs,
+    firstTokenAtMs = scheduledAtMs,
+    lastTokenAtMs = firstTokenAtMs,
+  } = sequence;
+  return {
+    type: 'finished',
+    finishReason,
+    usage: { promptTokens: sequence.promptTokenIds.length, completionTokens: sequence.outputTokenIds.length },
+    timings: {
+      queueMs: scheduledAtMs - arrivedAtMs,
+      prefillMs: firstTokenAtMs - scheduledAtMs,
+      decodeMs: lastTokenAtMs - firstTokenAtMs,
+      totalMs: lastTokenAtMs - arrivedAtMs,
+    },
+  };
+}

@@ -1,0 +1,40 @@
+import type { GenerationEvent } from '../core/index.ts';
+
+/**
+ * The events of one request between the engine, which never waits, and its client, who may be slow.
+ * Holds at most one event per token of the answer.
+ */
+export class OutputStream implements AsyncIterableIterator<GenerationEvent> {
+  readonly #events: GenerationEvent[] = [];
+  #isClosed = false;
+  #wake: (() => void) | undefined;
+
+  push(event: GenerationEvent): void {
+    if (this.#isClosed) return;
+    this.#events.push(event);
+    if (event.type !== 'token') this.#isClosed = true;
+    this.#wake?.();
+  }
+
+  /** Ends the events without a last one: nobody is listening any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#events.length = 0;
+    this.#wake?.();
+  }
+
+  async next(): Promise<IteratorResult<GenerationEvent>> {
+    for (;;) {
+      const event = this.#events.shift();
+      if (event !== undefined) return { done: false, value: event };
+      if (this.#isClosed) return { done: true, value: undefined };
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}

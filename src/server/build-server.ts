@@ -1,0 +1,46 @@
+import { fastifySSE } from '@fastify/sse';
+import swagger from '@fastify/swagger';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { type FastifyInstance, fastify, LogController } from 'fastify';
+import type { TextGenerator } from '../core/index.ts';
+import { answerClientError, routeNotFound, sendError } from './errors.ts';
+import { generateRoute } from './generate-route.ts';
+import { healthRoutes } from './health-routes.ts';
+import { ajvOptions } from './validation.ts';
+
+export interface ServerOptions {
+  readonly generator: TextGenerator;
+  readonly modelName: string;
+  readonly version: string;
+  readonly logLevel: string;
+}
+
+/** The HTTP server, not listening yet. */
+export async function buildServer({
+  generator,
+  modelName,
+  version,
+  logLevel,
+}: ServerOptions): Promise<FastifyInstance> {
+  const app = fastify({
+    logger: { level: logLevel },
+    logController: new LogController({ disableRequestLogging: logLevel !== 'debug' }),
+    ajv: ajvOptions,
+    frameworkErrors: sendError,
+    clientErrorHandler: answerClientError,
+    forceCloseConnections: 'idle',
+    // While closing, the generator itself refuses, in the shape of all other errors.
+    return503OnClosing: false,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  app.removeContentTypeParser('text/plain');
+  app.setErrorHandler(sendError);
+  app.setNotFoundHandler((request, reply) => sendError(routeNotFound(request), request, reply));
+  await app.register(fastifySSE);
+  await app.register(swagger, {
+    openapi: { info: { title: 'Weft', description: 'LLM text generation with continuous batching', version } },
+  });
+  await app.register(generateRoute, { generator, modelName });
+  await app.register(healthRoutes, { generator, modelName });
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  return app;
+}

@@ -1,0 +1,83 @@
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import {
+  type ErrorCode,
+  errorTable,
+  InvalidRequestError,
+  messageOf,
+  QueueFullError,
+  ServingError,
+  show,
+  UnavailableError,
+} from '../core/index.ts';
+import type { ErrorBody } from './schemas.ts';
+import { toInvalidRequest } from './validation.ts';
+
+export function errorBodyOf(error: ServingError): ErrorBody {
+  const { message, type, code, param } = error;
+  return { error: { message, type, param: param ?? null, code } };
+}
+
+/** Answers with an error in the one shape that all of them have. */
+export function sendError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
+  const serving = toServingError(error, request);
+  if (serving.status >= 500 && !(serving instanceof UnavailableError)) request.log.error(error);
+  if (serving instanceof QueueFullError) reply.header('retry-after', serving.retryAfterSeconds);
+  if (serving instanceof UnavailableError) reply.header('connection', 'close');
+  reply.code(serving.status).type('application/json').send(errorBodyOf(serving));
+}
+
+export function routeNotFound(request: FastifyRequest): ServingError {
+  return new ServingError(
+    'not_found',
+    `there is no ${request.method} ${show(request.url)}; /openapi.json lists what there is`,
+  );
+}
+
+/** Answers what is not even HTTP, straight to its socket. */
+export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const code = codeOfClientError[error.code ?? ''] ?? 'invalid_request';
+  const serving = new ServingError(code, `the request could not be read: ${messageOf(error)}`);
+  const body = JSON.stringify(errorBodyOf(serving));
+  const head = [
+    `HTTP/1.1 ${serving.status} ${STATUS_CODES[serving.status]}`,
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+const codeOfClientError: Readonly<Record<string, ErrorCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+};
+
+/** What was thrown on the way, as something that a client may be told. */
+function toServingError(error: FastifyError | Error, request: FastifyRequest): ServingError {
+  if (error instanceof ServingError) return error;
+  if (!('statusCode' in error)) return internalError();
+  if (error.validation !== undefined) return toInvalidRequest(error.validation);
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    const given = show(request.headers['content-type'] ?? 'none');
+    return new ServingError('unsupported_media_type', `content-type is ${given}; it has to be application/json`);
+  }
+  const code = codeOfStatus(error.statusCode ?? 500);
+  if (code === 'internal_error') return internalError();
+  return code === 'invalid_request' ? new InvalidRequestError(error.message) : new ServingError(code, error.message);
+}
+
+function internalError(): ServingError {
+  return new ServingError('internal_error', 'something went wrong on the server; its log says what');
+}
+
+function codeOfStatus(status: number): ErrorCode {
+  const codes = Object.keys(errorTable) as ErrorCode[];
+  const same = codes.find((code) => errorTable[code].status === status);
+  return same ?? (status >= 400 && status < 500 ? 'invalid_request' : 'internal_error');
+}

@@ -1,0 +1,118 @@
+import Type, { type Static } from 'typebox';
+import { defaultMaxNewTokens, errorTable } from '../core/index.ts';
+
+const maxSafe = Number.MAX_SAFE_INTEGER;
+const maxStopLength = 256;
+const maxStops = 16;
+
+const stopString = Type.String({ minLength: 1, maxLength: maxStopLength });
+
+/** Every field but the prompt may be left out or null. */
+export const generateBody = Type.Object(
+  {
+    prompt: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 })], {
+      description: 'text that is not empty, or a list of token ids, taken as they are',
+    }),
+    max_new_tokens: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: maxSafe,
+        description: `at most this many tokens; by default ${defaultMaxNewTokens}, or what the context leaves if that is less`,
+      }),
+    ),
+    temperature: Type.Optional(Type.Number({ minimum: 0, default: 0, description: '0 is greedy' })),
+    top_k: Type.Optional(
+      Type.Integer({ minimum: -1, maximum: maxSafe, default: -1, description: 'sample among so many; 0 or -1 is off' }),
+    ),
+    top_p: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 1,
+        default: 1,
+        description: 'sample among the likeliest that together hold this probability; 1 is off',
+      }),
+    ),
+    seed: Type.Optional(
+      Type.Integer({
+        minimum: -maxSafe,
+        maximum: maxSafe,
+        description: 'the same seed gives the same tokens; by default random',
+      }),
+    ),
+    stop: Type.Optional(
+      Type.Union([stopString, Type.Array(stopString, { maxItems: maxStops })], {
+        description: `text to stop in front of: a string of 1 to ${maxStopLength} characters, or a list of up to ${maxStops} of them`,
+      }),
+    ),
+    ignore_eos: Type.Optional(
+      Type.Boolean({ default: false, description: 'keep going past the end-of-sequence token' }),
+    ),
+    stream: Type.Optional(
+      Type.Boolean({ description: 'answer with server-sent events; by default if Accept is text/event-stream' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export type GenerateBody = Static<typeof generateBody>;
+
+const finishReason = Type.Enum(['stop', 'length', 'abort', 'error']);
+
+const usage = Type.Object({
+  prompt_tokens: Type.Integer(),
+  completion_tokens: Type.Integer(),
+  total_tokens: Type.Integer(),
+});
+
+const timings = Type.Object(
+  { queue_ms: Type.Number(), prefill_ms: Type.Number(), decode_ms: Type.Number(), total_ms: Type.Number() },
+  { description: 'to the first step, from there to the first token, from there to the last; in milliseconds' },
+);
+
+/** The data of the SSE event `token`. */
+export const tokenData = Type.Object({ index: Type.Integer(), token_id: Type.Integer(), text: Type.String() });
+
+/** The data of the SSE event `done`. */
+export const doneData = Type.Object({
+  id: Type.String(),
+  model: Type.String(),
+  finish_reason: finishReason,
+  usage,
+  timings,
+});
+
+export const generateReply = Type.Object({
+  id: Type.String(),
+  model: Type.String(),
+  text: Type.String(),
+  token_ids: Type.Array(Type.Integer()),
+  finish_reason: finishReason,
+  usage,
+  timings,
+});
+
+/** The body of every refusal, and the data of the SSE event `error`. */
+export const errorBody = Type.Object({
+  error: Type.Object({
+    message: Type.String(),
+    type: Type.Enum([...new Set(Object.values(errorTable).map(({ type }) => type))]),
+    param: Type.Union([Type.String(), Type.Null()], { description: 'the field at fault' }),
+    code: Type.Enum(Object.keys(errorTable)),
+  }),
+});
+
+export const statusReply = Type.Object({ status: Type.String() });
+
+export const healthReply = Type.Object({
+  status: Type.Enum(['ready', 'unavailable']),
+  model: Type.String(),
+  running: Type.Integer({ description: 'sequences in the batch' }),
+  waiting: Type.Integer({ description: 'requests in the queue' }),
+  free_slots: Type.Integer(),
+  steps: Type.Integer({ description: 'engine steps since the start' }),
+});
+
+export type TokenData = Static<typeof tokenData>;
+export type DoneData = Static<typeof doneData>;
+export type GenerateReply = Static<typeof generateReply>;
+export type ErrorBody = Static<typeof errorBody>;
