@@ -1,0 +1,64 @@
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { Sequence } from '../../src/core/index.ts';
+import { OrtModelRunner } from '../../src/engine/index.ts';
+import { openModel } from '../../src/model/index.ts';
+import { copyOf, expectedCases, type ModelCase, reference, temporaryFolder, variants } from '../support/fixtures.ts';
+import { greedy } from '../support/builders.ts';
+
+const maxLogitError = 1e-3;
+
+/** Greedy tokens of a prompt, fed alone, and the logits behind its last prompt token. */
+async function generate(folder: string, cases: readonly ModelCase[]) {
+  const model = await openModel(folder, await temporaryFolder());
+  const logits: Float32Array[] = [];
+  const limits = { maxBatchSize: 4, maxModelLen: model.config.maxPositions, maxStepTokens: 256 };
+  const runner = new OrtModelRunner(model, limits, { threads: 2, spinning: false }, {
+    sample: (row) => {
+      logits.push(row.slice());
+      return row.indexOf(row.reduce((a, b) => Math.max(a, b)));
+    },
+  });
+  const results = [];
+  for (const { prompt_token_ids: promptTokenIds, greedy_token_ids: { length: maxNewTokens } } of cases) {
+    const sequence = new Sequence({ id: 'case', promptTokenIds, sampling: greedy, maxNewTokens, arrivedAtMs: 0 });
+    logits.length = 0;
+    while (sequence.outputTokenIds.length < maxNewTokens) {
+      const numNewTokens = sequence.numUncomputedTokens;
+      const [token] = await runner.run({ moves: [], rows: [{ sequence, slot: 0, numNewTokens }] });
+      sequence.numComputedTokens += numNewTokens;
+      if (token !== undefined) sequence.outputTokenIds.push(token.tokenId);
+    }
+    results.push({ tokenIds: sequence.outputTokenIds, promptLogits: logits[0] ?? new Float32Array() });
+  }
+  runner.dispose();
+  return results;
+}
+
+async function expectConformance(folder: string, cases: readonly ModelCase[]): Promise<void> {
+  const results = await generate(folder, cases);
+  expect(results).toHaveLength(cases.length);
+  for (const [i, expected] of cases.entries()) {
+    const bytes = Buffer.from(expected.last_prompt_logits_f32_base64, 'base64');
+    const logits = new Float32Array(new Uint8Array(bytes).buffer);
+    expect(results[i]?.promptLogits).toHaveLength(logits.length);
+    const errors = logits.map((logit, id) => Math.abs(logit - (results[i]?.promptLogits[id] ?? Number.NaN)));
+    expect(Math.max(...errors)).toBeLessThan(maxLogitError);
+    expect(results[i]?.tokenIds).toEqual(expected.greedy_token_ids);
+  }
+}
+
+describe.each(['opt-mini', 'opt-mini-postln'])('%s', (name) => {
+  test.each(['model.safetensors', 'pytorch_model.bin'])('computes what transformers does, from %s', async (weights) => {
+    const folder = await copyOf(reference(name), ['config.json', weights]);
+    await expectConformance(folder, expectedCases(reference(name)));
+  });
+});
+
+describe('every corner of the architecture and of the weight formats computes what transformers does:', () => {
+  test.each(readdirSync(variants))('%s', async (name) => {
+    const folder = path.join(variants, name);
+    await expectConformance(folder, expectedCases(folder));
+  });
+});

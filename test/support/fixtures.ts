@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+export const embeddedModel = path.join(root, 'models/opt-stories');
+export const reference = (name: string) => path.join(root, 'test/fixtures/reference', name);
+export const variants = path.join(root, 'test/fixtures/variants');
+
+/** One text with what Hugging Face's tokenizer makes of it. */
+export interface TokenizerCase {
+  readonly text: string;
+  readonly ids: readonly number[];
+}
+
+/** One prompt with what Hugging Face transformers computes for it. */
+export interface ModelCase {
+  readonly prompt_token_ids: readonly number[];
+  readonly greedy_token_ids: readonly number[];
+  readonly last_prompt_logits_f32_base64: string;
+}
+
+/** One story of the embedded model. */
+export interface StoryCase {
+  readonly prompt: string;
+  readonly prompt_token_ids: readonly number[];
+  readonly token_ids: readonly number[];
+  readonly text: string;
+  readonly finish_reason: 'stop' | 'length';
+}
+
+export function expectedCases<Case>(folder: string): readonly Case[] {
+  return JSON.parse(readFileSync(path.join(folder, 'expected.json'), 'utf8')).cases;
+}
+
+/** An empty folder that is gone after the test. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'weft-test-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A copy of some files of a folder, to be broken. */
+export async function copyOf(folder: string, files: readonly string[]): Promise<string> {
+  const copy = path.join(await temporaryFolder(), path.basename(folder));
+  await mkdir(copy);
+  await Promise.all(files.map((file) => copyFile(path.join(folder, file), path.join(copy, file))));
+  return copy;
+}
+
+/** Changes some keys of a JSON file. */
+export async function patchJson(file: string, changes: Readonly<Record<string, unknown>>): Promise<void> {
+  await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), ...changes }));
+}

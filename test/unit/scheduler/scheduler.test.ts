@@ -1,0 +1,182 @@
+import { describe, expect, test } from 'vitest';
+import { QueueFullError, type Sequence, type Step } from '../../../src/core/index.ts';
+import { gatherWhileRunning, Scheduler } from '../../../src/scheduler/index.ts';
+import { sequence } from '../../support/builders.ts';
+import { describeStep } from '../../support/describe-step.ts';
+
+const EOS = 2;
+
+function scheduler({ maxBatchSize = 4, maxStepTokens = 24, batchTimeoutMs = 100, maxQueueSize = 100 } = {}): Scheduler {
+  return new Scheduler({
+    limits: { maxBatchSize, maxModelLen: 64, maxStepTokens },
+    eosTokenIds: new Set([EOS]),
+    batchTimeoutMs,
+    maxQueueSize,
+  });
+}
+
+/** Plans a step and lets it give every row whose prompt is complete a token. */
+function step(target: Scheduler, nowMs = 0, token = 7): string | undefined {
+  const planned = target.schedule(nowMs);
+  if (planned === undefined) return undefined;
+  const description = describeStep(planned);
+  target.update(planned, sampled(planned, token), nowMs);
+  return description;
+}
+
+function sampled({ rows }: Step, tokenId: number) {
+  return rows.map(({ sequence: s, numNewTokens }) =>
+    s.numComputedTokens + numNewTokens === s.numTokens ? { tokenId } : undefined,
+  );
+}
+
+function add(target: Scheduler, ...sequences: Sequence[]): void {
+  for (const s of sequences) target.add(s);
+}
+
+describe('a trace of', () => {
+  test('one sequence: prefill, then a token a step until it has its number', () => {
+    const target = scheduler();
+    const a = sequence('a', { maxNewTokens: 3 });
+    add(target, a);
+    expect([step(target), step(target), step(target), step(target)]).toEqual(['prefill a', 'decode a', 'decode a', undefined]);
+    expect(a).toMatchObject({ status: 'finished', finishReason: 'length', outputTokenIds: [7, 7, 7], slot: undefined });
+    expect(target.numFreeSlots).toBe(4);
+  });
+
+  test('a newcomer, which joins at the next token boundary and not when the batch ends', () => {
+    const target = scheduler();
+    add(target, sequence('a'));
+    expect(step(target)).toBe('prefill a');
+    add(target, sequence('b'));
+    expect([step(target), step(target)]).toEqual(['decode a + prefill b', 'decode a b']);
+  });
+
+  test('more prompts than slots: the next one gets the slot of the first to end', () => {
+    const target = scheduler({ maxBatchSize: 2 });
+    add(target, sequence('a', { maxNewTokens: 2 }), sequence('b', { maxNewTokens: 4 }), sequence('c'));
+    expect([step(target), step(target), step(target), step(target)]).toEqual([
+      'prefill a b',
+      'decode a b',
+      'move 1>0; decode b + prefill c',
+      'decode b c',
+    ]);
+  });
+
+  test('a long prompt: chunks of the budget, beside those who decode', () => {
+    const target = scheduler({ maxBatchSize: 4, maxStepTokens: 12 });
+    add(target, sequence('a'));
+    step(target);
+    add(target, sequence('long', { promptLength: 20 }));
+    expect([step(target), step(target), step(target), step(target)]).toEqual([
+      'decode a + prefill long[8]',
+      'decode a + prefill long[8]',
+      'decode a + prefill long[4]',
+      'move 1>0; decode long',
+    ]);
+  });
+
+  test('a long prompt behind short ones: it waits for a step of its own, so that its chunks are always the same', () => {
+    const target = scheduler({ maxStepTokens: 12 });
+    add(target, sequence('a'), sequence('long', { promptLength: 10 }), sequence('b'));
+    expect([step(target), step(target), step(target)]).toEqual([
+      'prefill a',
+      'decode a + prefill long[8]',
+      'decode a + prefill long[2] b',
+    ]);
+  });
+
+  test('sequences that end in the middle: the last ones move into their slots', () => {
+    const target = scheduler();
+    add(target, sequence('a', { maxNewTokens: 1 }), sequence('b'), sequence('c', { maxNewTokens: 1 }), sequence('d'));
+    expect([step(target), step(target)]).toEqual(['prefill a b c d', 'move 3>0; decode d b']);
+  });
+
+  test('an end of sequence', () => {
+    const target = scheduler();
+    const a = sequence('a');
+    add(target, a);
+    expect([step(target), step(target, 0, EOS), step(target)]).toEqual(['prefill a', 'decode a', undefined]);
+    expect(a).toMatchObject({ finishReason: 'stop', outputTokenIds: [7, EOS] });
+  });
+
+  test('an end of sequence that is to be ignored', () => {
+    const target = scheduler();
+    const sampling = { temperature: 0, topK: 0, topP: 1, seed: 0, ignoreEos: true };
+    const a = sequence('a', { maxNewTokens: 2, sampling });
+    add(target, a);
+    step(target, 0, EOS);
+    step(target, 0, EOS);
+    expect(a).toMatchObject({ finishReason: 'length', outputTokenIds: [EOS, EOS] });
+  });
+});
+
+describe('an abort', () => {
+  test('of a waiting sequence costs no step', () => {
+    const target = scheduler();
+    const a = sequence('a');
+    add(target, a, sequence('b'));
+    target.finish(a, 'abort');
+    expect(step(target)).toBe('prefill b');
+  });
+
+  test('in the middle of a step: its token is dropped and its slot is free for the next', () => {
+    const target = scheduler({ maxBatchSize: 1 });
+    const a = sequence('a');
+    add(target, a, sequence('b'));
+    const running = target.schedule(0);
+    target.finish(a, 'abort');
+    expect(running && target.update(running, [{ tokenId: 7 }], 0)).toEqual([]);
+    expect(a).toMatchObject({ finishReason: 'abort', outputTokenIds: [] });
+    expect(step(target)).toBe('prefill b');
+  });
+
+  test('after the end changes nothing', () => {
+    const target = scheduler();
+    const a = sequence('a', { maxNewTokens: 1 });
+    add(target, a);
+    step(target);
+    target.finish(a, 'abort');
+    expect(a.finishReason).toBe('length');
+  });
+});
+
+test('a step that fails takes its sequences with it, and no others', () => {
+  const target = scheduler({ maxBatchSize: 1 });
+  const [a, b] = [sequence('a'), sequence('b')];
+  add(target, a, b);
+  const failing = target.schedule(0);
+  expect(failing && target.fail(failing)).toEqual([a]);
+  expect(a.finishReason).toBe('error');
+  expect(step(target)).toBe('prefill b');
+});
+
+test('the queue is bounded', () => {
+  const target = scheduler({ maxQueueSize: 1 });
+  add(target, sequence('a'));
+  expect(() => add(target, sequence('b'))).toThrow(QueueFullError);
+});
+
+describe('newcomers to a running batch', () => {
+  const state = { numWaiting: 1, numRunning: 20, numFreeSlots: 30, oldestWaitMs: 0, batchTimeoutMs: 100 };
+
+  test('start at once when nothing runs', () => {
+    expect(gatherWhileRunning({ ...state, numRunning: 0 })).toBe(1);
+  });
+
+  test('wait while they are few', () => {
+    expect(gatherWhileRunning(state)).toBe(0);
+  });
+
+  test('join when they are a quarter of those running', () => {
+    expect(gatherWhileRunning({ ...state, numWaiting: 5 })).toBe(5);
+  });
+
+  test('join when they fill the free slots', () => {
+    expect(gatherWhileRunning({ ...state, numWaiting: 2, numFreeSlots: 1 })).toBe(1);
+  });
+
+  test('join when the oldest has waited for the timeout', () => {
+    expect(gatherWhileRunning({ ...state, oldestWaitMs: 100 })).toBe(1);
+  });
+});

@@ -1,0 +1,122 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ModelError } from '../../../src/core/index.ts';
+import { loadTokenizer, Tokenizer, type TokenizerSpec } from '../../../src/tokenizer/index.ts';
+import { copyOf, embeddedModel, expectedCases, patchJson, reference, type TokenizerCase, temporaryFolder } from '../../support/fixtures.ts';
+
+async function tokenizerOf(folder: string): Promise<Tokenizer> {
+  const tokenizer = await loadTokenizer(folder);
+  if (tokenizer === undefined) throw new Error(`${folder} has no tokenizer`);
+  return tokenizer;
+}
+
+function decode(tokenizer: Tokenizer, ids: readonly number[]): string[] {
+  const decoder = tokenizer.createDecoder();
+  return [...ids.map((id) => decoder.push(id)), decoder.end()];
+}
+
+const cases = expectedCases<TokenizerCase>(reference('tokenizer'));
+
+describe.each([
+  ['tokenizer.json', embeddedModel],
+  ['vocab.json and merges.txt', reference('tokenizer')],
+])('from %s', (_, folder) => {
+  test('every text has the ids that Hugging Face gives it', async () => {
+    const tokenizer = await tokenizerOf(folder);
+    expect(cases.length).toBeGreaterThan(50);
+    for (const { text, ids } of cases) expect([text, await tokenizer.encode(text)]).toEqual([text, ids]);
+  });
+
+  test('any text without special tokens comes back as it was, in whole characters', async () => {
+    const tokenizer = await tokenizerOf(folder);
+    const text = fc.string({ unit: 'binary', maxLength: 60 }).filter((s) => !/<\/?(s|pad|unk)>/.test(s));
+    await fc.assert(
+      fc.asyncProperty(text, async (original) => {
+        const pieces = decode(tokenizer, await tokenizer.encode(original));
+        expect(pieces.join('')).toBe(original);
+        expect(pieces.every((piece) => piece.isWellFormed())).toBe(true);
+      }),
+    );
+  });
+});
+
+test('a character comes when its last byte has come; what stays unfinished is U+FFFD', async () => {
+  const tokenizer = await tokenizerOf(embeddedModel);
+  const ids = (await tokenizer.encode('🦉')).slice(1);
+  expect(ids.length).toBeGreaterThan(1);
+  expect(decode(tokenizer, ids)).toEqual([...ids.slice(1).map(() => ''), '🦉', '']);
+  expect(decode(tokenizer, ids.slice(0, -1)).at(-1)).toBe('\uFFFD');
+});
+
+test('special tokens and ids outside the vocabulary decode to nothing', async () => {
+  expect(decode(await tokenizerOf(embeddedModel), [2, 0, 3072, 50_000]).join('')).toBe('');
+});
+
+test('the lower bound of a text is one: never above what encoding gives', async () => {
+  const tokenizer = await tokenizerOf(embeddedModel);
+  for (const { text, ids } of cases) expect(tokenizer.minTokens(text)).toBeLessThanOrEqual(ids.length);
+  expect(tokenizer.minTokens('x'.repeat(96_000))).toBeGreaterThan(512);
+});
+
+describe('added tokens', () => {
+  const plain = { special: true, lstrip: false, rstrip: false, singleWord: false };
+  const spec = (addedTokens: TokenizerSpec['addedTokens']): TokenizerSpec => ({
+    vocab: new Map([['a', 0], ['b', 1], ['Ġ', 2], ['<m>', 3], ['<mm>', 4]]),
+    merges: [],
+    addedTokens,
+    prefix: [],
+    suffix: [],
+    addPrefixSpace: false,
+  });
+
+  test('take the white space beside them where they are declared to', async () => {
+    const tokenizer = new Tokenizer(spec([{ ...plain, id: 3, content: '<m>', lstrip: true }]));
+    expect(await tokenizer.encode('a  <m> b')).toEqual([0, 3, 2, 1]);
+  });
+
+  test('match only between words where they are declared to', async () => {
+    const tokenizer = new Tokenizer(spec([{ ...plain, id: 3, content: 'ab', singleWord: true }]));
+    expect(await tokenizer.encode('ab aab')).toEqual([3, 2, 0, 0, 1]);
+  });
+
+  test('match the longest where several begin', async () => {
+    const tokenizer = new Tokenizer(spec([{ ...plain, id: 3, content: '<m' }, { ...plain, id: 4, content: '<mm>' }]));
+    expect(await tokenizer.encode('<mm>')).toEqual([4]);
+  });
+});
+
+describe('a folder', () => {
+  test('without a tokenizer has none', async () => {
+    expect(await loadTokenizer(reference('opt-mini'))).toBeUndefined();
+  });
+
+  test('of the real opt-125m: its special tokens by name, `</s>` in front', async () => {
+    const folder = await copyOf(reference('tokenizer'), ['vocab.json', 'merges.txt']);
+    const token = { content: '</s>', single_word: false, lstrip: false, rstrip: false, normalized: true };
+    const special = { bos_token: token, eos_token: token, unk_token: token, pad_token: '<pad>' };
+    await writeFile(path.join(folder, 'special_tokens_map.json'), JSON.stringify(special));
+    const tokenizer = await tokenizerOf(folder);
+    expect(await tokenizer.encode('</s><pad>')).toEqual([2, 2, 1]);
+    expect((await tokenizer.encode('<s>')).length).toBeGreaterThan(2);
+  });
+
+  test.each([
+    ['of another kind', { model: { type: 'Unigram' } }, /model\.type is "Unigram"/],
+    ['with a normalizer', { normalizer: { type: 'NFC' } }, /normalizer/],
+    ['that cuts words in another way', { pre_tokenizer: { type: 'Whitespace' } }, /pre_tokenizer is "Whitespace"/],
+    ['whose merges make no token', { model: { vocab: { a: 0 }, merges: ['a b'] } }, /"a" and "b" to no token/],
+  ])('with a tokenizer.json %s is refused', async (_, changes, message) => {
+    const folder = await copyOf(embeddedModel, ['tokenizer.json']);
+    await patchJson(path.join(folder, 'tokenizer.json'), changes);
+    await expect(loadTokenizer(folder)).rejects.toThrow(message);
+    await expect(loadTokenizer(folder)).rejects.toThrow(ModelError);
+  });
+
+  test('with a tokenizer.json that is no JSON is refused', async () => {
+    const folder = await temporaryFolder();
+    await writeFile(path.join(folder, 'tokenizer.json'), '{"model": ');
+    await expect(loadTokenizer(folder)).rejects.toThrow(/tokenizer\.json is not JSON/);
+  });
+});
