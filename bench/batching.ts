@@ -18,7 +18,12 @@ const contestants = [
   { name: 'continuous', args: [] },
 ] as const;
 
-const prompts = ['Once upon a time', 'The little dog ran to', 'One day, Lily found a big red', 'Tom and his mom went to the park. They'];
+const prompts = [
+  'Once upon a time',
+  'The little dog ran to',
+  'One day, Lily found a big red',
+  'Tom and his mom went to the park. They',
+];
 
 async function round(args: readonly string[]): Promise<LoadResult> {
   const server = await ServerProcess.start([...model, ...args]);
@@ -28,7 +33,11 @@ async function round(args: readonly string[]): Promise<LoadResult> {
       numClients,
       warmUpMs,
       measureMs: Number(seconds) * 1000,
-      body: (client, n) => ({ prompt: prompts[(client + n) % prompts.length], max_new_tokens: maxNewTokens, ignore_eos: true }),
+      body: (client, n) => ({
+        prompt: prompts[(client + n) % prompts.length],
+        max_new_tokens: maxNewTokens,
+        ignore_eos: true,
+      }),
     });
   } finally {
     await server.stop();

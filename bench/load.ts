@@ -31,7 +31,9 @@ export async function closedLoop(options: LoadOptions): Promise<LoadResult> {
   const start = performance.now() + options.warmUpMs;
   const end = start + options.measureMs;
   const counts: Counts = { numTokens: 0, numErrors: 0, latenciesMs: [] };
-  await Promise.all(Array.from({ length: options.numClients }, (_, i) => client(i, options, agent, [start, end], counts)));
+  await Promise.all(
+    Array.from({ length: options.numClients }, (_, i) => client(i, options, agent, [start, end], counts)),
+  );
   agent.destroy();
   const seconds = options.measureMs / 1000;
   return {

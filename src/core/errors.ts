@@ -89,10 +89,17 @@ export function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' ');
 }
 
-/** A value as it may be shown in a message: JSON, cut to a readable length. */
+/** A value as it may be shown in a message: as JSON writes it, cut to a readable length. */
 export function show(value: unknown, maxLength = 60): string {
-  const text =
-    typeof value === 'string' ? JSON.stringify(value.slice(0, maxLength)) : (JSON.stringify(value) ?? String(value));
-  const cut = typeof value === 'string' ? value.length > maxLength : text.length > maxLength;
-  return cut ? `${text.slice(0, maxLength)}…` : text;
+  const text = written(typeof value === 'string' ? value.slice(0, maxLength + 1) : value);
+  return text.length > maxLength ? `${text.slice(0, maxLength).toWellFormed()}…` : text;
+}
+
+function written(value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return 'something nested too deeply to show';
+  }
 }

@@ -1,8 +1,8 @@
 import { fastifySSE } from '@fastify/sse';
 import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import { type FastifyInstance, fastify, LogController } from 'fastify';
-import type { TextGenerator } from '../core/index.ts';
+import { type FastifyInstance, type FastifyRequest, fastify, LogController } from 'fastify';
+import { InvalidRequestError, messageOf, type TextGenerator } from '../core/index.ts';
 import { answerClientError, routeNotFound, sendError } from './errors.ts';
 import { generateRoute } from './generate-route.ts';
 import { healthRoutes } from './health-routes.ts';
@@ -33,6 +33,7 @@ export async function buildServer({
     return503OnClosing: false,
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.removeContentTypeParser('text/plain');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, parseJson);
   app.setErrorHandler(sendError);
   app.setNotFoundHandler((request, reply) => sendError(routeNotFound(request), request, reply));
   await app.register(fastifySSE);
@@ -43,4 +44,14 @@ export async function buildServer({
   await app.register(healthRoutes, { generator, modelName });
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   return app;
+}
+
+/** A `__proto__` in the body is a field like any other, of its object alone: the schema refuses it by name. */
+async function parseJson(_request: FastifyRequest, body: string | Buffer): Promise<unknown> {
+  if (body.length === 0) throw new InvalidRequestError('the body is empty; it has to be a JSON object');
+  try {
+    return JSON.parse(body.toString());
+  } catch (error) {
+    throw new InvalidRequestError(`the body is not JSON: ${messageOf(error)}`);
+  }
 }

@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { Sequence } from '../../src/core/index.ts';
 import { OrtModelRunner } from '../../src/engine/index.ts';
 import { openModel } from '../../src/model/index.ts';
-import { copyOf, expectedCases, type ModelCase, reference, temporaryFolder, variants } from '../support/fixtures.ts';
 import { greedy } from '../support/builders.ts';
+import { copyOf, expectedCases, type ModelCase, reference, temporaryFolder, variants } from '../support/fixtures.ts';
 
 const maxLogitError = 1e-3;
 
@@ -14,14 +14,22 @@ async function generate(folder: string, cases: readonly ModelCase[]) {
   const model = await openModel(folder, await temporaryFolder());
   const logits: Float32Array[] = [];
   const limits = { maxBatchSize: 4, maxModelLen: model.config.maxPositions, maxStepTokens: 256 };
-  const runner = new OrtModelRunner(model, limits, { threads: 2, spinning: false }, {
-    sample: (row) => {
-      logits.push(row.slice());
-      return row.indexOf(row.reduce((a, b) => Math.max(a, b)));
+  const runner = new OrtModelRunner(
+    model,
+    limits,
+    { threads: 2, spinning: false },
+    {
+      sample: (row) => {
+        logits.push(row.slice());
+        return row.indexOf(row.reduce((a, b) => Math.max(a, b)));
+      },
     },
-  });
+  );
   const results = [];
-  for (const { prompt_token_ids: promptTokenIds, greedy_token_ids: { length: maxNewTokens } } of cases) {
+  for (const {
+    prompt_token_ids: promptTokenIds,
+    greedy_token_ids: { length: maxNewTokens },
+  } of cases) {
     const sequence = new Sequence({ id: 'case', promptTokenIds, sampling: greedy, maxNewTokens, arrivedAtMs: 0 });
     logits.length = 0;
     while (sequence.outputTokenIds.length < maxNewTokens) {

@@ -5,7 +5,12 @@ export const greedy: SamplingParams = { temperature: 0, topK: 0, topP: 1, seed: 
 /** A sequence of a made-up prompt. */
 export function sequence(
   id: string,
-  { promptLength = 3, maxNewTokens = 4, arrivedAtMs = 0, sampling = greedy }: {
+  {
+    promptLength = 3,
+    maxNewTokens = 4,
+    arrivedAtMs = 0,
+    sampling = greedy,
+  }: {
     promptLength?: number;
     maxNewTokens?: number;
     arrivedAtMs?: number;

@@ -1,4 +1,4 @@
-import { type ModelRunner, type SampledToken, type Sequence, type Step, type StepLimits } from '../../src/core/index.ts';
+import type { ModelRunner, SampledToken, Sequence, Step, StepLimits } from '../../src/core/index.ts';
 import { describeStep } from './describe-step.ts';
 
 /** A runner without a model: each sequence is given its scripted tokens. Writes down every step, and can be held in one. */

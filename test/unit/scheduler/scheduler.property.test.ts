@@ -10,9 +10,12 @@ const EOS = 2;
 
 /** What happens around one step. */
 const happening = fc.record({
-  arrivals: fc.array(fc.record({ promptLength: fc.integer({ min: 1, max: 40 }), maxNewTokens: fc.integer({ min: 1, max: 9 }) }), {
-    maxLength: 4,
-  }),
+  arrivals: fc.array(
+    fc.record({ promptLength: fc.integer({ min: 1, max: 40 }), maxNewTokens: fc.integer({ min: 1, max: 9 }) }),
+    {
+      maxLength: 4,
+    },
+  ),
   /** Which of the live sequences leaves while the step runs, if any. */
   leaver: fc.option(fc.nat(20), { freq: 4 }),
   fails: fc.boolean().map((b) => b),
@@ -64,7 +67,13 @@ test('whatever arrives, leaves and fails: every sequence ends once, no slot is l
       const all: Sequence[] = [];
       let nowMs = 0;
       const live = () => all.filter(({ status }) => status !== 'finished');
-      const runStep = ({ arrivals, leaver, fails, isEos, elapsedMs }: typeof happening extends fc.Arbitrary<infer T> ? T : never) => {
+      const runStep = ({
+        arrivals,
+        leaver,
+        fails,
+        isEos,
+        elapsedMs,
+      }: typeof happening extends fc.Arbitrary<infer T> ? T : never) => {
         for (const arrival of arrivals) {
           const arrived = sequence(String(all.length), { ...arrival, arrivedAtMs: nowMs });
           all.push(arrived);
@@ -74,7 +83,10 @@ test('whatever arrives, leaves and fails: every sequence ends once, no slot is l
         nowMs += elapsedMs;
         expect(planned === undefined).toBe(live().length === 0);
         if (planned === undefined) return;
-        checkStep(planned, all.filter(({ status }) => status === 'running'));
+        checkStep(
+          planned,
+          all.filter(({ status }) => status === 'running'),
+        );
         cache.run(planned);
         const leaving = leaver === null ? undefined : live()[leaver];
         if (leaving !== undefined) target.finish(leaving, 'abort');

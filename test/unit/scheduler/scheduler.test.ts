@@ -39,7 +39,12 @@ describe('a trace of', () => {
     const target = scheduler();
     const a = sequence('a', { maxNewTokens: 3 });
     add(target, a);
-    expect([step(target), step(target), step(target), step(target)]).toEqual(['prefill a', 'decode a', 'decode a', undefined]);
+    expect([step(target), step(target), step(target), step(target)]).toEqual([
+      'prefill a',
+      'decode a',
+      'decode a',
+      undefined,
+    ]);
     expect(a).toMatchObject({ status: 'finished', finishReason: 'length', outputTokenIds: [7, 7, 7], slot: undefined });
     expect(target.numFreeSlots).toBe(4);
   });

@@ -4,7 +4,15 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ModelError } from '../../../src/core/index.ts';
 import { loadTokenizer, Tokenizer, type TokenizerSpec } from '../../../src/tokenizer/index.ts';
-import { copyOf, embeddedModel, expectedCases, patchJson, reference, type TokenizerCase, temporaryFolder } from '../../support/fixtures.ts';
+import {
+  copyOf,
+  embeddedModel,
+  expectedCases,
+  patchJson,
+  reference,
+  type TokenizerCase,
+  temporaryFolder,
+} from '../../support/fixtures.ts';
 
 async function tokenizerOf(folder: string): Promise<Tokenizer> {
   const tokenizer = await loadTokenizer(folder);
@@ -63,7 +71,13 @@ test('the lower bound of a text is one: never above what encoding gives', async 
 describe('added tokens', () => {
   const plain = { special: true, lstrip: false, rstrip: false, singleWord: false };
   const spec = (addedTokens: TokenizerSpec['addedTokens']): TokenizerSpec => ({
-    vocab: new Map([['a', 0], ['b', 1], ['Ġ', 2], ['<m>', 3], ['<mm>', 4]]),
+    vocab: new Map([
+      ['a', 0],
+      ['b', 1],
+      ['Ġ', 2],
+      ['<m>', 3],
+      ['<mm>', 4],
+    ]),
     merges: [],
     addedTokens,
     prefix: [],
@@ -82,7 +96,12 @@ describe('added tokens', () => {
   });
 
   test('match the longest where several begin', async () => {
-    const tokenizer = new Tokenizer(spec([{ ...plain, id: 3, content: '<m' }, { ...plain, id: 4, content: '<mm>' }]));
+    const tokenizer = new Tokenizer(
+      spec([
+        { ...plain, id: 3, content: '<m' },
+        { ...plain, id: 4, content: '<mm>' },
+      ]),
+    );
     expect(await tokenizer.encode('<mm>')).toEqual([4]);
   });
 });

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { loadSettings, renderFlags, renderMarkdown } from '../../../src/config/index.ts';
+import { UserError } from '../../../src/core/index.ts';
+
+test('settings have their defaults', () => {
+  expect(loadSettings([], {})).toMatchObject({ host: '127.0.0.1', port: 8080, maxBatchSize: 50, batchTimeoutMs: 100 });
+});
+
+test('a flag beats the environment, which beats the default', () => {
+  const environment = { WEFT_PORT: '9000', WEFT_MAX_BATCH_SIZE: '8', OTHER: 'x' };
+  expect(loadSettings(['--port', '9001'], environment)).toMatchObject({ port: 9001, maxBatchSize: 8 });
+});
+
+test('the model is the first argument, a flag or a variable', () => {
+  expect(loadSettings(['some/folder', '--port=1'], {})).toMatchObject({ model: 'some/folder', port: 1 });
+  expect(loadSettings(['--model', 'some/folder'], {}).model).toBe('some/folder');
+  expect(loadSettings([], { WEFT_MODEL: 'some/folder' }).model).toBe('some/folder');
+});
+
+test('an empty variable counts as absent, and a foreign one is let be', () => {
+  expect(loadSettings([], { WEFT_PORT: '', WEFT_SERVICE_HOST: '10.0.0.1' }).port).toBe(8080);
+});
+
+describe('what is not allowed is refused, by its name:', () => {
+  test.each<[string[], Record<string, string>, string]>([
+    [['--port', 'http'], {}, '--port is "http"; it has to be an integer from 0 to 65535'],
+    [['--port=65536'], {}, '--port is "65536"; it has to be an integer from 0 to 65535'],
+    [['--port', '80.5'], {}, '--port is "80.5"; it has to be an integer from 0 to 65535'],
+    [['--max-batch-size', '0'], {}, '--max-batch-size is "0"; it has to be an integer from 1 to 1024'],
+    [[], { WEFT_BATCH_TIMEOUT_MS: '-1' }, 'WEFT_BATCH_TIMEOUT_MS is "-1"; it has to be an integer from 0 to 60000'],
+    [['--log-level', 'loud'], {}, '--log-level is "loud"; it has to be one of fatal, error, warn, info, debug, silent'],
+    [['--port'], {}, '--port lacks its value: an integer from 0 to 65535'],
+    [['--host='], {}, '--host is ""; it has to be text that is not empty'],
+    [['--prot', '1'], {}, 'unknown flag "--prot"; did you mean --port?'],
+    [
+      ['--gpu-memory-utilization', '1'],
+      {},
+      'unknown flag "--gpu-memory-utilization": weft serve --help lists what there is',
+    ],
+    [['a', 'b'], {}, 'there is a second argument "b": one model folder can be served'],
+  ])('%j %j', (args, environment, message) => {
+    expect(() => loadSettings(args, environment)).toThrow(new UserError(message));
+  });
+
+  test('a step that could not hold the batch', () => {
+    expect(() => loadSettings(['--max-step-tokens', '50'], {})).toThrow(
+      /--max-step-tokens is 50; it has to exceed --max-batch-size, which is 50/,
+    );
+  });
+});
+
+test('the documentation is what the declaration says', () => {
+  const documentation = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
+  expect(documentation).toContain(renderMarkdown());
+  expect(renderFlags()).toContain('--max-batch-size');
+});

@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import type { Step } from '../../../src/core/index.ts';
+import { planRuns } from '../../../src/engine/run-plan.ts';
+import { sequence } from '../../support/builders.ts';
+
+/** A row of a sequence that has so many tokens in the cache. */
+function row(slot: number, promptLength: number, numComputedTokens: number, numNewTokens: number) {
+  const s = sequence(`s${slot}`, { promptLength });
+  s.numComputedTokens = numComputedTokens;
+  if (numComputedTokens >= promptLength) s.outputTokenIds.push(7);
+  return { sequence: s, slot, numNewTokens };
+}
+
+const describeRuns = (rows: Step['rows'], maxTokens: number) =>
+  planRuns({ moves: [], rows }, maxTokens).map(
+    (run) => `slot ${run.firstSlot}: ${run.rows.map((each) => each.row.sequence.id).join(' ')} x ${run.width}`,
+  );
+
+test('decoding rows run together, a chunk alone, fresh prompts padded to the longest', () => {
+  const rows = [row(0, 3, 3, 1), row(1, 3, 5, 1), row(4, 40, 16, 16), row(5, 3, 0, 3), row(6, 5, 0, 5)];
+  expect(describeRuns(rows, 64)).toEqual(['slot 0: s0 s1 x 1', 'slot 4: s4 x 16', 'slot 5: s5 s6 x 5']);
+});
+
+test('no run exceeds its tokens, padding included', () => {
+  const rows = [row(0, 2, 0, 2), row(1, 2, 0, 2), row(2, 8, 0, 8), row(3, 2, 0, 2)];
+  expect(describeRuns(rows, 10)).toEqual(['slot 0: s0 s1 x 2', 'slot 2: s2 x 8', 'slot 3: s3 x 2']);
+});
+
+test('a hole between decoding rows is a defect, and does not go unnoticed', () => {
+  expect(() => describeRuns([row(0, 3, 3, 1), row(2, 3, 3, 1)], 10)).toThrow(/slot 2 does not lie behind slot 0/);
+});

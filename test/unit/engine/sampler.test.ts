@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import type { SamplingParams } from '../../../src/core/index.ts';
+import { philox, uniform } from '../../../src/engine/random.ts';
+import { Sampler } from '../../../src/engine/sampler.ts';
+import { greedy } from '../../support/builders.ts';
+
+const hex = (words: readonly number[]) => words.map((word) => word.toString(16).padStart(8, '0'));
+
+describe('the random numbers', () => {
+  // Known answers: kat_vectors of the Random123 distribution.
+  test('are those of Philox4x32-10', () => {
+    expect(hex(philox([0, 0], [0, 0, 0, 0]))).toEqual(['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']);
+    const ones = 0xffffffff;
+    expect(hex(philox([ones, ones], [ones, ones, ones, ones]))).toEqual([
+      '408f276d',
+      '41c83b0e',
+      'a20bc7c6',
+      '6d5451fd',
+    ]);
+    const pi = [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344] as const;
+    expect(hex(philox([0xa4093822, 0x299f31d0], pi))).toEqual(['d16cfe09', '94fdcceb', '5001e420', '24126ea1']);
+  });
+
+  test('depend on seed and token alone, lie in [0, 1), and take any integer as a seed', () => {
+    const seeds = [0, 1, -1, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER];
+    const numbers = seeds.flatMap((seed) => [0, 1, 2].map((index) => uniform(seed, index)));
+    expect(new Set(numbers).size).toBe(numbers.length);
+    expect(numbers.every((number) => number >= 0 && number < 1)).toBe(true);
+    expect(uniform(42, 7)).toBe(uniform(42, 7));
+  });
+});
+
+describe('sampling', () => {
+  const logits = Float32Array.from([0.5, 2, -1, 1, 2, Number.NEGATIVE_INFINITY]);
+  const numDraws = 20_000;
+
+  /** How often each token is drawn, with a seed of its own for each draw. */
+  function frequencies(params: Partial<SamplingParams>): number[] {
+    const sampler = new Sampler(logits.length);
+    const counts = new Array<number>(logits.length).fill(0);
+    for (let seed = 0; seed < numDraws; seed++) {
+      const token = sampler.sample(logits, { ...greedy, temperature: 1, ...params, seed }, 0);
+      counts[token] = (counts[token] ?? 0) + 1;
+    }
+    return counts.map((count) => count / numDraws);
+  }
+
+  function softmax(temperature: number, keep: (id: number) => boolean = () => true): number[] {
+    const weights = Array.from(logits, (logit, id) => (keep(id) ? Math.exp(logit / temperature) : 0));
+    const total = weights.reduce((a, b) => a + b);
+    return weights.map((weight) => weight / total);
+  }
+
+  function expectClose(actual: readonly number[], expected: readonly number[]): void {
+    for (const [id, share] of expected.entries()) {
+      if (share === 0) expect(actual[id]).toBe(0);
+      else expect(Math.abs((actual[id] ?? 0) - share)).toBeLessThan(0.015);
+    }
+  }
+
+  test('at temperature 0 takes the likeliest, the first of equals', () => {
+    expect(new Sampler(6).sample(logits, greedy, 0)).toBe(1);
+    expect(new Sampler(6).sample(logits, { ...greedy, temperature: 1e-9, seed: 5 }, 3)).toBe(1);
+  });
+
+  test.each([0.5, 1, 3])('at temperature %d follows the softmax', (temperature) => {
+    expectClose(frequencies({ temperature }), softmax(temperature));
+  });
+
+  test('top-k keeps the k likeliest', () => {
+    expectClose(
+      frequencies({ topK: 3 }),
+      softmax(1, (id) => [1, 3, 4].includes(id)),
+    );
+    expectClose(frequencies({ topK: 1 }), [0, 1, 0, 0, 0, 0]);
+    expectClose(frequencies({ topK: 1000 }), softmax(1));
+  });
+
+  test('top-p keeps the fewest that reach it', () => {
+    // The two likeliest hold 0.38 each, the third 0.14.
+    expectClose(
+      frequencies({ topP: 0.7 }),
+      softmax(1, (id) => [1, 4].includes(id)),
+    );
+    expectClose(
+      frequencies({ topP: 0.8 }),
+      softmax(1, (id) => [1, 3, 4].includes(id)),
+    );
+    expectClose(frequencies({ topP: 1e-6 }), [0, 1, 0, 0, 0, 0]);
+  });
+
+  test('top-p counts within top-k', () => {
+    expectClose(
+      frequencies({ topK: 3, topP: 0.84 }),
+      softmax(1, (id) => [1, 4].includes(id)),
+    );
+  });
+});

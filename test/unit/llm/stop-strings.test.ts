@@ -1,0 +1,51 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { StopStrings } from '../../../src/llm/stop-strings.ts';
+
+/** What is sent of a text that comes in these pieces. */
+function send(stops: readonly string[], pieces: readonly string[]): { sent: string[]; isStopped: boolean } {
+  const scanner = new StopStrings(stops);
+  const sent: string[] = [];
+  for (const piece of pieces) {
+    const { text, isStopped } = scanner.push(piece);
+    sent.push(text);
+    if (isStopped) return { sent, isStopped };
+  }
+  return { sent: [...sent, scanner.end()], isStopped: false };
+}
+
+describe('stop strings', () => {
+  test('let text pass at once where nothing of them is in it', () => {
+    expect(send(['END'], ['one ', 'two']).sent).toEqual(['one ', 'two', '']);
+  });
+
+  test('hold back what may become one, and send it when it does not', () => {
+    expect(send(['END'], ['the E', 'N', 'emy'])).toEqual({ sent: ['the ', '', 'ENemy', ''], isStopped: false });
+  });
+
+  test('stop in front of one that comes in pieces', () => {
+    expect(send(['END'], ['the E', 'ND of it'])).toEqual({ sent: ['the ', ''], isStopped: true });
+  });
+
+  test('stop in front of the first of several', () => {
+    expect(send(['dog', 'a', 'hat'], ['the hat']).sent).toEqual(['the ']);
+  });
+
+  test('whatever the pieces: what is sent ends in front of the first stop string, or is everything', () => {
+    const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 12 });
+    const stop = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(fc.array(letters, { maxLength: 8 }), fc.array(stop, { maxLength: 3 }), (pieces, stops) => {
+        const { sent, isStopped } = send(stops, pieces);
+        const text = sent.join('');
+        const whole = pieces.join('');
+        expect(whole.startsWith(text)).toBe(true);
+        expect(stops.some((each) => text.includes(each))).toBe(false);
+        expect(isStopped).toBe(stops.some((each) => whole.includes(each)));
+        if (!isStopped) expect(text).toBe(whole);
+        else expect(stops.some((each) => whole.startsWith(each, text.length))).toBe(true);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
