@@ -5,7 +5,7 @@
  *     npm run bench:batching [-- SECONDS_PER_ROUND [MODEL_DIR]]
  */
 import { closedLoop, type LoadResult, percentile } from './load.ts';
-import { ServerProcess } from './server-process.ts';
+import { ServerProcess } from './weft-process.ts';
 
 const numClients = 40;
 const maxNewTokens = 10;
@@ -26,10 +26,10 @@ const prompts = [
 ];
 
 async function round(args: readonly string[]): Promise<LoadResult> {
-  const server = await ServerProcess.start([...model, ...args]);
+  const server = new ServerProcess([...model, ...args]);
   try {
     return await closedLoop({
-      url: server.url,
+      url: await server.url,
       numClients,
       warmUpMs,
       measureMs: Number(seconds) * 1000,

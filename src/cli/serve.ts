@@ -39,6 +39,7 @@ export async function serve(args: readonly string[]): Promise<void> {
     modelName: model.name,
     version: packageVersion,
     logLevel: settings.logLevel,
+    maxBodyBytes: settings.maxBodyBytes,
   });
   const address = await listen(server, settings);
   stopOnSignals(engine, server, settings.drainTimeoutMs);

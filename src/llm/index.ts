@@ -1,1 +1,1 @@
-export { LlmEngine, type LlmEngineOptions } from './llm-engine.ts';
+export { LlmEngine } from './llm-engine.ts';

@@ -23,8 +23,8 @@ export function toSequence(
   limits: ContextLimits,
   arrivedAtMs: number,
 ): Sequence {
-  checkTokenIds(promptTokenIds, limits.vocabSize);
   checkPromptLength(promptTokenIds.length, limits.maxModelLen);
+  checkTokenIds(promptTokenIds, limits.vocabSize);
   const left = limits.maxModelLen - promptTokenIds.length;
   const maxNewTokens = request.maxNewTokens ?? Math.min(defaultMaxNewTokens, left);
   if (maxNewTokens > left) {

@@ -1,2 +1,2 @@
-export { type AdmissionPolicy, type AdmissionState, gatherWhileRunning } from './admission.ts';
-export { Scheduler, type SchedulerOptions, type SequenceOutput } from './scheduler.ts';
+export { gatherWhileRunning } from './admission.ts';
+export { Scheduler, type SequenceOutput } from './scheduler.ts';

@@ -13,18 +13,16 @@ export interface ServerOptions {
   readonly modelName: string;
   readonly version: string;
   readonly logLevel: string;
+  readonly maxBodyBytes: number;
 }
 
 /** The HTTP server, not listening yet. */
-export async function buildServer({
-  generator,
-  modelName,
-  version,
-  logLevel,
-}: ServerOptions): Promise<FastifyInstance> {
+export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
+  const { generator, modelName, version, logLevel, maxBodyBytes } = options;
   const app = fastify({
     logger: { level: logLevel },
     logController: new LogController({ disableRequestLogging: logLevel !== 'debug' }),
+    bodyLimit: maxBodyBytes,
     ajv: ajvOptions,
     frameworkErrors: sendError,
     clientErrorHandler: answerClientError,

@@ -67,6 +67,13 @@ function toServingError(error: FastifyError | Error, request: FastifyRequest): S
     const given = show(request.headers['content-type'] ?? 'none');
     return new ServingError('unsupported_media_type', `content-type is ${given}; it has to be application/json`);
   }
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    const limit = request.routeOptions.bodyLimit;
+    return new ServingError(
+      'body_too_large',
+      `the body is larger than the ${limit} bytes that are taken (--max-body-bytes)`,
+    );
+  }
   const code = codeOfStatus(error.statusCode ?? 500);
   if (code === 'internal_error') return internalError();
   return code === 'invalid_request' ? new InvalidRequestError(error.message) : new ServingError(code, error.message);

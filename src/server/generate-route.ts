@@ -5,11 +5,13 @@ import type { FinishedEvent, GenerateRequest, GenerationEvent, TextGenerator, To
 import { errorBodyOf } from './errors.ts';
 import {
   type DoneData,
+  type ErrorBody,
   errorBody,
   type GenerateBody,
   type GenerateReply,
   generateBody,
-  generateReply,
+  generateReplies,
+  type TokenData,
 } from './schemas.ts';
 
 export interface GenerateRouteOptions {
@@ -28,7 +30,7 @@ export const generateRoute: FastifyPluginAsyncTypebox<GenerateRouteOptions> = as
         description:
           'With `"stream": true` or `Accept: text/event-stream`: one `token` event per token, then one `done` or `error` event.',
         body: generateBody,
-        response: { 200: generateReply, '4xx': errorBody, '5xx': errorBody },
+        response: { 200: generateReplies, '4xx': errorBody, '5xx': errorBody },
       },
       preValidation: async (request) => {
         request.body = withoutNulls(request.body) as GenerateBody;
@@ -115,7 +117,12 @@ async function sendEvents(
   }
 }
 
-function sseOf(event: GenerationEvent, id: string, model: string): { event: string; data: unknown } {
+interface SseMessage {
+  readonly event: string;
+  readonly data: TokenData | DoneData | ErrorBody;
+}
+
+function sseOf(event: GenerationEvent, id: string, model: string): SseMessage {
   switch (event.type) {
     case 'token':
       return { event: 'token', data: { index: event.index, token_id: event.tokenId, text: event.text } };

@@ -1,1 +1,1 @@
-export { buildServer, type ServerOptions } from './build-server.ts';
+export { buildServer } from './build-server.ts';

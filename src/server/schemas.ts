@@ -91,6 +91,17 @@ export const generateReply = Type.Object({
   timings,
 });
 
+/** What `POST /generate` answers, in either form. */
+export const generateReplies = {
+  description: 'the whole answer, or its events',
+  content: {
+    'application/json': { schema: generateReply },
+    'text/event-stream': {
+      schema: Type.Union([tokenData, doneData], { description: '`token` events, then one `done` event' }),
+    },
+  },
+};
+
 /** The body of every refusal, and the data of the SSE event `error`. */
 export const errorBody = Type.Object({
   error: Type.Object({

@@ -1,2 +1,2 @@
 export { NativeBuffer } from './native.ts';
-export { type ElementType, OrtError, Session, type SessionOptions, type TensorView } from './session.ts';
+export { type ElementType, Session, type SessionOptions } from './session.ts';

@@ -69,7 +69,7 @@ function requestFor(prompt: string, changes: Partial<GenerateRequest> = {}): Gen
   return { id: prompt, prompt, maxNewTokens: undefined, stop: [], sampling: greedy, ...changes };
 }
 
-const never = new AbortController().signal;
+const never = () => new AbortController().signal;
 
 async function eventsOf(events: AsyncIterable<GenerationEvent>): Promise<GenerationEvent[]> {
   const all = [];
@@ -79,7 +79,7 @@ async function eventsOf(events: AsyncIterable<GenerationEvent>): Promise<Generat
 
 /** A whole generation in one line: each token's text, and how it ended. */
 async function story(engine: LlmEngine, request: GenerateRequest): Promise<string> {
-  const events = await eventsOf(await engine.submit(request, never));
+  const events = await eventsOf(await engine.submit(request, never()));
   return events
     .map((event) => {
       if (event.type === 'token') return `[${event.text}]`;
@@ -139,7 +139,7 @@ test('timings and usage say where the time went', async () => {
   const reached = runner.pausedAt('prefill a');
   const blocker = story(engine, requestFor('a'));
   await reached;
-  const b = engine.submit(requestFor('b', { maxNewTokens: 3, sampling: { ...greedy, ignoreEos: true } }), never);
+  const b = engine.submit(requestFor('b', { maxNewTokens: 3, sampling: { ...greedy, ignoreEos: true } }), never());
   clock.advance(30);
   runner.resume();
   await blocker;
@@ -160,8 +160,8 @@ describe('a request is refused before anything is started:', () => {
     ['a prompt without ids', { prompt: [] }, /prompt is empty/],
   ])('%s', async (_, changes, message) => {
     const { engine, runner } = await startEngine({});
-    await expect(engine.submit(requestFor('a', changes), never)).rejects.toThrow(InvalidRequestError);
-    await expect(engine.submit(requestFor('a', changes), never)).rejects.toThrow(message);
+    await expect(engine.submit(requestFor('a', changes), never())).rejects.toThrow(InvalidRequestError);
+    await expect(engine.submit(requestFor('a', changes), never())).rejects.toThrow(message);
     expect(runner.steps).toEqual([]);
   });
 
@@ -179,13 +179,13 @@ describe('a request is refused before anything is started:', () => {
     ],
   ])('%s', async (_, changes, message) => {
     const { engine } = await startEngine({});
-    await expect(engine.submit(requestFor('a', changes), never)).rejects.toThrow(ContextLengthError);
-    await expect(engine.submit(requestFor('a', changes), never)).rejects.toThrow(message);
+    await expect(engine.submit(requestFor('a', changes), never())).rejects.toThrow(ContextLengthError);
+    await expect(engine.submit(requestFor('a', changes), never())).rejects.toThrow(message);
   });
 
   test('text where there is no tokenizer', async () => {
     const { engine } = await startEngine({}, { hasTokenizer: false });
-    await expect(engine.submit(requestFor('a'), never)).rejects.toThrow(/has no tokenizer: give a list of token ids/);
+    await expect(engine.submit(requestFor('a'), never())).rejects.toThrow(/has no tokenizer: give a list of token ids/);
   });
 
   test('a full queue', async () => {
@@ -194,7 +194,7 @@ describe('a request is refused before anything is started:', () => {
     const first = story(engine, requestFor('a'));
     await reached;
     const others = [story(engine, requestFor('b')), story(engine, requestFor('c'))];
-    await expect(engine.submit(requestFor('d'), never)).rejects.toThrow(QueueFullError);
+    await expect(engine.submit(requestFor('d'), never())).rejects.toThrow(QueueFullError);
     expect(engine.stats()).toMatchObject({ numRunning: 1, numWaiting: 2 });
     runner.resume();
     expect(await Promise.all([first, ...others])).toEqual(['[] stop', '[] stop', '[] stop']);
@@ -205,8 +205,8 @@ test('by default there are 128 new tokens, or what the context leaves', async ()
   const { engine } = await startEngine({}, { maxModelLen: 256 });
   const sampling = { ...greedy, ignoreEos: true };
   const usage = async (length: number) =>
-    (await eventsOf(await engine.submit(requestFor('a', { prompt: Array(length).fill(5), sampling }), never))).length -
-    1;
+    (await eventsOf(await engine.submit(requestFor('a', { prompt: Array(length).fill(5), sampling }), never())))
+      .length - 1;
   expect(await usage(2)).toBe(128);
   expect(await usage(200)).toBe(56);
 });
@@ -264,7 +264,7 @@ describe('shutting down', () => {
     await reached;
     const drained = engine.drain();
     expect(engine.isReady).toBe(false);
-    await expect(engine.submit(requestFor('b'), never)).rejects.toThrow(UnavailableError);
+    await expect(engine.submit(requestFor('b'), never())).rejects.toThrow(UnavailableError);
     runner.resume();
     await drained;
     expect(await a).toBe('[x] [y] [] stop');
@@ -302,5 +302,5 @@ test('nothing is taken before the warm-up', async () => {
     maxQueueSize: 1,
   });
   expect(engine.isReady).toBe(false);
-  await expect(engine.submit(requestFor('a'), never)).rejects.toThrow(/starting up/);
+  await expect(engine.submit(requestFor('a'), never())).rejects.toThrow(/starting up/);
 });

@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+
+/** How a process ended, and what it wrote. */
+export interface Ended {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A real `weft` in a process of its own. */
+export class WeftProcess {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<Ended>;
+  #stdout = '';
+  #stderr = '';
+
+  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+    const child = spawn(process.execPath, [cli, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
+    });
+    child.stdout.on('data', (chunk: Buffer) => {
+      this.#stdout += chunk;
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      this.#stderr += chunk;
+    });
+    this.#child = child;
+    this.#ended = once(child, 'close').then(([exitCode]) => ({ exitCode, stdout: this.#stdout, stderr: this.#stderr }));
+  }
+
+  get stdout(): string {
+    return this.#stdout;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? -1;
+  }
+
+  /** Resolves when the process has ended by itself or by a signal. */
+  get ended(): Promise<Ended> {
+    return this.#ended;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Resolves with the match when standard output matches. */
+  async printed(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.#stdout);
+      if (match !== null) return match;
+      const next = await Promise.race([once(this.#child.stdout ?? this.#child, 'data'), this.#ended]);
+      if (!Array.isArray(next)) throw new Error(`weft ended: ${next.stderr || next.stdout}`);
+    }
+  }
+}
+
+/** A real `weft serve` on a free port. */
+export class ServerProcess extends WeftProcess {
+  readonly url: Promise<string>;
+
+  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+    super(['serve', '--port', '0', ...args], environment);
+    this.url = this.printed(/address\s+(http:\S+)\n/).then(([, url = '']) => url);
+  }
+
+  /** Ends it as an operator would. */
+  async stop(): Promise<Ended> {
+    this.kill('SIGTERM');
+    return this.ended;
+  }
+}

@@ -1,0 +1,126 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { serverForAllTests } from '../support/server.ts';
+
+const up = serverForAllTests('--max-batch-size', '4', '--log-level', 'warn');
+
+const long = { prompt: 'Once upon a time', max_new_tokens: 400, ignore_eos: true };
+const short = { prompt: 'The little dog', max_new_tokens: 20 };
+
+/** A connection of its own with a request sent, whose answer nobody has read yet. */
+async function rawRequest(body: unknown): Promise<Socket> {
+  const { hostname, port } = new URL(up.client.url);
+  const socket = connect(Number(port), hostname);
+  await once(socket, 'connect');
+  socket.pause();
+  const text = JSON.stringify(body);
+  socket.write(
+    `POST /generate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`,
+  );
+  return socket;
+}
+
+const allFree = () =>
+  up.client.until(({ running, waiting, free_slots }) => running === 0 && waiting === 0 && free_slots === 4);
+
+describe('the others notice nothing, and slots come back, when a client', () => {
+  test('disconnects in the middle of its stream', async () => {
+    const expected = await up.client.generate(short);
+    const leaving = new AbortController();
+    const stream = up.client.stream(long, leaving.signal);
+    const other = (async () => {
+      await up.client.until(({ running }) => running > 0);
+      return up.client.generateStreamed(short);
+    })();
+    for (let i = 0; i < 5; i++) await stream.next();
+    leaving.abort();
+    await expect(stream.next()).rejects.toThrow();
+    const { steps } = await allFree();
+    expect(await other).toMatchObject({ token_ids: expected.token_ids });
+    expect(steps).toBeLessThan(300);
+  });
+
+  test('gives up while it waits', async () => {
+    const running = Array.from({ length: 4 }, () => up.client.generate(long));
+    await up.client.until((health) => health.free_slots === 0);
+    const leaving = new AbortController();
+    const waiting = up.client.generate(short, leaving.signal);
+    const patient = up.client.generate(short);
+    await up.client.until((health) => health.waiting === 2);
+    leaving.abort();
+    await expect(waiting).rejects.toThrow();
+    await up.client.until((health) => health.waiting <= 1);
+    const replies = await Promise.all(running);
+    expect(replies.map((reply) => reply.token_ids.length)).toEqual([400, 400, 400, 400]);
+    expect((await patient).token_ids.length).toBeGreaterThan(0);
+    await allFree();
+  });
+
+  test('reads nothing at all until its story is long finished, and then a byte at a time', async () => {
+    const slow = await rawRequest({ ...long, stream: true });
+    await up.client.until(({ running }) => running === 1);
+    expect((await up.client.generateStreamed(short)).token_ids.length).toBeGreaterThan(0);
+    await allFree();
+    let text = '';
+    while (!text.includes('event: done')) {
+      const byte = slow.read(1);
+      if (byte === null) await once(slow, 'readable');
+      else text += byte;
+    }
+    expect(text.match(/event: token/g)).toHaveLength(400);
+    slow.destroy();
+  });
+
+  test('hangs up without reading', async () => {
+    const gone = await rawRequest({ ...long, stream: true });
+    await up.client.until(({ running }) => running === 1);
+    gone.destroy();
+    await allFree();
+  });
+});
+
+test('garbage of every kind disturbs nobody: a stream that runs beside it is complete and the same', async () => {
+  const expected = await up.client.generate(long);
+  const stream = up.client.generateStreamed(long);
+  const bodies: [string, Record<string, string>][] = [
+    ['{"prompt": ', {}],
+    ['[]', {}],
+    ['{"prompt": ""}', {}],
+    ['{"prompt": [99999]}', {}],
+    ['{"prompt": [NaN]}', {}],
+    ['{"prompt": "x", "temperature": "hot"}', {}],
+    ['{"prompt": "x", "nonsense": 1}', {}],
+    [JSON.stringify({ prompt: 'word '.repeat(600) }), {}],
+    [JSON.stringify({ prompt: 'x'.repeat(96_000) }), {}],
+    ['x'.repeat(10 * 2 ** 20), {}],
+    ['prompt=x', { 'content-type': 'application/x-www-form-urlencoded' }],
+    ['<prompt/>', { 'content-type': 'application/xml' }],
+  ];
+  const responses = await Promise.all(
+    bodies.map(([body, headers]) =>
+      fetch(`${up.client.url}/generate`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body,
+      }),
+    ),
+  );
+  expect(responses.map(({ status }) => status)).toEqual([400, 400, 400, 400, 400, 400, 400, 400, 400, 413, 415, 415]);
+  for (const response of responses) {
+    const body = (await response.json()) as { error: { message: string } };
+    expect(body.error.message.length).toBeGreaterThan(10);
+  }
+  expect((await stream).token_ids).toEqual(expected.token_ids);
+  await allFree();
+});
+
+test('what is no HTTP is answered in the shape of all errors, and its connection closed', async () => {
+  const { hostname, port } = new URL(up.client.url);
+  const socket = connect(Number(port), hostname);
+  socket.write('GARBAGE\r\n\r\n');
+  let answer = '';
+  for await (const chunk of socket) answer += chunk;
+  expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
+  expect(JSON.parse(answer.slice(answer.indexOf('{'))).error.code).toBe('invalid_request');
+});

@@ -1,0 +1,140 @@
+import { once } from 'node:events';
+import { truncate, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { ServerProcess, WeftProcess } from '../../bench/weft-process.ts';
+import { Client } from '../support/client.ts';
+import { copyOf, patchJson, reference, temporaryFolder } from '../support/fixtures.ts';
+
+const long = { prompt: 'Once upon a time', max_new_tokens: 400, ignore_eos: true };
+
+async function start(...args: string[]): Promise<{ server: ServerProcess; client: Client }> {
+  const server = new ServerProcess(args);
+  onTestFinished(() => server.kill('SIGKILL'));
+  return { server, client: new Client(await server.url) };
+}
+
+describe('SIGTERM', () => {
+  test('lets what was accepted finish, refuses what is new, and ends with 0', async () => {
+    const { server, client } = await start('--max-batch-size', '1');
+    const running = client.generateStreamed(long);
+    await client.until((health) => health.running === 1);
+    const waiting = client.generate({ ...long, max_new_tokens: 3 });
+    await client.until((health) => health.waiting === 1);
+    server.kill('SIGTERM');
+    await server.printed(/SIGTERM: finishing 2 requests/);
+    const refused = await client.post(long);
+    expect(refused.status).toBe(503);
+    expect(await refused.json()).toMatchObject({ error: { code: 'unavailable' } });
+    expect((await fetch(`${client.url}/readyz`)).status).toBe(503);
+    expect((await fetch(`${client.url}/livez`)).status).toBe(200);
+    expect((await running).token_ids).toHaveLength(400);
+    expect((await waiting).token_ids).toHaveLength(3);
+    expect((await server.ended).exitCode).toBe(0);
+  });
+
+  test('ends with an error event what the deadline cuts, and still with 0', async () => {
+    const { server, client } = await start('--drain-timeout-ms', '0');
+    const events = [];
+    for await (const event of client.stream(long)) {
+      events.push(event);
+      if (events.length === 3) server.kill('SIGTERM');
+    }
+    expect(events.at(-1)).toMatchObject({ event: 'error', data: expect.stringContaining('"code":"unavailable"') });
+    expect((await server.ended).exitCode).toBe(0);
+  });
+
+  test('ends an idle server at once, its open connections too', async () => {
+    const { server, client } = await start();
+    await client.health();
+    expect((await server.stop()).exitCode).toBe(0);
+  });
+});
+
+test('the banner says what is served, and its curl line is right', async () => {
+  const { server } = await start();
+  await server.printed(/curl -N http:\/\/127\.0\.0\.1:\d+\/generate -H 'content-type: application\/json' -d '\{.*\}'/);
+  expect(server.stdout).toMatch(/opt-stories: OPT, 3\.4 million parameters/);
+  expect(server.stdout).toMatch(/KV cache +225 MiB/);
+});
+
+test('a folder without a tokenizer serves ids, and its text is empty', async () => {
+  const { client } = await start(await copyOf(reference('opt-mini'), ['config.json', 'pytorch_model.bin']));
+  const reply = await client.generate({ prompt: [2, 10, 11], max_new_tokens: 5, ignore_eos: true });
+  expect(reply).toMatchObject({ text: '', usage: { prompt_tokens: 3, completion_tokens: 5 } });
+  const response = await client.post({ prompt: 'text' });
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({
+    error: { param: 'prompt', message: expect.stringContaining('no tokenizer') },
+  });
+});
+
+describe('what cannot be started is one line that says why, and an exit code other than 0:', () => {
+  async function failure(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<string> {
+    const { exitCode, stderr, stdout } = await new WeftProcess(args, environment).ended;
+    expect(exitCode).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^weft: [^\n]+\n$/);
+    return stderr;
+  }
+
+  test('a model folder that is missing', async () => {
+    expect(await failure(['serve', 'no/such/folder'])).toContain('there is no model folder no/such/folder');
+  });
+
+  test('a model folder that is none', async () => {
+    expect(await failure(['serve', await temporaryFolder()])).toContain('has no config.json');
+  });
+
+  test('another architecture', async () => {
+    const folder = await copyOf(reference('opt-mini'), ['config.json', 'model.safetensors']);
+    await patchJson(path.join(folder, 'config.json'), { model_type: 'gpt2' });
+    expect(await failure(['serve', folder])).toContain('model_type "gpt2" is not supported');
+  });
+
+  test('truncated weights', async () => {
+    const folder = await copyOf(reference('opt-mini'), ['config.json', 'model.safetensors']);
+    await truncate(path.join(folder, 'model.safetensors'), 300_000);
+    expect(await failure(['serve', folder])).toContain('is broken: it ends at byte 300000');
+  });
+
+  test('a broken tokenizer', async () => {
+    const folder = await copyOf(reference('opt-mini'), ['config.json', 'model.safetensors']);
+    await writeFile(path.join(folder, 'tokenizer.json'), '{');
+    expect(await failure(['serve', folder])).toContain('tokenizer.json is not JSON');
+  });
+
+  test('a port in use', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void other.close());
+    await once(other, 'listening');
+    const address = other.address();
+    const port = typeof address === 'object' ? String(address?.port) : '';
+    expect(await failure(['serve', '--port', port])).toContain(`port ${port} of 127.0.0.1 is in use`);
+  });
+
+  test.each([
+    [['serve', '--prot', '1'], {}, 'unknown flag "--prot"; did you mean --port?'],
+    [['serve', '--max-batch-size', '0'], {}, '--max-batch-size is "0"; it has to be an integer from 1 to 1024'],
+    [
+      ['serve', '--max-model-len', '513'],
+      {},
+      '--max-model-len is 513, and opt-stories has positions for 512 tokens at most',
+    ],
+    [['serve', '--host', '203.0.113.1'], {}, '203.0.113.1 is not an address of this machine'],
+    [['serve'], { WEFT_PORT: 'http' }, 'WEFT_PORT is "http"'],
+    [['serv'], {}, 'unknown command "serv"'],
+  ])('%j %j', async (args, environment, message) => {
+    expect(await failure(args, environment)).toContain(message);
+  });
+});
+
+test('--help lists every flag, and --version the version', async () => {
+  const help = await new WeftProcess(['--help']).ended;
+  expect(help.exitCode).toBe(0);
+  expect(help.stdout).toContain('--batch-timeout-ms');
+  expect(help.stdout).toContain('WEFT_BATCH_TIMEOUT_MS');
+  expect((await new WeftProcess(['serve', '--help']).ended).stdout).toBe(help.stdout);
+  expect((await new WeftProcess(['--version']).ended).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});

@@ -1,0 +1,26 @@
+import { afterAll, beforeAll } from 'vitest';
+import { ServerProcess } from '../../bench/weft-process.ts';
+import { Client } from './client.ts';
+
+/** Starts a real server for the tests of a file, and ends it behind them. */
+export function serverForAllTests(...args: string[]): { readonly client: Client; readonly server: ServerProcess } {
+  const running: { client?: Client; server?: ServerProcess } = {};
+  beforeAll(async () => {
+    running.server = new ServerProcess(args);
+    running.client = new Client(await running.server.url);
+  });
+  afterAll(async () => {
+    const ended = await running.server?.stop();
+    if (ended?.exitCode !== 0) throw new Error(`the server ended with ${ended?.exitCode}: ${ended?.stderr}`);
+  });
+  return {
+    get client() {
+      if (running.client === undefined) throw new Error('the server is not up');
+      return running.client;
+    },
+    get server() {
+      if (running.server === undefined) throw new Error('the server is not up');
+      return running.server;
+    },
+  };
+}
