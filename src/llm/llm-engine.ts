@@ -57,8 +57,12 @@ export class LlmEngine implements TextGenerator {
       maxQueueSize: options.maxQueueSize,
     });
     this.#loop = new EngineLoop(this.#scheduler, options.runner, options.clock, {
-      onTokens: (outputs) => outputs.forEach((output) => this.#publish(output)),
-      onLost: (sequences, error) => sequences.forEach((sequence) => this.#fail(sequence, error)),
+      onTokens: (outputs) => {
+        for (const output of outputs) this.#publish(output);
+      },
+      onLost: (sequences, error) => {
+        for (const sequence of sequences) this.#fail(sequence, error);
+      },
     });
   }
 
