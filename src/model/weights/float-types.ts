@@ -8,10 +8,17 @@ export function toFloat32(bytes: Buffer, dtype: FloatType): Float32Array {
   switch (dtype) {
     case 'float32':
       return new Float32Array(aligned(bytes, 4));
-    case 'float16':
-      return Float32Array.from(new Uint16Array(aligned(bytes, 2)), (half) => halfTable()[half] ?? 0);
+    case 'float16': {
+      const halves = new Uint16Array(aligned(bytes, 2));
+      const floats = new Float32Array(halves.length);
+      const floatOf = halfTable();
+      for (let i = 0; i < halves.length; i++) floats[i] = floatOf[halves[i] ?? 0] ?? 0;
+      return floats;
+    }
     case 'bfloat16': {
-      const bits = Uint32Array.from(new Uint16Array(aligned(bytes, 2)), (upper) => upper << 16);
+      const uppers = new Uint16Array(aligned(bytes, 2));
+      const bits = new Uint32Array(uppers.length);
+      for (let i = 0; i < uppers.length; i++) bits[i] = (uppers[i] ?? 0) << 16;
       return new Float32Array(bits.buffer);
     }
   }
