@@ -37,10 +37,6 @@ export class WeftProcess {
     return this.#stdout;
   }
 
-  get pid(): number {
-    return this.#child.pid ?? -1;
-  }
-
   /** Resolves when the process has ended by itself or by a signal. */
   get ended(): Promise<Ended> {
     return this.#ended;

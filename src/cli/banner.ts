@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import type { StepLimits } from '../core/index.ts';
 import { kvCacheBytes, kvCacheShape } from '../engine/index.ts';
 import { type Model, numParameters } from '../model/index.ts';
@@ -30,7 +29,7 @@ export function banner({
   weft ${version}
 
   model     ${model.name}: OPT, ${millions(numParameters(model.config))} parameters, ${numLayers} layers, ${numHeads} heads, ${hiddenSize} wide
-  device    CPU, fp32, ${threads} of ${availableParallelism()} cores
+  device    CPU, fp32, ${threads} threads
   batch     up to ${limits.maxBatchSize} sequences, newcomers gathered for at most ${batchTimeoutMs} ms
   context   ${limits.maxModelLen} tokens, in steps of up to ${limits.maxStepTokens}
   KV cache  ${mebibytes(cache)} when every slot is full

@@ -24,7 +24,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   const tokenizer = await loadTokenizer(folder);
   const limits = stepLimits(settings, model);
   const threads = settings.threads || availableParallelism();
-  const runner = new OrtModelRunner(model, limits, { threads, spinning: settings.spinning === 'on' });
+  const runner = new OrtModelRunner({ model, limits, session: { threads, spinning: settings.spinning === 'on' } });
   const engine = new LlmEngine({
     runner,
     tokenizer,
@@ -44,6 +44,8 @@ export async function serve(args: readonly string[]): Promise<void> {
   const address = await listen(server, settings);
   stopOnSignals(engine, server, settings.drainTimeoutMs);
   await engine.warmUp();
+  // A signal may have come first.
+  if (!engine.isReady) return;
   const { batchTimeoutMs } = settings;
   const hasTokenizer = tokenizer !== undefined;
   process.stdout.write(

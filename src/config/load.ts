@@ -26,11 +26,14 @@ interface Written {
   readonly name: string;
 }
 
-function checkTogether({ maxStepTokens, maxBatchSize }: Settings): void {
-  if (maxStepTokens === 0 || maxStepTokens > maxBatchSize) return;
-  throw new UserError(
-    `${flagOf('maxStepTokens')} is ${maxStepTokens}; it has to exceed ${flagOf('maxBatchSize')}, which is ${maxBatchSize}: every running sequence takes a token of each step`,
-  );
+function checkTogether({ maxModelLen, maxStepTokens, maxBatchSize }: Settings): void {
+  if (maxModelLen === 1)
+    throw new UserError(`${flagOf('maxModelLen')} is 1; a prompt and its answer take 2 tokens at least`);
+  if (maxStepTokens !== 0 && maxStepTokens <= maxBatchSize) {
+    throw new UserError(
+      `${flagOf('maxStepTokens')} is ${maxStepTokens}; it has to exceed ${flagOf('maxBatchSize')}, which is ${maxBatchSize}: every running sequence takes a token of each step`,
+    );
+  }
 }
 
 function fromEnvironment(environment: Environment): [SettingKey, Written][] {
@@ -47,8 +50,8 @@ function fromArguments(args: readonly string[]): [SettingKey, Written][] {
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? '';
     if (!arg.startsWith('-')) {
-      if (found.some(([, { name }]) => name === 'the model folder')) {
-        throw new UserError(`there is a second argument ${show(arg)}: one model folder can be served`);
+      if (found.some(([key]) => key === 'model')) {
+        throw new UserError(`there is a second model folder ${show(arg)}: one can be served`);
       }
       found.push(['model', { text: arg, name: 'the model folder' }]);
       continue;

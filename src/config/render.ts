@@ -23,5 +23,5 @@ function facts(key: SettingKey): string {
 
 function defaultOf(key: SettingKey): string {
   const setting = settings[key];
-  return ('defaultText' in setting ? setting.defaultText : undefined) ?? String(setting.default);
+  return setting.defaultText ?? String(setting.default);
 }

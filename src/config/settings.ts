@@ -14,31 +14,79 @@ interface Setting<T> {
 
 /** THE declaration: flags, environment variables, `--help`, validation and docs/configuration.md are made from it. */
 export const settings = {
-  model: text('', 'folder of a Hugging Face OPT model; also the first argument of the command', 'the embedded model'),
-  host: text('127.0.0.1', 'address to listen on; 0.0.0.0 is every interface'),
-  port: integer(8080, 0, 65535, 'port to listen on; 0 picks a free one'),
-  maxBatchSize: integer(50, 1, 1024, 'sequences that decode together, and slots of the KV cache'),
-  batchTimeoutMs: integer(
-    100,
-    0,
-    60_000,
-    'longest that a waiting prompt is held back to be prefilled with others (ms)',
-  ),
-  maxModelLen: integer(0, 0, 1_048_576, 'context in tokens, prompt and output', "0, the model's own"),
-  maxStepTokens: integer(
-    0,
-    0,
-    1_048_576,
-    'new tokens of one step: more than max-batch-size',
-    '0, max-batch-size + 256',
-  ),
-  maxQueueSize: integer(512, 1, 1_000_000, 'requests that may wait; further ones are refused with 429'),
-  maxBodyBytes: integer(524_288, 1024, 2 ** 30, 'largest request body; parsing one occupies the event loop'),
-  threads: integer(0, 0, 1024, 'threads that run the model', '0, one per core'),
-  spinning: choice('on', ['on', 'off'], 'whether idle threads of the model wait actively: quicker steps, busier cores'),
-  drainTimeoutMs: integer(30_000, 0, 3_600_000, 'longest that a shutdown waits for accepted requests (ms)'),
-  cacheDir: text('', 'folder for built graphs', "weft in the user's cache folder"),
-  logLevel: choice('info', ['fatal', 'error', 'warn', 'info', 'debug', 'silent'], 'what is logged'),
+  model: text({
+    default: '',
+    defaultText: 'the embedded model',
+    description: 'folder of a Hugging Face OPT model; also the first argument of the command',
+  }),
+  host: text({ default: '127.0.0.1', description: 'address to listen on; 0.0.0.0 is every interface' }),
+  port: integer({ default: 8080, min: 0, max: 65535, description: 'port to listen on; 0 picks a free one' }),
+  maxBatchSize: integer({
+    default: 50,
+    min: 1,
+    max: 1024,
+    description: 'sequences that decode together, and slots of the KV cache',
+  }),
+  batchTimeoutMs: integer({
+    default: 100,
+    min: 0,
+    max: 60_000,
+    description: 'longest that a waiting prompt is held back to be prefilled with others (ms)',
+  }),
+  maxModelLen: integer({
+    default: 0,
+    defaultText: "0, the model's own",
+    min: 0,
+    max: 1_048_576,
+    description: 'context in tokens, prompt and output',
+  }),
+  maxStepTokens: integer({
+    default: 0,
+    defaultText: '0, max-batch-size + 256',
+    min: 0,
+    max: 1_048_576,
+    description: 'new tokens of one step: more than max-batch-size',
+  }),
+  maxQueueSize: integer({
+    default: 512,
+    min: 1,
+    max: 1_000_000,
+    description: 'requests that may wait; further ones are refused with 429',
+  }),
+  maxBodyBytes: integer({
+    default: 524_288,
+    min: 1024,
+    max: 2 ** 30,
+    description: 'largest request body; parsing one occupies the event loop',
+  }),
+  threads: integer({
+    default: 0,
+    defaultText: '0, one per core',
+    min: 0,
+    max: 1024,
+    description: 'threads that run the model',
+  }),
+  spinning: choice({
+    default: 'on',
+    choices: ['on', 'off'],
+    description: 'whether idle threads of the model wait actively: quicker steps, busier cores',
+  }),
+  drainTimeoutMs: integer({
+    default: 30_000,
+    min: 0,
+    max: 3_600_000,
+    description: 'longest that a shutdown waits for accepted requests (ms)',
+  }),
+  cacheDir: text({
+    default: '',
+    defaultText: "weft in the user's cache folder",
+    description: 'folder for built graphs',
+  }),
+  logLevel: choice({
+    default: 'info',
+    choices: ['fatal', 'error', 'warn', 'info', 'debug', 'silent'],
+    description: 'what is logged',
+  }),
 } as const satisfies Record<string, Setting<unknown>>;
 
 export type Settings = { readonly [Key in keyof typeof settings]: (typeof settings)[Key]['default'] };
@@ -60,19 +108,14 @@ function words(key: string): string[] {
   return key.split(/(?=[A-Z])/).map((word) => word.toLowerCase());
 }
 
-function integer(
-  byDefault: number,
-  min: number,
-  max: number,
-  description: string,
-  defaultText?: string,
-): Setting<number> {
+/** What a setting says of itself; the rest follows from its kind. */
+type Declared<T> = Pick<Setting<T>, 'default' | 'defaultText' | 'description'>;
+
+function integer({ min, max, ...declared }: Declared<number> & { min: number; max: number }): Setting<number> {
   const allowed = `an integer from ${min} to ${max}`;
   return {
-    default: byDefault,
+    ...declared,
     allowed,
-    description,
-    ...(defaultText !== undefined && { defaultText }),
     parse: (written, name) => {
       const value = Number(written);
       if (!/^-?\d+$/.test(written) || value < min || value > max) throw notAllowed(written, name, allowed);
@@ -81,13 +124,10 @@ function integer(
   };
 }
 
-function text(byDefault: string, description: string, defaultText?: string): Setting<string> {
-  const allowed = 'text';
+function text(declared: Declared<string>): Setting<string> {
   return {
-    default: byDefault,
-    allowed,
-    description,
-    ...(defaultText !== undefined && { defaultText }),
+    ...declared,
+    allowed: 'text',
     parse: (written, name) => {
       if (written === '') throw notAllowed(written, name, 'text that is not empty');
       return written;
@@ -95,16 +135,14 @@ function text(byDefault: string, description: string, defaultText?: string): Set
   };
 }
 
-function choice<const Choice extends string>(
-  byDefault: NoInfer<Choice>,
-  choices: readonly Choice[],
-  description: string,
-): Setting<Choice> {
+function choice<const Choice extends string>({
+  choices,
+  ...declared
+}: Declared<NoInfer<Choice>> & { choices: readonly Choice[] }): Setting<Choice> {
   const allowed = choices.join(', ');
   return {
-    default: byDefault,
+    ...declared,
     allowed,
-    description,
     parse: (written, name) => {
       const chosen = choices.find((candidate) => candidate === written);
       if (chosen === undefined) throw notAllowed(written, name, `one of ${allowed}`);

@@ -1,5 +1,6 @@
-/**
- * Why a sequence ended: `stop` (end-of-sequence token or stop string), `length` (`max_new_tokens` or the context),
- * `abort` (its client left), `error` (the engine failed under it).
- */
-export type FinishReason = 'stop' | 'length' | 'abort' | 'error';
+/** Why an answer is complete: an end-of-sequence token or a stop string came, or `max_new_tokens` were generated. */
+export const completionReasons = ['stop', 'length'] as const;
+export type CompletionReason = (typeof completionReasons)[number];
+
+/** Why a sequence ended: its answer is complete, its client left (`abort`), or the engine failed under it (`error`). */
+export type FinishReason = CompletionReason | 'abort' | 'error';

@@ -1,5 +1,5 @@
 import type { ServingError } from './errors.ts';
-import type { FinishReason } from './finish-reason.ts';
+import type { CompletionReason } from './finish-reason.ts';
 import type { GenerateRequest } from './request.ts';
 
 export interface Usage {
@@ -28,7 +28,7 @@ export interface TokenEvent {
 
 export interface FinishedEvent {
   readonly type: 'finished';
-  readonly finishReason: FinishReason;
+  readonly finishReason: CompletionReason;
   readonly usage: Usage;
   readonly timings: Timings;
 }

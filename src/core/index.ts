@@ -13,7 +13,7 @@ export {
   UnavailableError,
   UserError,
 } from './errors.ts';
-export type { FinishReason } from './finish-reason.ts';
+export { completionReasons, type FinishReason } from './finish-reason.ts';
 export type {
   FinishedEvent,
   GenerationEvent,
@@ -21,6 +21,7 @@ export type {
   TextGenerator,
   TokenEvent,
 } from './generator.ts';
+export { type JsonObject, readJsonFile } from './json-file.ts';
 export { defaultMaxNewTokens, type GenerateRequest, type SamplingParams } from './request.ts';
 export { Sequence } from './sequence.ts';
 export type { ModelRunner, SampledToken, SlotMove, Step, StepLimits, StepRow } from './step.ts';

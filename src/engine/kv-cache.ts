@@ -1,4 +1,4 @@
-import type { SlotMove } from '../core/index.ts';
+import { ModelError, messageOf, type SlotMove } from '../core/index.ts';
 import type { OptConfig } from '../model/index.ts';
 import { NativeBuffer, type Session } from './ort/index.ts';
 
@@ -25,23 +25,32 @@ export function kvCacheBytes({ numLayers, numHeads, headDim, numSlots, maxModelL
 /** Keys and values of every slot: per layer two buffers float32 [slots, heads, maxModelLen, head size]. */
 export class KvCache {
   readonly #shape: KvCacheShape;
-  readonly #parts: readonly { readonly past: string; readonly present: string; readonly buffer: NativeBuffer }[];
+  readonly #parts: { readonly past: string; readonly present: string; readonly buffer: NativeBuffer }[] = [];
   #bound: { readonly firstSlot: number; readonly numRows: number } | undefined;
 
+  /** @throws {ModelError} the system has no room for it */
   constructor(shape: KvCacheShape) {
     this.#shape = shape;
-    this.#parts = Array.from({ length: shape.numLayers }, (_, layer) =>
-      ['key', 'value'].map((part) => ({
-        past: `past_key_values.${layer}.${part}`,
-        present: `present.${layer}.${part}`,
-        buffer: new NativeBuffer(kvCacheBytes({ ...shape, numLayers: 1 }) / 2),
-      })),
-    ).flat();
+    try {
+      for (let layer = 0; layer < shape.numLayers; layer++) {
+        for (const part of ['key', 'value']) {
+          const buffer = new NativeBuffer(kvCacheBytes({ ...shape, numLayers: 1 }) / 2);
+          this.#parts.push({ past: `past_key_values.${layer}.${part}`, present: `present.${layer}.${part}`, buffer });
+        }
+      }
+    } catch (error) {
+      this.free();
+      const mebibytes = Math.round(kvCacheBytes(shape) / 2 ** 20);
+      throw new ModelError(
+        `there is no room for a KV cache of ${mebibytes} MiB (${messageOf(error)}): lower --max-batch-size or --max-model-len`,
+      );
+    }
   }
 
   /** Binds neighbouring slots as past and as present, so that a run appends to them in place. */
   bind(session: Session, firstSlot: number, numRows: number): void {
     if (this.#bound?.firstSlot === firstSlot && this.#bound.numRows === numRows) return;
+    this.#bound = undefined;
     const { numHeads, maxModelLen, headDim } = this.#shape;
     const shape = [numRows, numHeads, maxModelLen, headDim];
     for (const { past, present, buffer } of this.#parts) {

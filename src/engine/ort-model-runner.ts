@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import {
   EngineError,
   ModelError,
@@ -14,6 +15,16 @@ import { type GraphRun, planRuns } from './run-plan.ts';
 import { Sampler, type TokenSampler } from './sampler.ts';
 import { StepInputs } from './step-inputs.ts';
 
+/** Rows sampled between two turns of the event loop: one takes up to some 4 ms where the vocabulary is 50,000. */
+const rowsPerTurn = 4;
+
+export interface OrtModelRunnerOptions {
+  readonly model: Model;
+  readonly limits: StepLimits;
+  readonly session: SessionOptions;
+  readonly sampler?: TokenSampler;
+}
+
 /** Runs steps with ONNX Runtime, off the event loop, keys and values appended in place. */
 export class OrtModelRunner implements ModelRunner {
   readonly limits: StepLimits;
@@ -27,18 +38,20 @@ export class OrtModelRunner implements ModelRunner {
   readonly #sampler: TokenSampler;
   #isDisposed = false;
 
-  /** @throws {ModelError} the graph cannot be loaded */
-  constructor(
-    model: Model,
-    limits: StepLimits,
-    options: SessionOptions,
-    sampler: TokenSampler = new Sampler(model.config.vocabSize),
-  ) {
+  /** @throws {ModelError} the graph cannot be loaded, or there is no room for the KV cache */
+  constructor({ model, limits, session, sampler = new Sampler(model.config.vocabSize) }: OrtModelRunnerOptions) {
     const { vocabSize } = model.config;
     this.limits = limits;
     this.#vocabSize = vocabSize;
-    this.#session = openSession(model, options);
     this.#cache = new KvCache(kvCacheShape(model.config, limits.maxBatchSize, limits.maxModelLen));
+    try {
+      this.#session = new Session(model.graphPath, session);
+    } catch (error) {
+      this.#cache.free();
+      throw new ModelError(
+        `ONNX Runtime cannot load ${model.graphPath}: ${messageOf(error)}; delete it to have it built anew`,
+      );
+    }
     this.#inputs = new StepInputs(limits.maxBatchSize, limits.maxStepTokens);
     this.#logitsBuffer = new NativeBuffer(limits.maxBatchSize * vocabSize * Float32Array.BYTES_PER_ELEMENT);
     this.#logits = new Float32Array(this.#logitsBuffer.bytes);
@@ -72,17 +85,10 @@ export class OrtModelRunner implements ModelRunner {
     this.#session.bindOutput('logits', { buffer: this.#logitsBuffer, type: 'float32', shape });
     await this.#session.run();
     for (const [i, { index, row }] of sampled.entries()) {
+      if (i % rowsPerTurn === rowsPerTurn - 1) await setImmediate();
       const logits = this.#logits.subarray(i * this.#vocabSize, (i + 1) * this.#vocabSize);
       const { sampling, outputTokenIds } = row.sequence;
       tokens[index] = { tokenId: this.#sampler.sample(logits, sampling, outputTokenIds.length) };
     }
-  }
-}
-
-function openSession(model: Model, options: SessionOptions): Session {
-  try {
-    return new Session(model.graphPath, options);
-  } catch (error) {
-    throw new ModelError(`ONNX Runtime cannot load ${model.graphPath}: ${messageOf(error)}`);
   }
 }

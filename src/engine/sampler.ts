@@ -13,8 +13,12 @@ export interface TokenSampler {
   sample(logits: Float32Array, params: SamplingParams, tokenIndex: number): number;
 }
 
-/** Samples as Hugging Face transformers does. Its scratch memory is made once: no token costs an allocation of the vocabulary's size. */
+/**
+ * Temperature, then top-k, then top-p, as in Hugging Face transformers; of equally likely tokens the smaller id counts as likelier.
+ * Scratch memory is made once: no token costs an allocation of the vocabulary's size.
+ */
 export class Sampler implements TokenSampler {
+  /** Relative to the likeliest token, whose weight is 1. */
   readonly #weights: Float64Array;
   readonly #ids: Uint32Array;
 
@@ -23,71 +27,42 @@ export class Sampler implements TokenSampler {
     this.#ids = new Uint32Array(vocabSize);
   }
 
-  /** Temperature, then top-k, then top-p. Seed and token index fix the random number. */
   sample(logits: Float32Array, params: SamplingParams, tokenIndex: number): number {
     const best = argmax(logits);
     if (params.temperature < greedyBelow) return best;
-    const max = logits[best] ?? 0;
-    // Relative to the likeliest token, whose weight is 1.
-    const weightOf = (logit: number) => Math.exp((logit - max) / params.temperature);
+    const total = this.#weigh(logits, logits[best] ?? 0, params.temperature);
     const random = uniform(params.seed, tokenIndex);
-    if (params.topK === 0 && params.topP === 1) return this.#sampleAll(logits, weightOf, random);
-    return this.#sampleLikeliest(logits, weightOf, random, params);
+    const kept = this.#likeliest(params, total);
+    return pick(kept, this.#weights, random * sumOf(kept, this.#weights));
   }
 
-  #sampleAll(logits: Float32Array, weightOf: (logit: number) => number, random: number): number {
+  /** @returns the sum of all weights */
+  #weigh(logits: Float32Array, max: number, temperature: number): number {
     const weights = this.#weights;
     let total = 0;
-    for (let id = 0; id < logits.length; id++) {
-      const weight = weightOf(logits[id] ?? 0);
+    for (let id = 0; id < weights.length; id++) {
+      const weight = Math.exp(((logits[id] ?? 0) - max) / temperature);
       weights[id] = weight;
       total += weight;
     }
-    return pick(random * total, logits.length, (id) => weights[id] ?? 0);
+    return total;
   }
 
-  #sampleLikeliest(
-    logits: Float32Array,
-    weightOf: (logit: number) => number,
-    random: number,
-    { topK, topP }: SamplingParams,
-  ): number {
-    const candidates = this.#candidates(logits, weightOf, topK, topP);
-    const kept = topK > 0 ? candidates.subarray(0, topK) : candidates;
-    let total = 0;
-    for (const id of kept) total += weightOf(logits[id] ?? 0);
-    let numNucleus = 0;
-    let nucleus = 0;
-    while (numNucleus < kept.length && nucleus < topP * total)
-      nucleus += weightOf(logits[kept[numNucleus++] ?? 0] ?? 0);
-    const index = pick(random * nucleus, numNucleus, (i) => weightOf(logits[kept[i] ?? 0] ?? 0));
-    return kept[index] ?? 0;
-  }
-
-  /** The ids that top-k and top-p may keep, the likeliest first, equals by id. */
-  #candidates(logits: Float32Array, weightOf: (logit: number) => number, topK: number, topP: number): Uint32Array {
-    const ids = this.#ids;
-    const least = topK > 0 ? this.#kthLargest(logits, Math.min(topK, logits.length)) : Number.NEGATIVE_INFINITY;
-    // All tokens below this weight together hold less than 1 - topP of the mass (the likeliest alone holds 1): none is in the nucleus.
-    const negligible = topK > 0 ? 0 : (1 - topP) / logits.length;
-    let count = 0;
-    for (let id = 0; id < logits.length; id++) {
-      const logit = logits[id] ?? 0;
-      if (logit >= least && weightOf(logit) >= negligible) ids[count++] = id;
+  /** The ids that top-k and top-p keep, ascending. */
+  #likeliest({ topK, topP }: SamplingParams, total: number): Uint32Array {
+    const weights = this.#weights;
+    // All tokens below this weight together hold less than 1 - topP of the mass: without top-k, none of them can be kept.
+    const negligible = topK > 0 ? 0 : ((1 - topP) * total) / weights.length;
+    let numKept = 0;
+    for (let id = 0; id < weights.length; id++) if ((weights[id] ?? 0) >= negligible) this.#ids[numKept++] = id;
+    let kept = this.#ids.subarray(0, numKept);
+    let mass = total;
+    if (topK > 0) {
+      kept = selectLikeliest(kept, weights, { count: topK, mass: Number.POSITIVE_INFINITY });
+      mass = sumOf(kept, weights);
     }
-    return ids.subarray(0, count).sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b);
-  }
-
-  /** The k-th largest logit, by a heap of the k largest so far with the least on top. */
-  #kthLargest(logits: Float32Array, k: number): number {
-    const heap = this.#weights.subarray(0, k);
-    heap.set(logits.subarray(0, k));
-    heap.sort();
-    for (let id = k; id < logits.length; id++) {
-      const logit = logits[id] ?? 0;
-      if (logit > (heap[0] ?? 0)) replaceLeast(heap, logit);
-    }
-    return heap[0] ?? 0;
+    if (topP < 1) kept = selectLikeliest(kept, weights, { count: Number.POSITIVE_INFINITY, mass: topP * mass });
+    return topK > 0 || topP < 1 ? kept.sort() : kept;
   }
 }
 
@@ -105,30 +80,69 @@ function argmax(logits: Float32Array): number {
   return best;
 }
 
-/** The first index at which the running sum of weights exceeds the target. */
-function pick(target: number, count: number, weightAt: (index: number) => number): number {
+/** The first id at which the running sum of weights exceeds the target. */
+function pick(ids: Uint32Array, weights: Float64Array, target: number): number {
   let sum = 0;
   let last = 0;
-  for (let index = 0; index < count; index++) {
-    const weight = weightAt(index);
-    if (weight === 0) continue;
+  for (const id of ids) {
+    const weight = weights[id] ?? 0;
     sum += weight;
-    if (sum > target) return index;
-    last = index;
+    if (sum > target) return id;
+    if (weight > 0) last = id;
   }
   return last;
 }
 
-/** Puts a value into a min-heap in place of its least. */
-function replaceLeast(heap: Float64Array, value: number): void {
-  let at = 0;
-  for (;;) {
-    let child = 2 * at + 1;
-    if (child >= heap.length) break;
-    if (child + 1 < heap.length && (heap[child + 1] ?? 0) < (heap[child] ?? 0)) child++;
-    if ((heap[child] ?? 0) >= value) break;
-    heap[at] = heap[child] ?? 0;
-    at = child;
+function sumOf(ids: Uint32Array, weights: Float64Array): number {
+  let sum = 0;
+  for (const id of ids) sum += weights[id] ?? 0;
+  return sum;
+}
+
+/**
+ * Moves to the front the likeliest ids: the fewest that reach the count, or the mass, whichever is less. Quickselect, linear on average.
+ * @returns those
+ */
+function selectLikeliest(
+  ids: Uint32Array,
+  weights: Float64Array,
+  enough: { readonly count: number; readonly mass: number },
+): Uint32Array {
+  let low = 0;
+  let high = ids.length;
+  let massBelowLow = 0;
+  while (low < high) {
+    const pivot = partition(ids, weights, low, high);
+    const massBelow = massBelowLow + sumOf(ids.subarray(low, pivot), weights);
+    const massWith = massBelow + (weights[ids[pivot] ?? 0] ?? 0);
+    if (pivot >= enough.count || massBelow >= enough.mass) {
+      high = pivot;
+    } else if (pivot + 1 >= enough.count || massWith >= enough.mass) {
+      return ids.subarray(0, pivot + 1);
+    } else {
+      low = pivot + 1;
+      massBelowLow = massWith;
+    }
   }
-  heap[at] = value;
+  return ids.subarray(0, low);
+}
+
+/** Puts the ids of a range that are likelier than its middle one in front of it. @returns where that one is then */
+function partition(ids: Uint32Array, weights: Float64Array, low: number, high: number): number {
+  const middle = (low + high) >> 1;
+  const pivot = ids[middle] ?? 0;
+  const pivotWeight = weights[pivot] ?? 0;
+  ids[middle] = ids[high - 1] ?? 0;
+  let at = low;
+  for (let i = low; i < high - 1; i++) {
+    const id = ids[i] ?? 0;
+    const weight = weights[id] ?? 0;
+    if (weight > pivotWeight || (weight === pivotWeight && id < pivot)) {
+      ids[i] = ids[at] ?? 0;
+      ids[at++] = id;
+    }
+  }
+  ids[high - 1] = ids[at] ?? 0;
+  ids[at] = pivot;
+  return at;
 }

@@ -1,8 +1,12 @@
-import type { Clock, ModelRunner, Sequence } from '../core/index.ts';
+import { setImmediate } from 'node:timers/promises';
+import type { Clock, ModelRunner, SampledToken, Sequence, Step } from '../core/index.ts';
 import { EngineError, messageOf } from '../core/index.ts';
 import type { Scheduler, SequenceOutput } from '../scheduler/index.ts';
 
-export interface EngineLoopEvents {
+export interface EngineLoopOptions {
+  readonly scheduler: Scheduler;
+  readonly runner: ModelRunner;
+  readonly clock: Clock;
   /** A step gave these tokens. Called between two steps. */
   onTokens(outputs: readonly SequenceOutput[]): void;
   /** A step failed, and took these sequences with it. */
@@ -11,18 +15,12 @@ export interface EngineLoopEvents {
 
 /** `schedule → run → update → publish`, over and over while there is work. */
 export class EngineLoop {
-  readonly #scheduler: Scheduler;
-  readonly #runner: ModelRunner;
-  readonly #clock: Clock;
-  readonly #events: EngineLoopEvents;
+  readonly #options: EngineLoopOptions;
   #running: Promise<void> | undefined;
   #numSteps = 0;
 
-  constructor(scheduler: Scheduler, runner: ModelRunner, clock: Clock, events: EngineLoopEvents) {
-    this.#scheduler = scheduler;
-    this.#runner = runner;
-    this.#clock = clock;
-    this.#events = events;
+  constructor(options: EngineLoopOptions) {
+    this.#options = options;
   }
 
   get numSteps(): number {
@@ -31,30 +29,35 @@ export class EngineLoop {
 
   /** There may be something to do. */
   wake(): void {
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#run();
   }
 
-  /** Resolves when the loop has nothing to do. */
+  /** Resolves when the loop has nothing to do: no step is running. */
   async idle(): Promise<void> {
     await this.#running;
   }
 
   async #run(): Promise<void> {
-    // Requests that arrive together are seen together.
-    await Promise.resolve();
+    const { scheduler, clock, onTokens, onLost } = this.#options;
+    // Requests that came with the same turn of the event loop share the first step.
+    await setImmediate();
     for (;;) {
-      const step = this.#scheduler.schedule(this.#clock.now());
-      if (step === undefined) return;
+      const step = scheduler.schedule(clock.now());
+      if (step === undefined) break;
       this.#numSteps++;
-      try {
-        const tokens = await this.#runner.run(step);
-        this.#events.onTokens(this.#scheduler.update(step, tokens, this.#clock.now()));
-      } catch (error) {
-        const failure = error instanceof EngineError ? error : new EngineError(messageOf(error), error);
-        this.#events.onLost(this.#scheduler.fail(step), failure);
-      }
+      const tokens = await this.#runStep(step);
+      if (tokens instanceof EngineError) onLost(scheduler.fail(step), tokens);
+      else onTokens(scheduler.update(step, tokens, clock.now()));
+    }
+    // In the same tick as the last look at the scheduler: whoever comes next starts the loop anew.
+    this.#running = undefined;
+  }
+
+  async #runStep(step: Step): Promise<readonly (SampledToken | undefined)[] | EngineError> {
+    try {
+      return await this.#options.runner.run(step);
+    } catch (error) {
+      return error instanceof EngineError ? error : new EngineError(messageOf(error), error);
     }
   }
 }

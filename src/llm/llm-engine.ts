@@ -1,13 +1,12 @@
 import {
   type Clock,
   type EngineError,
-  type FinishReason,
+  type FinishedEvent,
   type GenerateRequest,
   type GenerationEvent,
   type GeneratorStats,
   InvalidRequestError,
   type ModelRunner,
-  QueueFullError,
   Sequence,
   type ServingError,
   type TextGenerator,
@@ -18,7 +17,7 @@ import type { Tokenizer } from '../tokenizer/index.ts';
 import { EngineLoop } from './engine-loop.ts';
 import { OutputStream } from './output-stream.ts';
 import { OutputText } from './output-text.ts';
-import { checkPromptLength, toSequence } from './to-sequence.ts';
+import { promptTooLong, toSequence } from './to-sequence.ts';
 
 export interface LlmEngineOptions {
   readonly runner: ModelRunner;
@@ -56,7 +55,10 @@ export class LlmEngine implements TextGenerator {
       batchTimeoutMs: options.batchTimeoutMs,
       maxQueueSize: options.maxQueueSize,
     });
-    this.#loop = new EngineLoop(this.#scheduler, options.runner, options.clock, {
+    this.#loop = new EngineLoop({
+      scheduler: this.#scheduler,
+      runner: options.runner,
+      clock: options.clock,
       onTokens: (outputs) => {
         for (const output of outputs) this.#publish(output);
       },
@@ -79,7 +81,10 @@ export class LlmEngine implements TextGenerator {
     };
   }
 
-  /** Runs one step, so that the first request does not pay for what the runner does only once. */
+  /**
+   * Runs one step, so that the first request does not pay for what the runner does only once; then requests are taken.
+   * @throws {EngineError} the model cannot be run
+   */
   async warmUp(): Promise<void> {
     const sequence = new Sequence({
       id: 'warm-up',
@@ -88,14 +93,15 @@ export class LlmEngine implements TextGenerator {
       maxNewTokens: 1,
       arrivedAtMs: this.#options.clock.now(),
     });
-    await this.#options.runner.run({ moves: [], rows: [{ sequence, slot: 0, numNewTokens: 1 }] });
-    this.#state = 'ready';
+    for await (const event of this.#start(sequence, [])) {
+      if (event.type === 'error' && this.#state === 'starting') throw event.error;
+    }
+    if (this.#state === 'starting') this.#state = 'ready';
   }
 
   async submit(request: GenerateRequest, signal: AbortSignal): Promise<AsyncIterable<GenerationEvent>> {
-    if (!this.isReady) throw new UnavailableError(this.#state === 'starting' ? 'the server is starting up' : undefined);
-    const { maxQueueSize } = this.#options;
-    if (this.stats().numWaiting >= maxQueueSize) throw new QueueFullError(maxQueueSize);
+    this.#assertReady();
+    this.#scheduler.checkRoom(this.#numSubmitting);
     this.#numSubmitting++;
     try {
       return await this.#accept(request, signal);
@@ -128,20 +134,22 @@ export class LlmEngine implements TextGenerator {
   }
 
   async #accept(request: GenerateRequest, signal: AbortSignal): Promise<OutputStream> {
-    const { runner, clock, vocabSize, tokenizer } = this.#options;
+    const { runner, clock, vocabSize } = this.#options;
     const arrivedAtMs = clock.now();
-    const promptTokenIds = await this.#tokenize(request.prompt);
+    const tokenIds = await this.#tokenize(request.prompt, signal);
+    if (signal.aborted) return OutputStream.closed();
     this.#assertReady();
-    const stream = new OutputStream();
-    if (signal.aborted) {
-      stream.close();
-      return stream;
-    }
     const { maxModelLen } = runner.limits;
-    const sequence = toSequence(request, promptTokenIds, { maxModelLen, vocabSize }, arrivedAtMs);
-    this.#scheduler.add(sequence);
-    this.#outputs.set(sequence, { stream, text: new OutputText(tokenizer?.createDecoder(), request.stop) });
+    const sequence = toSequence(request, { tokenIds, arrivedAtMs }, { maxModelLen, vocabSize });
+    const stream = this.#start(sequence, request.stop);
     signal.addEventListener('abort', () => this.#abort(sequence), { once: true });
+    return stream;
+  }
+
+  #start(sequence: Sequence, stop: readonly string[]): OutputStream {
+    this.#scheduler.add(sequence);
+    const stream = new OutputStream();
+    this.#outputs.set(sequence, { stream, text: new OutputText(this.#options.tokenizer?.createDecoder(), stop) });
     this.#loop.wake();
     return stream;
   }
@@ -151,7 +159,7 @@ export class LlmEngine implements TextGenerator {
     if (this.#state === 'draining') throw new UnavailableError();
   }
 
-  async #tokenize(prompt: GenerateRequest['prompt']): Promise<readonly number[]> {
+  async #tokenize(prompt: GenerateRequest['prompt'], signal: AbortSignal): Promise<readonly number[]> {
     if (typeof prompt !== 'string') return prompt;
     const { tokenizer, runner } = this.#options;
     if (tokenizer === undefined) {
@@ -160,8 +168,16 @@ export class LlmEngine implements TextGenerator {
         'prompt',
       );
     }
-    checkPromptLength(tokenizer.minTokens(prompt), runner.limits.maxModelLen, true);
-    return tokenizer.encode(prompt);
+    const { maxModelLen } = runner.limits;
+    const minTokens = tokenizer.minTokens(prompt);
+    if (minTokens >= maxModelLen) throw promptTooLong(`at least ${minTokens}`, maxModelLen);
+    try {
+      return await tokenizer.encode(prompt, signal);
+    } catch (error) {
+      if (signal.aborted) return [];
+      this.#assertReady();
+      throw error;
+    }
   }
 
   #publish({ sequence, tokenId }: SequenceOutput): void {
@@ -178,7 +194,7 @@ export class LlmEngine implements TextGenerator {
       text: isLast && !isStopped ? text + output.text.end() : text,
     });
     if (!isLast) return;
-    output.stream.push(finishedEvent(sequence, isStopped ? 'stop' : (sequence.finishReason ?? 'error')));
+    output.stream.push(finishedEvent(sequence, isStopped || isEos ? 'stop' : 'length'));
     this.#forget(sequence);
   }
 
@@ -209,7 +225,7 @@ export class LlmEngine implements TextGenerator {
 
 const noText = { text: '', isStopped: false } as const;
 
-function finishedEvent(sequence: Sequence, finishReason: FinishReason): GenerationEvent {
+function finishedEvent(sequence: Sequence, finishReason: FinishedEvent['finishReason']): FinishedEvent {
   const {
     arrivedAtMs,
     scheduledAtMs = arrivedAtMs,

@@ -9,6 +9,13 @@ export class OutputStream implements AsyncIterableIterator<GenerationEvent> {
   #isClosed = false;
   #wake: (() => void) | undefined;
 
+  /** Of a request whose client left before it was accepted. */
+  static closed(): OutputStream {
+    const stream = new OutputStream();
+    stream.close();
+    return stream;
+  }
+
   push(event: GenerationEvent): void {
     if (this.#isClosed) return;
     this.#events.push(event);

@@ -4,10 +4,10 @@ import {
   type GenerateRequest,
   InvalidRequestError,
   Sequence,
-  show,
 } from '../core/index.ts';
 
-export interface ContextLimits {
+/** What a prompt has to fit. */
+export interface PromptLimits {
   readonly maxModelLen: number;
   readonly vocabSize: number;
 }
@@ -19,38 +19,37 @@ export interface ContextLimits {
  */
 export function toSequence(
   request: GenerateRequest,
-  promptTokenIds: readonly number[],
-  limits: ContextLimits,
-  arrivedAtMs: number,
+  prompt: { readonly tokenIds: readonly number[]; readonly arrivedAtMs: number },
+  { maxModelLen, vocabSize }: PromptLimits,
 ): Sequence {
-  checkPromptLength(promptTokenIds.length, limits.maxModelLen);
-  checkTokenIds(promptTokenIds, limits.vocabSize);
-  const left = limits.maxModelLen - promptTokenIds.length;
+  const { tokenIds: promptTokenIds, arrivedAtMs } = prompt;
+  if (promptTokenIds.length >= maxModelLen) throw promptTooLong(`${promptTokenIds.length}`, maxModelLen);
+  checkTokenIds(promptTokenIds, vocabSize);
+  const left = maxModelLen - promptTokenIds.length;
   const maxNewTokens = request.maxNewTokens ?? Math.min(defaultMaxNewTokens, left);
   if (maxNewTokens > left) {
     throw new ContextLengthError(
-      `max_new_tokens is ${maxNewTokens}, and the prompt of ${promptTokenIds.length} tokens leaves ${left} of the context of ${limits.maxModelLen}`,
+      `max_new_tokens is ${maxNewTokens}, and the prompt of ${promptTokenIds.length} tokens leaves ${left} of the context of ${maxModelLen}`,
       'max_new_tokens',
     );
   }
   return new Sequence({ id: request.id, promptTokenIds, sampling: request.sampling, maxNewTokens, arrivedAtMs });
 }
 
-/** @param isLowerBound the prompt has not been tokenized: it has so many tokens, or more */
-export function checkPromptLength(numTokens: number, maxModelLen: number, isLowerBound = false): void {
-  if (numTokens < maxModelLen) return;
-  throw new ContextLengthError(
-    `prompt has ${isLowerBound ? 'at least ' : ''}${numTokens} tokens, and the context of ${maxModelLen} takes prompts of up to ${maxModelLen - 1}`,
+/** @param howMany tokens the prompt has, in words */
+export function promptTooLong(howMany: string, maxModelLen: number): ContextLengthError {
+  return new ContextLengthError(
+    `prompt has ${howMany} tokens, and the context of ${maxModelLen} takes prompts of up to ${maxModelLen - 1}`,
     'prompt',
   );
 }
 
 function checkTokenIds(tokenIds: readonly number[], vocabSize: number): void {
   if (tokenIds.length === 0) throw new InvalidRequestError('prompt is empty', 'prompt');
-  const index = tokenIds.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+  const index = tokenIds.findIndex((id) => id >= vocabSize);
   if (index < 0) return;
   throw new InvalidRequestError(
-    `prompt[${index}] is ${show(tokenIds[index])}; the token ids of this model are 0 to ${vocabSize - 1}`,
+    `prompt[${index}] is ${tokenIds[index]}; the token ids of this model are 0 to ${vocabSize - 1}`,
     'prompt',
   );
 }

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { access, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { createReadStream, existsSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { ModelError, messageOf } from '../core/index.ts';
@@ -10,29 +10,31 @@ import type { OptConfig } from './opt-config.ts';
 import { OptWeights } from './opt-weights.ts';
 import type { WeightsFiles } from './weights/index.ts';
 
+/** What a graph is built from. */
+interface GraphSource {
+  readonly config: OptConfig;
+  readonly files: WeightsFiles;
+  readonly onProgress: OnProgress;
+}
+
 /**
  * The path of the model's graph, built if the cache does not have it yet.
  * A graph is named by the content it is made of, is built in a folder of its own and then renamed: it is there whole or not at all,
  * and two that build it at once do not disturb each other.
  * @throws {ModelError} the weights are broken, or the cache cannot be written
  */
-export async function cachedGraph(
-  cacheDir: string,
-  config: OptConfig,
-  files: WeightsFiles,
-  onProgress: OnProgress,
-): Promise<string> {
-  const folder = path.join(cacheDir, `opt-${await contentHash(config, files.paths)}`);
+export async function cachedGraph(cacheDir: string, source: GraphSource): Promise<string> {
+  const folder = path.join(cacheDir, `opt-${await contentHash(source)}`);
   const graph = path.join(folder, graphFile);
-  if (await exists(graph)) return graph;
-  await removeAbandonedBuilds(cacheDir);
-  const building = path.join(cacheDir, `${buildPrefix}${process.pid}-${randomUUID()}`);
+  if (existsSync(graph)) return graph;
+  const building = path.join(cacheDir, `${buildPrefix}${randomUUID()}`);
   try {
     await mkdir(building, { recursive: true });
-    await build(building, config, files, onProgress);
+    await removeAbandonedBuilds(cacheDir, building);
+    await build(building, source);
     await rename(building, folder).catch(async (error: unknown) => {
       // Somebody else was first.
-      if (!(await exists(graph))) throw error;
+      if (!existsSync(graph)) throw error;
     });
   } catch (error) {
     if (error instanceof ModelError) throw error;
@@ -45,12 +47,12 @@ export async function cachedGraph(
   return graph;
 }
 
-async function build(folder: string, config: OptConfig, files: WeightsFiles, onProgress: OnProgress): Promise<void> {
+async function build(folder: string, { config, files, onProgress }: GraphSource): Promise<void> {
   const weights = await files.open();
   try {
     const graph = await GraphWriter.create(folder);
     try {
-      await writeOptGraph(graph, config, new OptWeights(weights), onProgress);
+      await writeOptGraph(graph, { config, weights: new OptWeights(weights), onProgress });
     } finally {
       await graph.close();
     }
@@ -59,9 +61,9 @@ async function build(folder: string, config: OptConfig, files: WeightsFiles, onP
   }
 }
 
-async function contentHash(config: OptConfig, paths: readonly string[]): Promise<string> {
+async function contentHash({ config, files }: GraphSource): Promise<string> {
   const hash = createHash('sha256').update(JSON.stringify({ graphVersion, config }));
-  for (const file of paths) {
+  for (const file of files.paths) {
     try {
       await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), hash, { end: false });
     } catch (error) {
@@ -72,29 +74,15 @@ async function contentHash(config: OptConfig, paths: readonly string[]): Promise
 }
 
 const buildPrefix = 'building-';
+const abandonedAfterMs = 3_600_000;
 
-/** Removes what killed builds left behind. */
-async function removeAbandonedBuilds(cacheDir: string): Promise<void> {
-  const entries = await readdir(cacheDir).catch(() => []);
-  for (const entry of entries) {
-    const pid = entry.startsWith(buildPrefix) ? Number.parseInt(entry.slice(buildPrefix.length), 10) : Number.NaN;
-    if (pid > 0 && !isAlive(pid))
-      await rm(path.join(cacheDir, entry), { recursive: true, force: true }).catch(() => {});
+/** Removes what killed builds left behind, when no build can still be at it. @param building a build that has just begun */
+async function removeAbandonedBuilds(cacheDir: string, building: string): Promise<void> {
+  const { mtimeMs: now } = await stat(building);
+  for (const entry of await readdir(cacheDir)) {
+    if (!entry.startsWith(buildPrefix)) continue;
+    const folder = path.join(cacheDir, entry);
+    const { mtimeMs: startedAt } = await stat(folder).catch(() => ({ mtimeMs: now }));
+    if (now - startedAt > abandonedAfterMs) await rm(folder, { recursive: true, force: true });
   }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-async function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
 }

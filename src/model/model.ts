@@ -9,7 +9,6 @@ import { findWeights } from './weights/index.ts';
 /** A model ready to be loaded by an engine. */
 export interface Model {
   readonly name: string;
-  readonly folder: string;
   readonly config: OptConfig;
   /** The ONNX file; its weights lie beside it. */
   readonly graphPath: string;
@@ -25,8 +24,8 @@ export async function openModel(folder: string, cacheDir: string, onProgress: On
   if (stats === undefined) throw new ModelError(`there is no model folder ${folder}`);
   if (!stats.isDirectory()) throw new ModelError(`${folder} is a file: give the folder of a Hugging Face OPT model`);
   const config = await readOptConfig(folder);
-  const graphPath = await cachedGraph(cacheDir, config, await findWeights(folder), onProgress);
-  return { name: path.basename(path.resolve(folder)), folder, config, graphPath };
+  const graphPath = await cachedGraph(cacheDir, { config, files: await findWeights(folder), onProgress });
+  return { name: path.basename(path.resolve(folder)), config, graphPath };
 }
 
 /** The number of weights of the network; tied embeddings count once. */

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelError, messageOf, show } from '../core/index.ts';
+import { type JsonObject, ModelError, readJsonFile, show } from '../core/index.ts';
 
 const activations = ['relu', 'gelu', 'gelu_new', 'gelu_pytorch_tanh'] as const;
 export type Activation = (typeof activations)[number];
@@ -26,14 +25,12 @@ export interface OptConfig {
   readonly eosTokenIds: readonly number[];
 }
 
-type Json = Readonly<Record<string, unknown>>;
-
 /**
  * Reads `config.json`, and `generation_config.json` where there is one.
  * @throws {ModelError} not a model folder, not an OPT, or values that make no network
  */
 export async function readOptConfig(folder: string): Promise<OptConfig> {
-  const config = await readJson(folder, 'config.json');
+  const config = await readJsonFile(folder, 'config.json');
   if (config === undefined) {
     throw new ModelError(`${folder} has no config.json: give the folder of a Hugging Face OPT model`);
   }
@@ -42,11 +39,11 @@ export async function readOptConfig(folder: string): Promise<OptConfig> {
       `${path.join(folder, 'config.json')}: model_type ${show(config.model_type ?? null)} is not supported, only "opt" is`,
     );
   }
-  const generation = (await readJson(folder, 'generation_config.json')) ?? {};
+  const generation = (await readJsonFile(folder, 'generation_config.json')) ?? {};
   return parseOptConfig(config, generation.eos_token_id ?? config.eos_token_id);
 }
 
-function parseOptConfig(config: Json, eosTokenId: unknown): OptConfig {
+function parseOptConfig(config: JsonObject, eosTokenId: unknown): OptConfig {
   const hiddenSize = count(config, 'hidden_size', 768);
   const numHeads = count(config, 'num_attention_heads', 12);
   const headDim = hiddenSize / numHeads;
@@ -75,7 +72,7 @@ function parseOptConfig(config: Json, eosTokenId: unknown): OptConfig {
   };
 }
 
-function count(config: Json, key: string, otherwise: number): number {
+function count(config: JsonObject, key: string, otherwise: number): number {
   const value = config[key] ?? otherwise;
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 1) {
     throw new ModelError(`config.json: ${key} is ${show(value)}, not a positive integer`);
@@ -83,7 +80,7 @@ function count(config: Json, key: string, otherwise: number): number {
   return value;
 }
 
-function flag(config: Json, key: string, otherwise: boolean): boolean {
+function flag(config: JsonObject, key: string, otherwise: boolean): boolean {
   const value = config[key] ?? otherwise;
   if (typeof value !== 'boolean') throw new ModelError(`config.json: ${key} is ${show(value)}, not true or false`);
   return value;
@@ -105,16 +102,4 @@ function tokenIds(value: unknown): number[] {
     throw new ModelError(`config.json: eos_token_id is ${show(value)}, not a token id`);
   }
   return ids;
-}
-
-async function readJson(folder: string, name: string): Promise<Json | undefined> {
-  const file = path.join(folder, name);
-  try {
-    const value: unknown = JSON.parse(await readFile(file, 'utf8'));
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new ModelError(`${file} cannot be read as JSON: ${messageOf(error)}`);
-  }
-  throw new ModelError(`${file} does not hold a JSON object`);
 }

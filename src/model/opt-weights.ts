@@ -34,7 +34,8 @@ export class OptWeights {
 
   async #readFull(name: string, shape: readonly number[]): Promise<Float32Array> {
     const info = this.#weights.info(name);
-    if (info === undefined) throw new ModelError(`the weights lack ${name}, which config.json asks for`);
+    if (info === undefined)
+      throw new ModelError(`the weights lack ${name} in float32, float16 or bfloat16, and config.json asks for it`);
     if (info.shape.length !== shape.length || info.shape.some((size, axis) => size !== shape[axis])) {
       throw new ModelError(`${name} has the shape ${show(info.shape)}, and config.json asks for ${show(shape)}`);
     }

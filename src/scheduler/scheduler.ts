@@ -62,10 +62,18 @@ export class Scheduler {
     return maxStepTokens - maxBatchSize;
   }
 
+  /**
+   * @param numComing requests that will wait soon
+   * @throws {QueueFullError} with them, as many as allowed are waiting already
+   */
+  checkRoom(numComing = 0): void {
+    const { maxQueueSize } = this.#options;
+    if (this.#waiting.length + numComing >= maxQueueSize) throw new QueueFullError(maxQueueSize);
+  }
+
   /** @throws {QueueFullError} as many as allowed are waiting already */
   add(sequence: Sequence): void {
-    const { maxQueueSize } = this.#options;
-    if (this.#waiting.length >= maxQueueSize) throw new QueueFullError(maxQueueSize);
+    this.checkRoom();
     this.#waiting.push(sequence);
   }
 
@@ -73,7 +81,7 @@ export class Scheduler {
   finish(sequence: Sequence, reason: FinishReason): void {
     if (sequence.status === 'finished') return;
     if (sequence.status === 'running') this.#slots.release(sequence);
-    else this.#waiting.splice(this.#waiting.indexOf(sequence), 1);
+    else if (this.#waiting.includes(sequence)) this.#waiting.splice(this.#waiting.indexOf(sequence), 1);
     sequence.status = 'finished';
     sequence.finishReason = reason;
   }

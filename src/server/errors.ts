@@ -16,7 +16,24 @@ import { toInvalidRequest } from './validation.ts';
 
 export function errorBodyOf(error: ServingError): ErrorBody {
   const { message, type, code, param } = error;
-  return { error: { message, type, param: param ?? null, code } };
+  return {
+    error: {
+      message: cut(message, maxMessageBytes),
+      type,
+      param: param === undefined ? null : cut(param, maxParamBytes),
+      code,
+    },
+  };
+}
+
+/** What others' messages quote, a URL say, may be of any length. */
+const maxMessageBytes = 1500;
+const maxParamBytes = 200;
+
+function cut(text: string, maxBytes: number): string {
+  let end = Math.min(text.length, maxBytes);
+  while (Buffer.byteLength(JSON.stringify(text.slice(0, end))) > maxBytes) end = Math.floor(end * 0.9);
+  return end < text.length ? `${text.slice(0, end)}…` : text;
 }
 
 /** Answers with an error in the one shape that all of them have. */

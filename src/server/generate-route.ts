@@ -4,6 +4,7 @@ import type { FastifyReply } from 'fastify';
 import type { FinishedEvent, GenerateRequest, GenerationEvent, TextGenerator, TokenEvent } from '../core/index.ts';
 import { errorBodyOf } from './errors.ts';
 import {
+  bodyDefaults,
   type DoneData,
   type ErrorBody,
   errorBody,
@@ -47,19 +48,14 @@ export const generateRoute: FastifyPluginAsyncTypebox<GenerateRouteOptions> = as
 };
 
 function toRequest(body: GenerateBody): GenerateRequest {
-  const { temperature = 0, top_k: topK = -1, top_p: topP = 1, stop = [] } = body;
+  const { temperature, top_k: topK, top_p: topP, ignore_eos: ignoreEos } = { ...bodyDefaults, ...body };
+  const { stop = [] } = body;
   return {
     id: `gen-${randomUUID()}`,
     prompt: body.prompt,
     maxNewTokens: body.max_new_tokens,
     stop: typeof stop === 'string' ? [stop] : stop,
-    sampling: {
-      temperature,
-      topK: Math.max(0, topK),
-      topP,
-      seed: body.seed ?? randomInt(2 ** 47),
-      ignoreEos: body.ignore_eos ?? false,
-    },
+    sampling: { temperature, topK: Math.max(0, topK), topP, seed: body.seed ?? randomInt(2 ** 47), ignoreEos },
   };
 }
 
@@ -76,6 +72,7 @@ function acceptsEventStream(accept: string | undefined): boolean {
 /** Aborts when the client leaves before its answer is complete. */
 function clientGone(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
+  if (reply.raw.destroyed) controller.abort();
   reply.raw.once('close', () => {
     // A request's own `close` comes when its body has been read: only the response knows.
     if (!reply.raw.writableFinished) controller.abort();

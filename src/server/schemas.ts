@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { defaultMaxNewTokens, errorTable } from '../core/index.ts';
+import { completionReasons, defaultMaxNewTokens, errorTable } from '../core/index.ts';
 
 const maxSafe = Number.MAX_SAFE_INTEGER;
 const maxStopLength = 256;
@@ -7,7 +7,9 @@ const maxStops = 16;
 
 const stopString = Type.String({ minLength: 1, maxLength: maxStopLength });
 
-/** Every field but the prompt may be left out or null. */
+/** What a field is where the body leaves it out. */
+export const bodyDefaults = { temperature: 0, top_k: -1, top_p: 1, ignore_eos: false } as const;
+
 export const generateBody = Type.Object(
   {
     prompt: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 })], {
@@ -20,15 +22,22 @@ export const generateBody = Type.Object(
         description: `at most this many tokens; by default ${defaultMaxNewTokens}, or what the context leaves if that is less`,
       }),
     ),
-    temperature: Type.Optional(Type.Number({ minimum: 0, default: 0, description: '0 is greedy' })),
+    temperature: Type.Optional(
+      Type.Number({ minimum: 0, default: bodyDefaults.temperature, description: '0 is greedy' }),
+    ),
     top_k: Type.Optional(
-      Type.Integer({ minimum: -1, maximum: maxSafe, default: -1, description: 'sample among so many; 0 or -1 is off' }),
+      Type.Integer({
+        minimum: -1,
+        maximum: maxSafe,
+        default: bodyDefaults.top_k,
+        description: 'sample among so many; 0 or -1 is off',
+      }),
     ),
     top_p: Type.Optional(
       Type.Number({
         exclusiveMinimum: 0,
         maximum: 1,
-        default: 1,
+        default: bodyDefaults.top_p,
         description: 'sample among the likeliest that together hold this probability; 1 is off',
       }),
     ),
@@ -45,18 +54,18 @@ export const generateBody = Type.Object(
       }),
     ),
     ignore_eos: Type.Optional(
-      Type.Boolean({ default: false, description: 'keep going past the end-of-sequence token' }),
+      Type.Boolean({ default: bodyDefaults.ignore_eos, description: 'keep going past the end-of-sequence token' }),
     ),
     stream: Type.Optional(
       Type.Boolean({ description: 'answer with server-sent events; by default if Accept is text/event-stream' }),
     ),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, description: 'every field but the prompt may be left out; null means the same' },
 );
 
 export type GenerateBody = Static<typeof generateBody>;
 
-const finishReason = Type.Enum(['stop', 'length', 'abort', 'error']);
+const finishReason = Type.Enum([...completionReasons]);
 
 const usage = Type.Object({
   prompt_tokens: Type.Integer(),

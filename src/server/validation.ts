@@ -9,7 +9,7 @@ interface VerboseError extends FastifySchemaValidationError {
 
 /** Ajv as a server of strict types wants it: "7" is not 7, an unknown field is an error, and errors know the value. */
 export const ajvOptions = {
-  customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: true, allErrors: false, verbose: true },
+  customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false, verbose: true },
 } as const;
 
 /** Ajv's findings as one error that names the field, its value and what is allowed. */
@@ -25,7 +25,7 @@ export function toInvalidRequest(findings: readonly FastifySchemaValidationError
   if (keyword === 'additionalProperties') {
     const name = String(params.additionalProperty);
     const known = Object.keys(parentSchema?.properties ?? {}).join(', ');
-    return new InvalidRequestError(`unknown field ${show(name)}; the fields are ${known}`, name.slice(0, 60));
+    return new InvalidRequestError(`unknown field ${show(name)}; the fields are ${known}`, name);
   }
   if (field === '') return new InvalidRequestError(`the body is ${show(data)}; it has to be a JSON object`);
   return new InvalidRequestError(`${field} is ${show(data)}; it has to be ${allowedBy(finding)}`, param);

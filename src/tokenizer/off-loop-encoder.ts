@@ -4,27 +4,29 @@ import type { TokenizerSpec } from './tokenizer-spec.ts';
 /** What the worker thread answers. */
 export type EncoderReply = { readonly ids: number[] } | { readonly error: string };
 
-interface Waiter {
+interface Job {
+  readonly text: string;
+  readonly signal: AbortSignal;
   resolve(ids: number[]): void;
-  reject(error: Error): void;
+  reject(reason: unknown): void;
 }
 
 /** Tokenizes on a worker thread, one text after the other. The thread is started by the first text. */
 export class OffLoopEncoder {
   readonly #spec: TokenizerSpec;
-  readonly #waiters: Waiter[] = [];
+  readonly #waiting: Job[] = [];
   #worker: Worker | undefined;
+  #current: Job | undefined;
 
   constructor(spec: TokenizerSpec) {
     this.#spec = spec;
   }
 
-  encode(text: string): Promise<number[]> {
-    this.#worker ??= this.#start();
-    const worker = this.#worker;
+  /** @param signal a text whose turn has not come when it aborts is left out */
+  encode(text: string, signal: AbortSignal): Promise<number[]> {
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
-      worker.postMessage(text);
+      this.#waiting.push({ text, signal, resolve, reject });
+      if (this.#current === undefined) this.#next();
     });
   }
 
@@ -32,20 +34,38 @@ export class OffLoopEncoder {
     await this.#worker?.terminate();
   }
 
+  #next(): void {
+    this.#current = undefined;
+    for (let job = this.#waiting.shift(); job !== undefined; job = this.#waiting.shift()) {
+      if (job.signal.aborted) {
+        job.reject(job.signal.reason);
+        continue;
+      }
+      this.#current = job;
+      this.#worker ??= this.#start();
+      this.#worker.postMessage(job.text);
+      return;
+    }
+  }
+
   #start(): Worker {
     const worker = new Worker(new URL('./encoder-worker.js', import.meta.url), { workerData: this.#spec });
     worker.unref();
     worker.on('message', (reply: EncoderReply) => {
-      const waiter = this.#waiters.shift();
-      if ('ids' in reply) waiter?.resolve(reply.ids);
-      else waiter?.reject(new Error(reply.error));
+      if ('ids' in reply) this.#current?.resolve(reply.ids);
+      else this.#current?.reject(new Error(reply.error));
+      this.#next();
     });
-    const lose = (error: Error) => {
+    let reason = new Error('the tokenizer thread ended');
+    worker.on('error', (error) => {
+      reason = error;
+    });
+    worker.on('exit', () => {
       this.#worker = undefined;
-      for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
-    };
-    worker.on('error', lose);
-    worker.on('exit', () => lose(new Error('the tokenizer thread ended')));
+      this.#current?.reject(reason);
+      for (const job of this.#waiting.splice(0)) job.reject(reason);
+      this.#current = undefined;
+    });
     return worker;
   }
 }

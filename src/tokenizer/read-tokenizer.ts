@@ -1,9 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelError, messageOf, show } from '../core/index.ts';
+import { type JsonObject, ModelError, messageOf, readJsonFile, show } from '../core/index.ts';
 import type { AddedToken, TokenizerSpec } from './tokenizer-spec.ts';
-
-type Json = Readonly<Record<string, unknown>>;
 
 /**
  * Reads the tokenizer of a Hugging Face folder from `tokenizer.json`, or from `vocab.json` and `merges.txt`.
@@ -11,18 +9,18 @@ type Json = Readonly<Record<string, unknown>>;
  * @throws {ModelError} a file is broken or asks for something other than GPT-2's byte-level BPE
  */
 export async function readTokenizer(folder: string): Promise<TokenizerSpec | undefined> {
-  const tokenizer = await readJson(folder, 'tokenizer.json');
-  const config = (await readJson(folder, 'tokenizer_config.json')) ?? {};
+  const tokenizer = await readJsonFile(folder, 'tokenizer.json');
+  const config = (await readJsonFile(folder, 'tokenizer_config.json')) ?? {};
   if (tokenizer !== undefined) return specOfTokenizerJson(tokenizer, config);
-  const vocab = await readJson(folder, 'vocab.json');
+  const vocab = await readJsonFile(folder, 'vocab.json');
   const merges = await readText(folder, 'merges.txt');
   if (vocab === undefined || merges === undefined) return undefined;
-  const specialTokensMap = (await readJson(folder, 'special_tokens_map.json')) ?? {};
+  const specialTokensMap = (await readJsonFile(folder, 'special_tokens_map.json')) ?? {};
   return specOfVocabAndMerges(vocab, merges, { ...specialTokensMap, ...config });
 }
 
 /** Format: https://github.com/huggingface/tokenizers, `Tokenizer::from_file`. */
-function specOfTokenizerJson(tokenizer: Json, config: Json): TokenizerSpec {
+function specOfTokenizerJson(tokenizer: JsonObject, config: JsonObject): TokenizerSpec {
   const file = 'tokenizer.json';
   const model = asRecord(tokenizer.model, `${file}: model`);
   expect(model.type === undefined || model.type === 'BPE', `${file}: model.type is ${show(model.type)}, not "BPE"`);
@@ -53,7 +51,7 @@ function specOfTokenizerJson(tokenizer: Json, config: Json): TokenizerSpec {
 }
 
 /** The slow tokenizer's files, as facebook/opt-125m has them. */
-function specOfVocabAndMerges(vocabJson: Json, mergesText: string, config: Json): TokenizerSpec {
+function specOfVocabAndMerges(vocabJson: JsonObject, mergesText: string, config: JsonObject): TokenizerSpec {
   const vocab = vocabOf(vocabJson, 'vocab.json');
   const merges = mergesText
     .split('\n')
@@ -76,11 +74,11 @@ function specOfVocabAndMerges(vocabJson: Json, mergesText: string, config: Json)
 }
 
 /** The special tokens of the slow tokenizer's configuration: `added_tokens_decoder`, and the named ones by their place in the vocabulary. */
-function addedTokensOfConfig(config: Json, vocab: ReadonlyMap<string, number>): AddedToken[] {
+function addedTokensOfConfig(config: JsonObject, vocab: ReadonlyMap<string, number>): AddedToken[] {
   const byId = new Map<number, AddedToken>();
   for (const name of ['bos_token', 'eos_token', 'unk_token', 'pad_token']) {
     const token = config[name];
-    const record = typeof token === 'object' && token !== null ? (token as Json) : { content: token };
+    const record = typeof token === 'object' && token !== null ? (token as JsonObject) : { content: token };
     const id = typeof record.content === 'string' ? vocab.get(record.content) : undefined;
     if (id !== undefined) byId.set(id, addedToken(id, { special: true, ...record }));
   }
@@ -92,17 +90,18 @@ function addedTokensOfConfig(config: Json, vocab: ReadonlyMap<string, number>): 
 }
 
 /** OPT puts `</s>` in front of every text, unless its folder says otherwise. */
-function bosOf(config: Json, addedTokens: readonly AddedToken[], vocab: ReadonlyMap<string, number>): number[] {
+function bosOf(config: JsonObject, addedTokens: readonly AddedToken[], vocab: ReadonlyMap<string, number>): number[] {
   if (config.add_bos_token === false) return [];
   const declared = config.bos_token;
-  const content = typeof declared === 'object' && declared !== null ? (declared as Json).content : (declared ?? '</s>');
+  const content =
+    typeof declared === 'object' && declared !== null ? (declared as JsonObject).content : (declared ?? '</s>');
   const id = addedTokens.find((token) => token.content === content)?.id ?? vocab.get(String(content));
   return id === undefined ? [] : [id];
 }
 
 /** The ids that a `TemplateProcessing` puts around a single text; undefined if the post-processor is another. */
 function templateOf(postProcessor: unknown, addedTokens: readonly AddedToken[]) {
-  const processor = postProcessor as Json | null | undefined;
+  const processor = postProcessor as JsonObject | null | undefined;
   if (processor?.type !== 'TemplateProcessing') return undefined;
   const prefix: number[] = [];
   const suffix: number[] = [];
@@ -121,7 +120,7 @@ function templateOf(postProcessor: unknown, addedTokens: readonly AddedToken[]) 
   return { prefix, suffix };
 }
 
-function addedToken(id: number, record: Json): AddedToken {
+function addedToken(id: number, record: JsonObject): AddedToken {
   expect(
     Number.isInteger(id) && typeof record.content === 'string' && record.content !== '',
     `the tokenizer has a broken added token: ${show(record)}`,
@@ -136,7 +135,7 @@ function addedToken(id: number, record: Json): AddedToken {
   };
 }
 
-function vocabOf(record: Json, file: string): Map<string, number> {
+function vocabOf(record: JsonObject, file: string): Map<string, number> {
   const vocab = new Map<string, number>();
   for (const [token, id] of Object.entries(record)) {
     expect(Number.isInteger(id), `${file}: token ${show(token)} has the id ${show(id)}`);
@@ -149,29 +148,17 @@ function expect(condition: unknown, message: string): asserts condition {
   if (!condition) throw new ModelError(message);
 }
 
-function asRecord(value: unknown, what: string): Json {
+function asRecord(value: unknown, what: string): JsonObject {
   expect(
     typeof value === 'object' && value !== null && !Array.isArray(value),
     `${what} is ${show(value)}, not an object`,
   );
-  return value as Json;
+  return value as JsonObject;
 }
 
 function asArray(value: unknown, what: string): readonly unknown[] {
   expect(Array.isArray(value), `${what} is ${show(value)}, not a list`);
   return value;
-}
-
-async function readJson(folder: string, name: string): Promise<Json | undefined> {
-  const text = await readText(folder, name);
-  if (text === undefined) return undefined;
-  try {
-    return asRecord(JSON.parse(text), name);
-  } catch (error) {
-    throw error instanceof ModelError
-      ? error
-      : new ModelError(`${path.join(folder, name)} is not JSON: ${messageOf(error)}`);
-  }
 }
 
 async function readText(folder: string, name: string): Promise<string | undefined> {

@@ -23,9 +23,9 @@ export class Tokenizer {
     this.#longestTokenBytes = longestTokenBytes(spec, this.#tokenBytes);
   }
 
-  /** The ids of a text, `</s>` in front as OPT has it. Long texts are tokenized on a worker thread. */
-  async encode(text: string): Promise<number[]> {
-    return Buffer.byteLength(text) <= maxBytesOnLoop ? this.#encoder.encode(text) : this.#offLoop.encode(text);
+  /** The ids of a text, `</s>` in front as OPT has it. Long texts are tokenized on a worker thread, unless the signal aborts before their turn. */
+  async encode(text: string, signal: AbortSignal): Promise<number[]> {
+    return Buffer.byteLength(text) <= maxBytesOnLoop ? this.#encoder.encode(text) : this.#offLoop.encode(text, signal);
   }
 
   /** A number of tokens that {@link encode} will not stay below; known without tokenizing. */

@@ -14,17 +14,11 @@ async function generate(folder: string, cases: readonly ModelCase[]) {
   const model = await openModel(folder, await temporaryFolder());
   const logits: Float32Array[] = [];
   const limits = { maxBatchSize: 4, maxModelLen: model.config.maxPositions, maxStepTokens: 256 };
-  const runner = new OrtModelRunner(
-    model,
-    limits,
-    { threads: 2, spinning: false },
-    {
-      sample: (row) => {
-        logits.push(row.slice());
-        return row.indexOf(row.reduce((a, b) => Math.max(a, b)));
-      },
-    },
-  );
+  const sample = (row: Float32Array) => {
+    logits.push(row.slice());
+    return row.indexOf(row.reduce((a, b) => Math.max(a, b)));
+  };
+  const runner = new OrtModelRunner({ model, limits, session: { threads: 2, spinning: false }, sampler: { sample } });
   const results = [];
   for (const {
     prompt_token_ids: promptTokenIds,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { loadTokenizer } from '../../src/tokenizer/index.ts';
 import type { Client, TokenData } from '../support/client.ts';
-import { expectedCases, reference, type StoryCase } from '../support/fixtures.ts';
+import { embeddedModel, expectedCases, reference, type StoryCase } from '../support/fixtures.ts';
 import { serverForAllTests } from '../support/server.ts';
 
 const up = serverForAllTests();
@@ -147,8 +148,7 @@ describe('an answer', () => {
   });
 });
 
-async function idsOf(text: string): Promise<number[]> {
-  const { loadTokenizer } = await import('../../src/tokenizer/index.ts');
-  const { embeddedModel } = await import('../support/fixtures.ts');
-  return (await loadTokenizer(embeddedModel))?.encode(text) ?? [];
+async function idsOf(text: string): Promise<readonly number[]> {
+  const tokenizer = await loadTokenizer(embeddedModel);
+  return tokenizer?.encode(text, new AbortController().signal) ?? [];
 }

@@ -52,6 +52,19 @@ describe('SIGTERM', () => {
   });
 });
 
+test('a full queue is a 429 that says when to try again', async () => {
+  const { client } = await start('--max-batch-size', '1', '--max-queue-size', '1');
+  const running = client.generate(long);
+  await client.until((health) => health.running === 1);
+  const waiting = client.generate({ ...long, max_new_tokens: 1 });
+  await client.until((health) => health.waiting === 1);
+  const refused = await client.post(long);
+  expect(refused.status).toBe(429);
+  expect(refused.headers.get('retry-after')).toBe('1');
+  expect(await refused.json()).toMatchObject({ error: { code: 'queue_full', type: 'rate_limit_error' } });
+  expect([(await running).token_ids.length, (await waiting).token_ids.length]).toEqual([400, 1]);
+});
+
 test('the banner says what is served, and its curl line is right', async () => {
   const { server } = await start();
   await server.printed(/curl -N http:\/\/127\.0\.0\.1:\d+\/generate -H 'content-type: application\/json' -d '\{.*\}'/);
@@ -102,7 +115,7 @@ describe('what cannot be started is one line that says why, and an exit code oth
   test('a broken tokenizer', async () => {
     const folder = await copyOf(reference('opt-mini'), ['config.json', 'model.safetensors']);
     await writeFile(path.join(folder, 'tokenizer.json'), '{');
-    expect(await failure(['serve', folder])).toContain('tokenizer.json is not JSON');
+    expect(await failure(['serve', folder])).toContain('tokenizer.json cannot be read as JSON');
   });
 
   test('a port in use', async () => {

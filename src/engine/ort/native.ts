@@ -18,7 +18,6 @@ export type Out = [Pointer | null];
  * https://github.com/microsoft/onnxruntime/blob/main/include/onnxruntime/core/session/onnxruntime_c_api.h
  */
 export interface OrtApi {
-  getErrorCode(status: Pointer): number;
   getErrorMessage(status: Pointer): string;
   releaseStatus(status: Pointer): void;
   createEnv(logLevel: number, logId: string, out: Out): Status;
@@ -54,7 +53,6 @@ const out = koffi.out(koffi.pointer('void *'));
 type Signature = readonly [place: number, result: string, args: (string | ReturnType<typeof koffi.out>)[]];
 
 const signatures: Readonly<Record<keyof OrtApi, Signature>> = {
-  getErrorCode: [1, 'int', ['void *']],
   getErrorMessage: [2, 'str', ['void *']],
   releaseStatus: [93, 'void', ['void *']],
   createEnv: [3, 'void *', ['int', 'str', out]],
@@ -76,7 +74,7 @@ const signatures: Readonly<Record<keyof OrtApi, Signature>> = {
   runWithBinding: [133, 'void *', ['void *', 'void *', 'void *']],
 };
 
-/** The oldest version of the API that has all of these. */
+/** Of ONNX Runtime 1.17: all of these are older, and a newer version would only refuse more libraries. */
 const apiVersion = 17;
 const pointerBytes = 8;
 
@@ -134,7 +132,8 @@ export class NativeBuffer {
 
   constructor(byteLength: number) {
     this.byteLength = Math.max(1, byteLength);
-    this.pointer = koffi.alloc('uint8', this.byteLength);
+    // In words of eight bytes: koffi counts elements in 31 bits.
+    this.pointer = koffi.alloc('uint64', Math.ceil(this.byteLength / 8));
   }
 
   /** The buffer's bytes, to be wrapped in a typed array. Not to be touched after {@link free}. */

@@ -3,13 +3,6 @@ import { type NativeBuffer, type Out, ortApi, type Pointer } from './native.ts';
 /** A call to ONNX Runtime failed; the message is its own. */
 export class OrtError extends Error {
   override readonly name = 'OrtError';
-  /** `OrtErrorCode`. */
-  readonly code: number;
-
-  constructor(code: number, message: string) {
-    super(message);
-    this.code = code;
-  }
 }
 
 /** `ONNXTensorElementDataType`. */
@@ -143,14 +136,14 @@ function bind(tensor: TensorView, call: (value: Pointer) => Pointer | null): voi
 function create(call: (out: Out) => Pointer | null): Pointer {
   const out: Out = [null];
   check(call(out));
-  if (out[0] === null) throw new OrtError(0, 'ONNX Runtime gave no object and no error');
+  if (out[0] === null) throw new OrtError('ONNX Runtime gave no object and no error');
   return out[0];
 }
 
 function check(status: Pointer | null): void {
   if (status === null) return;
   const ort = ortApi();
-  const error = new OrtError(ort.getErrorCode(status), ort.getErrorMessage(status));
+  const error = new OrtError(ort.getErrorMessage(status));
   ort.releaseStatus(status);
   throw error;
 }

@@ -41,29 +41,27 @@ export class GraphWriter {
     return info.name;
   }
 
-  /** Adds a node with one output, which it returns; an absent optional input is ''. */
-  node(opType: string, name: string, input: readonly string[], attributes: Attributes = {}): string {
-    this.nodeTo([name], opType, name, input, attributes);
-    return name;
-  }
-
-  /** Adds a node with given output names. Operators of ONNX Runtime's own are written `com.microsoft.Name`. */
-  nodeTo(
-    output: readonly string[],
+  /**
+   * Adds a node. Operators of ONNX Runtime's own are written `com.microsoft.Name`; an absent optional input is ''.
+   * @param output its output, or all of them; the node is named after the first, which is returned
+   */
+  node(
     opType: string,
-    name: string,
+    output: string | readonly [string, ...string[]],
     input: readonly string[],
-    attributes: Attributes,
-  ): void {
+    attributes: Attributes = {},
+  ): string {
+    const outputs: readonly [string, ...string[]] = typeof output === 'string' ? [output] : output;
     const dot = opType.lastIndexOf('.');
     this.#nodes.push({
       opType: opType.slice(dot + 1),
       domain: opType.slice(0, Math.max(0, dot)),
-      name,
+      name: outputs[0],
       input,
-      output,
+      output: outputs,
       attribute: Object.entries(attributes).map(([key, value]) => attribute(key, value)),
     });
+    return outputs[0];
   }
 
   /** A small constant of whole numbers, kept in the graph itself. */

@@ -29,13 +29,15 @@ export type OnProgress = (done: number, total: number) => void;
  * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
  * @throws {ModelError} a weight is missing or of another shape
  */
-export async function writeOptGraph(
-  graph: GraphWriter,
-  config: OptConfig,
-  weights: OptWeights,
-  onProgress: OnProgress = () => {},
-): Promise<void> {
-  await new OptGraph(graph, config, weights, onProgress).write();
+export async function writeOptGraph(graph: GraphWriter, source: OptSource): Promise<void> {
+  await new OptGraph(graph, source).write();
+}
+
+/** What a graph is made of. */
+export interface OptSource {
+  readonly config: OptConfig;
+  readonly weights: OptWeights;
+  readonly onProgress: OnProgress;
 }
 
 class OptGraph {
@@ -44,7 +46,7 @@ class OptGraph {
   readonly #weights: OptWeights;
   readonly #onProgress: OnProgress;
 
-  constructor(graph: GraphWriter, config: OptConfig, weights: OptWeights, onProgress: OnProgress) {
+  constructor(graph: GraphWriter, { config, weights, onProgress }: OptSource) {
     this.#graph = graph;
     this.#config = config;
     this.#weights = weights;
@@ -91,7 +93,7 @@ class OptGraph {
     const positionIds = this.#graph.node('Reshape', 'flat_positions', ['position_ids', flat]);
     let embedded = this.#graph.node('Gather', 'word', ['embed_tokens', ids]);
     if (wordEmbedDim !== hiddenSize)
-      embedded = await this.#linear('project_in', embedded, wordEmbedDim, hiddenSize, false);
+      embedded = await this.#linear('project_in', embedded, { from: wordEmbedDim, to: hiddenSize, hasBias: false });
     const position = this.#graph.node('Gather', 'position', ['embed_positions', positionIds]);
     return this.#graph.node('Add', 'embedded', [embedded, position]);
   }
@@ -105,9 +107,9 @@ class OptGraph {
     if (!before) hidden = await this.#norm(`${at}.self_attn_layer_norm`, hidden);
 
     const feedIn = before ? await this.#norm(`${at}.final_layer_norm`, hidden) : hidden;
-    const up = await this.#linear(`${at}.fc1`, feedIn, hiddenSize, ffnDim, hasBias);
+    const up = await this.#linear(`${at}.fc1`, feedIn, { from: hiddenSize, to: ffnDim, hasBias });
     const active = this.#activate(`${at}.activation`, up);
-    const down = await this.#linear(`${at}.fc2`, active, ffnDim, hiddenSize, hasBias);
+    const down = await this.#linear(`${at}.fc2`, active, { from: ffnDim, to: hiddenSize, hasBias });
     hidden = this.#graph.node('Add', `${at}.fed`, [hidden, down]);
     return before ? hidden : this.#norm(`${at}.final_layer_norm`, hidden);
   }
@@ -115,7 +117,7 @@ class OptGraph {
   async #attention(layer: number, input: string): Promise<string> {
     const at = `layers.${layer}.self_attn`;
     const { hiddenSize, numHeads, headDim, hasBias } = this.#config;
-    await this.#stackedWeights(at, ['q_proj', 'k_proj', 'v_proj'], hiddenSize, hiddenSize, hasBias);
+    await this.#stackedWeights(at, ['q_proj', 'k_proj', 'v_proj'], { from: hiddenSize, to: hiddenSize, hasBias });
     const flatQkv = this.#gemm(`${at}.qkv`, input, hasBias);
     const qkv = this.#graph.node('Reshape', `${at}.qkv_rows`, [flatQkv, 'qkv_shape']);
     const cache = { type: 'float32', shape: ['batch', numHeads, 'max_length', headDim] } as const;
@@ -123,15 +125,12 @@ class OptGraph {
       this.#graph.input({ name: `past_key_values.${layer}.${part}`, ...cache }),
     );
     const present = ['key', 'value'].map((part) => this.#graph.output({ name: `present.${layer}.${part}`, ...cache }));
-    this.#graph.nodeTo(
-      [`${at}.context_rows`, ...present],
-      'com.microsoft.GroupQueryAttention',
-      `${at}.attention`,
-      [qkv, '', '', ...past, 'seqlens_k', 'total_sequence_length'],
-      { num_heads: numHeads, kv_num_heads: numHeads },
-    );
-    const context = this.#graph.node('Reshape', `${at}.context`, [`${at}.context_rows`, 'hidden_shape']);
-    return this.#linear(`${at}.out_proj`, context, hiddenSize, hiddenSize, hasBias);
+    const inputs = [qkv, '', '', ...past, 'seqlens_k', 'total_sequence_length'];
+    const attributes = { num_heads: numHeads, kv_num_heads: numHeads };
+    const outputs = [`${at}.context_rows`, ...present] as const;
+    const rows = this.#graph.node('com.microsoft.GroupQueryAttention', outputs, inputs, attributes);
+    const context = this.#graph.node('Reshape', `${at}.context`, [rows, 'hidden_shape']);
+    return this.#linear(`${at}.out_proj`, context, { from: hiddenSize, to: hiddenSize, hasBias });
   }
 
   /** Logits of the rows that are sampled; only those pass the last norm and the head. */
@@ -140,7 +139,7 @@ class OptGraph {
     let hidden = this.#graph.node('Gather', 'sampled_rows', [input, 'logit_index'], { axis: 0 });
     if (hasFinalLayerNorm) hidden = await this.#norm('final_layer_norm', hidden);
     if (wordEmbedDim !== hiddenSize)
-      hidden = await this.#linear('project_out', hidden, hiddenSize, wordEmbedDim, false);
+      hidden = await this.#linear('project_out', hidden, { from: hiddenSize, to: wordEmbedDim, hasBias: false });
     let head = 'embed_tokens';
     if (!tieWordEmbeddings) {
       const shape = [vocabSize, wordEmbedDim];
@@ -150,20 +149,14 @@ class OptGraph {
     this.#graph.node('Gemm', 'logits', [hidden, head], { transB: 1 });
   }
 
-  async #linear(name: string, input: string, from: number, to: number, hasBias: boolean): Promise<string> {
+  async #linear(name: string, input: string, { from, to, hasBias }: LinearShape): Promise<string> {
     await this.#graph.weight(`${name}.weight`, [to, from], await this.#weights.read(`${name}.weight`, [to, from]));
     if (hasBias) await this.#graph.weight(`${name}.bias`, [to], await this.#weights.read(`${name}.bias`, [to]));
     return this.#gemm(name, input, hasBias);
   }
 
   /** Several linear layers over one input as a single one: their weights below each other. */
-  async #stackedWeights(
-    at: string,
-    names: readonly string[],
-    from: number,
-    to: number,
-    hasBias: boolean,
-  ): Promise<void> {
+  async #stackedWeights(at: string, names: readonly string[], { from, to, hasBias }: LinearShape): Promise<void> {
     const weight = new Float32Array(names.length * to * from);
     const bias = new Float32Array(names.length * to);
     for (const [i, name] of names.entries()) {
@@ -198,6 +191,12 @@ class OptGraph {
     const [operator, attributes] = operatorOf[this.#config.activation];
     return this.#graph.node(operator, name, [input], attributes);
   }
+}
+
+interface LinearShape {
+  readonly from: number;
+  readonly to: number;
+  readonly hasBias: boolean;
 }
 
 const operatorOf: Readonly<Record<Activation, readonly [string, Readonly<Record<string, string>>]>> = {

@@ -1,6 +1,6 @@
-import { access, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { ModelError, messageOf, show } from '../../core/index.ts';
+import { ModelError, readJsonFile, show } from '../../core/index.ts';
 import { PytorchWeights } from './pytorch-bin.ts';
 import { SafetensorsWeights } from './safetensors.ts';
 import { ShardedWeights, type Weights } from './weights.ts';
@@ -27,9 +27,9 @@ export interface WeightsFiles {
 export async function findWeights(folder: string): Promise<WeightsFiles> {
   for (const format of formats) {
     const whole = path.join(folder, format.file);
-    if (await exists(whole)) return { paths: [whole], open: () => format.open(whole) };
-    const index = `${whole}.index.json`;
-    if (await exists(index)) return shardedFiles(folder, index, format);
+    if (existsSync(whole)) return { paths: [whole], open: () => format.open(whole) };
+    const index = `${format.file}.index.json`;
+    if (existsSync(path.join(folder, index))) return shardedFiles(folder, index, format);
   }
   const names = formats.map(({ file }) => file).join(' or ');
   throw new ModelError(`${folder} has no weights: expected ${names}, or one of them in shards with its .index.json`);
@@ -37,7 +37,7 @@ export async function findWeights(folder: string): Promise<WeightsFiles> {
 
 /** Format: https://huggingface.co/docs/transformers/big_models, "weight_map": tensor name to file. */
 async function shardedFiles(folder: string, index: string, format: WeightsFormat): Promise<WeightsFiles> {
-  const fileOf = await readWeightMap(index);
+  const fileOf = await readWeightMap(folder, index);
   const files = [...new Set(fileOf.values())].sort();
   return {
     paths: files.map((file) => path.join(folder, file)),
@@ -54,15 +54,9 @@ async function shardedFiles(folder: string, index: string, format: WeightsFormat
   };
 }
 
-async function readWeightMap(index: string): Promise<Map<string, string>> {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(await readFile(index, 'utf8'));
-  } catch (error) {
-    throw new ModelError(`${index} cannot be read as JSON: ${messageOf(error)}`);
-  }
-  const map = (parsed as { weight_map?: unknown } | null)?.weight_map;
-  if (typeof map !== 'object' || map === null) throw new ModelError(`${index} has no weight_map`);
+async function readWeightMap(folder: string, index: string): Promise<Map<string, string>> {
+  const map = (await readJsonFile(folder, index))?.weight_map;
+  if (typeof map !== 'object' || map === null) throw new ModelError(`${path.join(folder, index)} has no weight_map`);
   const fileOf = new Map<string, string>();
   for (const [name, file] of Object.entries(map)) {
     // A shard is a file beside its index: a path could name any file of the machine.
@@ -72,11 +66,4 @@ async function readWeightMap(index: string): Promise<Map<string, string>> {
     fileOf.set(name, file);
   }
   return fileOf;
-}
-
-async function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
 }

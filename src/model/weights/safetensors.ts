@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { ModelError, messageOf, show } from '../../core/index.ts';
 import { bytesPerElement, type FloatType, toFloat32 } from './float-types.ts';
-import { numElements, type TensorInfo, type Weights } from './weights.ts';
+import { isSizes, numElements, type TensorInfo, type Weights } from './weights.ts';
 
 const floatTypes: Readonly<Record<string, FloatType>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
 
@@ -45,7 +45,7 @@ export class SafetensorsWeights implements Weights {
 
   async read(name: string): Promise<Float32Array> {
     const entry = this.#entries.get(name);
-    if (entry === undefined) throw new ModelError(`${this.#path} has no tensor ${name}`);
+    if (entry === undefined) throw new ModelError(`${this.#path} has no tensor ${name} of F32, F16 or BF16`);
     return toFloat32(await readExactly(this.#file, entry.start, entry.end - entry.start), entry.dtype);
   }
 
@@ -64,27 +64,30 @@ async function readHeader(file: FileHandle): Promise<Map<string, Entry>> {
   if (typeof header !== 'object' || header === null) throw new Error('its header is not an object');
   const entries = new Map<string, Entry>();
   for (const [name, value] of Object.entries(header)) {
-    if (name !== '__metadata__') entries.set(name, entryOf(name, value as Record<string, unknown>, dataStart, size));
+    if (name === '__metadata__') continue;
+    const entry = entryOf(name, value as Record<string, unknown>, { start: dataStart, end: size });
+    if (entry !== undefined) entries.set(name, entry);
   }
   return entries;
 }
 
-function entryOf(name: string, value: Record<string, unknown>, dataStart: number, fileSize: number): Entry {
+/** @returns undefined for a tensor of another type: what needs it will miss it */
+function entryOf(
+  name: string,
+  value: Record<string, unknown>,
+  data: { readonly start: number; readonly end: number },
+): Entry | undefined {
   const { dtype, shape, data_offsets: offsets } = value;
   const floatType = floatTypes[String(dtype)];
-  if (floatType === undefined) throw new Error(`tensor ${name} is of type ${show(dtype)}, not F32, F16 or BF16`);
+  if (floatType === undefined) return undefined;
   if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2)
     throw new Error(`tensor ${name} has a broken header`);
   const [start = 0, end = 0] = offsets;
   if (end - start !== numElements(shape) * bytesPerElement[floatType]) {
     throw new Error(`tensor ${name} of shape ${show(shape)} does not take ${end - start} bytes`);
   }
-  if (dataStart + end > fileSize) throw new Error(`it ends at byte ${fileSize}, inside tensor ${name}`);
-  return { dtype: floatType, shape, start: dataStart + start, end: dataStart + end };
-}
-
-function isSizes(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+  if (data.start + end > data.end) throw new Error(`it ends at byte ${data.end}, inside tensor ${name}`);
+  return { dtype: floatType, shape, start: data.start + start, end: data.start + end };
 }
 
 async function readExactly(file: FileHandle, position: number, length: number): Promise<Buffer> {

@@ -1,4 +1,5 @@
 import { show } from '../../core/index.ts';
+import { isSizes } from './weights.ts';
 
 /** A tensor as a PyTorch checkpoint describes it: a strided view of a storage that lies beside the pickle. */
 export interface PickledTensor {
@@ -128,7 +129,8 @@ class Unpickler {
 
   #long(length: number): number {
     const bytes = this.#take(length);
-    return length === 0 ? 0 : bytes.readIntLE(0, Math.min(length, 6));
+    if (length > 6) throw new Error(`the pickle has a number of ${length} bytes`);
+    return length === 0 ? 0 : bytes.readIntLE(0, length);
   }
 
   #push(value: Value): void {
@@ -223,8 +225,4 @@ function isTensor(value: Value): value is PickledTensor {
     isSizes(tensor.strides) &&
     tensor.shape.length === tensor.strides.length
   );
-}
-
-function isSizes(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 }

@@ -20,6 +20,11 @@ export function numElements(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
+/** Whether something read from a file is a list of extents or offsets. */
+export function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
+
 /** Several files read as one: the shards of an index. */
 export class ShardedWeights implements Weights {
   readonly #shardOf: ReadonlyMap<string, Weights>;

@@ -38,7 +38,9 @@ describe('what is not allowed is refused, by its name:', () => {
       {},
       'unknown flag "--gpu-memory-utilization": weft serve --help lists what there is',
     ],
-    [['a', 'b'], {}, 'there is a second argument "b": one model folder can be served'],
+    [['a', 'b'], {}, 'there is a second model folder "b": one can be served'],
+    [['--model', 'a', 'b'], {}, 'there is a second model folder "b": one can be served'],
+    [['--max-model-len', '1'], {}, '--max-model-len is 1; a prompt and its answer take 2 tokens at least'],
   ])('%j %j', (args, environment, message) => {
     expect(() => loadSettings(args, environment)).toThrow(new UserError(message));
   });

@@ -11,7 +11,11 @@ import { embeddedModel, temporaryFolder } from '../../support/fixtures.ts';
 const session = { threads: 2, spinning: false } as const;
 
 async function runnerOf(limits: StepLimits): Promise<OrtModelRunner> {
-  const runner = new OrtModelRunner(await openModel(embeddedModel, await temporaryFolder()), limits, session);
+  const runner = new OrtModelRunner({
+    model: await openModel(embeddedModel, await temporaryFolder()),
+    limits,
+    session,
+  });
   onTestFinished(() => runner.dispose());
   return runner;
 }
@@ -102,5 +106,5 @@ test('a graph that cannot be loaded is a ModelError', async () => {
   const graphPath = path.join(await temporaryFolder(), 'model.onnx');
   await writeFile(graphPath, 'not a graph');
   const limits = { maxBatchSize: 1, maxModelLen: 16, maxStepTokens: 17 };
-  expect(() => new OrtModelRunner({ ...model, graphPath }, limits, session)).toThrow(ModelError);
+  expect(() => new OrtModelRunner({ model: { ...model, graphPath }, limits, session })).toThrow(ModelError);
 });

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { SamplingParams } from '../../../src/core/index.ts';
 import { philox, uniform } from '../../../src/engine/random.ts';
@@ -87,6 +88,40 @@ describe('sampling', () => {
       softmax(1, (id) => [1, 3, 4].includes(id)),
     );
     expectClose(frequencies({ topP: 1e-6 }), [0, 1, 0, 0, 0, 0]);
+  });
+
+  test('keeps exactly what sorting would, with long tails and many equals', () => {
+    const scale = fc.constantFrom(0.05, 1, 4);
+    const row = fc.tuple(fc.array(fc.integer({ min: -40, max: 40 }), { minLength: 1, maxLength: 3000 }), scale);
+    const params = fc.record({ topK: fc.nat(50), topP: fc.double({ min: 0.01, max: 1, noNaN: true }) });
+    fc.assert(
+      fc.property(row, params, ([integers, factor], { topK, topP }) => {
+        const sampler = new Sampler(integers.length);
+        const tail = Float32Array.from(integers, (integer) => (integer * factor) / 10);
+        const weights = Array.from(tail, (logit) => Math.exp(logit - Math.max(...tail)));
+        const sum = (ids: readonly number[]) => ids.reduce((total, id) => total + (weights[id] ?? 0), 0);
+        const sorted = [...weights.keys()].sort((a, b) => (weights[b] ?? 0) - (weights[a] ?? 0) || a - b);
+        const top = topK > 0 ? sorted.slice(0, topK) : sorted;
+        const reaches = top.findIndex((_, i) => sum(top.slice(0, i + 1)) >= topP * sum(top));
+        const kept = new Set(top.slice(0, (reaches < 0 ? top.length : reaches) + 1));
+        for (let seed = 0; seed < 30; seed++) {
+          expect(kept).toContain(sampler.sample(tail, { ...greedy, temperature: 1, topK, topP, seed }, 0));
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('top-p of a long tail is of the whole mass, not of what is left of it', () => {
+    // One of weight 1, ten of 0.05, and a tail of 50,000 that holds a tenth: 0.9 of 1.595 takes nine of the ten.
+    const tailWeight = 0.095 / 50_000;
+    const logs = [1, ...Array<number>(10).fill(0.05), ...Array<number>(50_000).fill(tailWeight)].map(Math.log);
+    const sampler = new Sampler(logs.length);
+    const drawn = new Set<number>();
+    for (let seed = 0; seed < 300; seed++) {
+      drawn.add(sampler.sample(Float32Array.from(logs), { ...greedy, temperature: 1, topP: 0.9, seed }, 0));
+    }
+    expect([...drawn].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
   test('top-p counts within top-k', () => {

@@ -290,7 +290,39 @@ describe('shutting down', () => {
   });
 });
 
-test('nothing is taken before the warm-up', async () => {
+test('an engine that is stopped while it warms up frees its runner when the step is done, and never gets ready', async () => {
+  const { engine, runner } = coldEngine();
+  const reached = runner.pausedAt('prefill warm-up');
+  const warm = engine.warmUp();
+  await reached;
+  const disposed = engine.dispose();
+  expect(runner.isDisposed).toBe(false);
+  runner.resume();
+  await Promise.all([warm, disposed]);
+  expect(runner.isDisposed).toBe(true);
+  expect(engine.isReady).toBe(false);
+});
+
+test('a model that cannot be run fails the warm-up', async () => {
+  const { engine, runner } = coldEngine();
+  runner.failAt('prefill warm-up', new Error('no such operator'));
+  await expect(engine.warmUp()).rejects.toThrow('no such operator');
+  expect(engine.isReady).toBe(false);
+});
+
+test('whenever a request comes, even as the last one ends, the engine serves it', async () => {
+  const { engine } = await startEngine({});
+  for (let numTicks = 0; numTicks < 30; numTicks++) {
+    const first = story(engine, requestFor('a'));
+    const ended = first.then(async () => {
+      for (let i = 0; i < numTicks; i++) await Promise.resolve();
+      return story(engine, requestFor('b'));
+    });
+    expect(await ended).toBe('[] stop');
+  }
+});
+
+function coldEngine() {
   const runner = new FakeRunner({}, () => EOS);
   const engine = new LlmEngine({
     runner,
@@ -301,6 +333,11 @@ test('nothing is taken before the warm-up', async () => {
     batchTimeoutMs: 100,
     maxQueueSize: 1,
   });
+  return { engine, runner };
+}
+
+test('nothing is taken before the warm-up', async () => {
+  const { engine } = coldEngine();
   expect(engine.isReady).toBe(false);
   await expect(engine.submit(requestFor('a'), never())).rejects.toThrow(/starting up/);
 });

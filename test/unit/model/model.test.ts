@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, truncate, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ModelError } from '../../../src/core/index.ts';
@@ -57,7 +57,7 @@ describe('a folder is refused, with what is wrong with it:', () => {
     [
       'more layers than the weights have',
       { num_hidden_layers: 4 },
-      /lack model\.decoder\.layers\.3\..*, which config\.json asks for/,
+      /lack model\.decoder\.layers\.3\..*, and config\.json asks for it/,
     ],
     [
       'another vocabulary than the weights',
@@ -90,6 +90,18 @@ describe('a folder is refused, with what is wrong with it:', () => {
     const folder = await copyOf(mini, ['config.json']);
     await writeFile(path.join(folder, 'model.safetensors'), 'version https://git-lfs.github.com/spec/v1\n');
     expect(await refusal(folder)).toMatch(/model\.safetensors is broken: its header should take/);
+  });
+
+  test('a tensor of a type that weights do not have: only where it is needed', async () => {
+    const folder = await copyOf(mini, ['config.json', 'model.safetensors']);
+    const file = path.join(folder, 'model.safetensors');
+    const bytes = await readFile(file);
+    const at = bytes.indexOf('"model.decoder.final_layer_norm.bias":{"dtype":"F32"');
+    bytes.write('I32', at + '"model.decoder.final_layer_norm.bias":{"dtype":"'.length);
+    await writeFile(file, bytes);
+    expect(await refusal(folder)).toMatch(
+      /lack model\.decoder\.final_layer_norm\.bias in float32, float16 or bfloat16/,
+    );
   });
 
   test('a checkpoint that is truncated', async () => {
@@ -177,13 +189,11 @@ describe('the graph cache', () => {
 
   test('clears away what a killed build left, and not what a living one is writing', async () => {
     const cache = await temporaryFolder();
-    const numberOfNoProcess = 2 ** 22 + 1;
-    await mkdir(path.join(cache, `building-${numberOfNoProcess}-x`));
-    await mkdir(path.join(cache, `building-${process.ppid}-x`));
+    await mkdir(path.join(cache, 'building-killed'));
+    await utimes(path.join(cache, 'building-killed'), new Date(0), new Date(0));
+    await mkdir(path.join(cache, 'building-living'));
     await openModel(mini, cache);
-    expect((await readdir(cache)).filter((name) => name.startsWith('building-'))).toEqual([
-      `building-${process.ppid}-x`,
-    ]);
+    expect((await readdir(cache)).filter((name) => name.startsWith('building-'))).toEqual(['building-living']);
   });
 
   test('leaves nothing of a build that failed', async () => {

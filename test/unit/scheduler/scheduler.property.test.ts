@@ -18,7 +18,7 @@ const happening = fc.record({
   ),
   /** Which of the live sequences leaves while the step runs, if any. */
   leaver: fc.option(fc.nat(20), { freq: 4 }),
-  fails: fc.boolean().map((b) => b),
+  fails: fc.boolean(),
   isEos: fc.array(fc.boolean(), { maxLength: 5 }),
   elapsedMs: fc.integer({ min: 0, max: 120 }),
 });
@@ -66,6 +66,14 @@ test('whatever arrives, leaves and fails: every sequence ends once, no slot is l
       const cache = new CacheModel();
       const all: Sequence[] = [];
       let nowMs = 0;
+      const ends = new Map<Sequence, string>();
+      const checkEnds = () => {
+        for (const each of all) {
+          if (each.finishReason === undefined) continue;
+          expect(ends.get(each) ?? each.finishReason).toBe(each.finishReason);
+          ends.set(each, each.finishReason);
+        }
+      };
       const live = () => all.filter(({ status }) => status !== 'finished');
       const runStep = ({
         arrivals,
@@ -100,13 +108,17 @@ test('whatever arrives, leaves and fails: every sequence ends once, no slot is l
         for (const { sequence: s } of target.update(planned, tokens, nowMs)) expect(s.finishReason).not.toBe('abort');
       };
 
-      for (const each of happenings) runStep(each);
+      for (const each of happenings) {
+        runStep(each);
+        checkEnds();
+      }
       // Forty tokens of prompt take four steps, nine of output nine more, and each may wait for the timeout and for all before it.
       const enough = 30 + all.length * 20;
       for (let i = 0; i < enough && live().length > 0; i++) {
         runStep({ arrivals: [], leaver: null, fails: false, isEos: [], elapsedMs: 50 });
       }
 
+      checkEnds();
       expect(live()).toEqual([]);
       expect(all.every(({ finishReason, slot }) => finishReason !== undefined && slot === undefined)).toBe(true);
       expect(target.numFreeSlots).toBe(limits.maxBatchSize);

@@ -284,11 +284,12 @@ describe('errors have one shape everywhere:', () => {
     expect(response.rawPayload.length).toBeLessThan(2000);
   });
 
-  test('a path that is no path', async () => {
+  test.each(['/%c0', `/%c0${'long'.repeat(2000)}`])('a path that is no path: %.20s', async (url) => {
     const { app } = await start();
-    const response = await app.inject({ method: 'GET', url: '/%c0' });
+    const response = await app.inject({ method: 'GET', url });
     expect(response.statusCode).toBe(400);
     expect(response.json().error.code).toBe('invalid_request');
+    expect(response.rawPayload.length).toBeLessThan(2000);
   });
 
   test('a full queue, with the time to wait', async () => {

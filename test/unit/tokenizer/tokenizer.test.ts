@@ -3,7 +3,9 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ModelError } from '../../../src/core/index.ts';
+import { BytePairEncoder } from '../../../src/tokenizer/byte-pair-encoder.ts';
 import { loadTokenizer, Tokenizer, type TokenizerSpec } from '../../../src/tokenizer/index.ts';
+import { readTokenizer } from '../../../src/tokenizer/read-tokenizer.ts';
 import {
   copyOf,
   embeddedModel,
@@ -20,6 +22,8 @@ async function tokenizerOf(folder: string): Promise<Tokenizer> {
   return tokenizer;
 }
 
+const encode = (tokenizer: Tokenizer, text: string) => tokenizer.encode(text, new AbortController().signal);
+
 function decode(tokenizer: Tokenizer, ids: readonly number[]): string[] {
   const decoder = tokenizer.createDecoder();
   return [...ids.map((id) => decoder.push(id)), decoder.end()];
@@ -34,7 +38,7 @@ describe.each([
   test('every text has the ids that Hugging Face gives it', async () => {
     const tokenizer = await tokenizerOf(folder);
     expect(cases.length).toBeGreaterThan(50);
-    for (const { text, ids } of cases) expect([text, await tokenizer.encode(text)]).toEqual([text, ids]);
+    for (const { text, ids } of cases) expect([text, await encode(tokenizer, text)]).toEqual([text, ids]);
   });
 
   test('any text without special tokens comes back as it was, in whole characters', async () => {
@@ -42,7 +46,7 @@ describe.each([
     const text = fc.string({ unit: 'binary', maxLength: 60 }).filter((s) => !/<\/?(s|pad|unk)>/.test(s));
     await fc.assert(
       fc.asyncProperty(text, async (original) => {
-        const pieces = decode(tokenizer, await tokenizer.encode(original));
+        const pieces = decode(tokenizer, await encode(tokenizer, original));
         expect(pieces.join('')).toBe(original);
         expect(pieces.every((piece) => piece.isWellFormed())).toBe(true);
       }),
@@ -52,7 +56,7 @@ describe.each([
 
 test('a character comes when its last byte has come; what stays unfinished is U+FFFD', async () => {
   const tokenizer = await tokenizerOf(embeddedModel);
-  const ids = (await tokenizer.encode('🦉')).slice(1);
+  const ids = (await encode(tokenizer, '🦉')).slice(1);
   expect(ids.length).toBeGreaterThan(1);
   expect(decode(tokenizer, ids)).toEqual([...ids.slice(1).map(() => ''), '🦉', '']);
   expect(decode(tokenizer, ids.slice(0, -1)).at(-1)).toBe('\uFFFD');
@@ -87,12 +91,19 @@ describe('added tokens', () => {
 
   test('take the white space beside them where they are declared to', async () => {
     const tokenizer = new Tokenizer(spec([{ ...plain, id: 3, content: '<m>', lstrip: true }]));
-    expect(await tokenizer.encode('a  <m> b')).toEqual([0, 3, 2, 1]);
+    expect(await encode(tokenizer, 'a  <m> b')).toEqual([0, 3, 2, 1]);
   });
 
   test('match only between words where they are declared to', async () => {
     const tokenizer = new Tokenizer(spec([{ ...plain, id: 3, content: 'ab', singleWord: true }]));
-    expect(await tokenizer.encode('ab aab')).toEqual([3, 2, 0, 0, 1]);
+    expect(await encode(tokenizer, 'ab aab')).toEqual([3, 2, 0, 0, 1]);
+  });
+
+  test('may hold any characters', async () => {
+    const contents = ['<end-of-turn>', '[a|b]', '\\', ' b'];
+    const tokens = contents.map((content, i) => ({ ...plain, id: 10 + i, content }));
+    const tokenizer = new Tokenizer(spec(tokens));
+    for (const [i, content] of contents.entries()) expect(await encode(tokenizer, `a${content}`)).toEqual([0, 10 + i]);
   });
 
   test('match the longest where several begin', async () => {
@@ -102,7 +113,41 @@ describe('added tokens', () => {
         { ...plain, id: 4, content: '<mm>' },
       ]),
     );
-    expect(await tokenizer.encode('<mm>')).toEqual([4]);
+    expect(await encode(tokenizer, '<mm>')).toEqual([4]);
+  });
+});
+
+test('a space is put in front where the tokenizer asks for it, and only a space counts as one', async () => {
+  const vocab = new Map(['a', 'Ġ', 'Ċ'].map((token, id) => [token, id]));
+  const tokenizer = new Tokenizer({ vocab, merges: [], addedTokens: [], prefix: [], suffix: [], addPrefixSpace: true });
+  expect(await encode(tokenizer, 'a')).toEqual([1, 0]);
+  expect(await encode(tokenizer, ' a')).toEqual([1, 0]);
+  expect(await encode(tokenizer, '\na')).toEqual([1, 2, 0]);
+});
+
+describe('long words', () => {
+  test('are merged as tiktoken merges them', async () => {
+    const spec = await readTokenizer(embeddedModel);
+    if (spec === undefined) throw new Error('unreachable');
+    const whole = new BytePairEncoder(spec);
+    const inPieces = new BytePairEncoder(spec, { longWordBytes: 1 });
+    const word = fc.string({
+      unit: fc.constantFrom('a', 'e', 'h', 'n', 't', 'he', 'the', 'and', 'é', '漢', ' ', '\n'),
+      maxLength: 60,
+    });
+    fc.assert(
+      fc.property(word, (text) => {
+        expect(inPieces.encode(text)).toEqual(whole.encode(text));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('in a text do not change the words around them', async () => {
+    const tokenizer = await tokenizerOf(embeddedModel);
+    const long = 'x'.repeat(600);
+    const around = async (text: string) => (await encode(tokenizer, text)).length;
+    expect(await around(`Once\n\n${long} upon`)).toBe((await around(`Once\n\nx upon`)) + 599);
   });
 });
 
@@ -117,8 +162,8 @@ describe('a folder', () => {
     const special = { bos_token: token, eos_token: token, unk_token: token, pad_token: '<pad>' };
     await writeFile(path.join(folder, 'special_tokens_map.json'), JSON.stringify(special));
     const tokenizer = await tokenizerOf(folder);
-    expect(await tokenizer.encode('</s><pad>')).toEqual([2, 2, 1]);
-    expect((await tokenizer.encode('<s>')).length).toBeGreaterThan(2);
+    expect(await encode(tokenizer, '</s><pad>')).toEqual([2, 2, 1]);
+    expect((await encode(tokenizer, '<s>')).length).toBeGreaterThan(2);
   });
 
   test.each([
@@ -136,6 +181,6 @@ describe('a folder', () => {
   test('with a tokenizer.json that is no JSON is refused', async () => {
     const folder = await temporaryFolder();
     await writeFile(path.join(folder, 'tokenizer.json'), '{"model": ');
-    await expect(loadTokenizer(folder)).rejects.toThrow(/tokenizer\.json is not JSON/);
+    await expect(loadTokenizer(folder)).rejects.toThrow(/tokenizer\.json cannot be read as JSON/);
   });
 });
