@@ -81,6 +81,9 @@ const pointerBytes = 8;
 /** ONNX Runtime runs kernels on the calling thread, and koffi's asynchronous calls have a small stack of their own. */
 const asyncStackBytes = 16 * 2 ** 20;
 
+// koffi takes this before it has loaded its first library, or not at all.
+koffi.config({ async_stack_size: asyncStackBytes });
+
 interface Loaded {
   readonly api: OrtApi;
   /** Kept alive for the life of the process: collecting it would unload the code under a running call. */
@@ -96,7 +99,6 @@ export function ortApi(): OrtApi {
 }
 
 function load(): Loaded {
-  koffi.config({ async_stack_size: asyncStackBytes });
   const library = koffi.load(libraryPath());
   const base: Pointer = library.func('OrtGetApiBase', 'void *', [])();
   const getApi = koffi.decode(koffi.decode(base, 0, 'void *'), koffi.proto('void *', ['uint32']));
@@ -125,15 +127,38 @@ function libraryPath(): string {
   return path.join(folder, file);
 }
 
+/** The C library's memory functions: koffi's own allocate no more than 2 GiB at once, and a KV cache may need more. */
+interface CMemory {
+  calloc(count: number, size: number): Pointer | null;
+  free(pointer: Pointer): void;
+  memmove(target: Pointer, source: Pointer, length: number): Pointer;
+}
+
+let memory: CMemory | undefined;
+
+function cMemory(): CMemory {
+  if (memory === undefined) {
+    const c = koffi.load(process.platform === 'win32' ? 'ucrtbase.dll' : null);
+    memory = {
+      calloc: c.func('calloc', 'void *', ['size_t', 'size_t']),
+      free: c.func('free', 'void', ['void *']),
+      memmove: c.func('memmove', 'void *', ['void *', 'void *', 'size_t']),
+    };
+  }
+  return memory;
+}
+
 /** Memory outside the JavaScript heap, which does not move; zero pages until written. Freed by its owner. */
 export class NativeBuffer {
   readonly pointer: Pointer;
   readonly byteLength: number;
 
+  /** @throws {RangeError} the system does not give that much */
   constructor(byteLength: number) {
     this.byteLength = Math.max(1, byteLength);
-    // In words of eight bytes: koffi counts elements in 31 bits.
-    this.pointer = koffi.alloc('uint64', Math.ceil(this.byteLength / 8));
+    const pointer = cMemory().calloc(1, this.byteLength);
+    if (pointer === null) throw new RangeError(`the system does not give ${this.byteLength} bytes`);
+    this.pointer = pointer;
   }
 
   /** The buffer's bytes, to be wrapped in a typed array. Not to be touched after {@link free}. */
@@ -143,21 +168,10 @@ export class NativeBuffer {
 
   /** Copies bytes within the buffer. */
   copyWithin(target: number, source: number, length: number): void {
-    copyBytes()(this.pointer + BigInt(target), this.pointer + BigInt(source), length);
+    cMemory().memmove(this.pointer + BigInt(target), this.pointer + BigInt(source), length);
   }
 
   free(): void {
-    koffi.free(this.pointer);
+    cMemory().free(this.pointer);
   }
-}
-
-type CopyBytes = (target: Pointer, source: Pointer, length: number) => void;
-
-let memmove: CopyBytes | undefined;
-
-function copyBytes(): CopyBytes {
-  memmove ??= koffi
-    .load(process.platform === 'win32' ? 'ucrtbase.dll' : null)
-    .func('memmove', 'void *', ['void *', 'void *', 'size_t']);
-  return memmove;
 }
