@@ -28,6 +28,9 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
+// Whoever read the output may have had enough of it (`weft serve | head`): the server goes on.
+process.stdout.on('error', () => {});
+
 main(process.argv.slice(2)).catch((error: unknown) => {
   // What the user has to put right is one line; anything else is a defect, and its stack says where.
   const text =

@@ -1,5 +1,5 @@
-import type { FastifyInstance } from 'fastify';
 import type { LlmEngine } from '../llm/index.ts';
+import type { HttpServer } from '../server/index.ts';
 
 const interrupted = 130;
 
@@ -7,18 +7,18 @@ const interrupted = 130;
  * On SIGTERM or SIGINT: takes nothing new, lets what was accepted finish until the deadline, ends the rest with an error,
  * frees the engine and exits with 0. A second signal exits at once.
  */
-export function stopOnSignals(engine: LlmEngine, server: FastifyInstance, drainTimeoutMs: number): void {
+export function stopOnSignals(engine: LlmEngine, server: HttpServer, drainTimeoutMs: number): void {
   let isStopping = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (isStopping) process.exit(interrupted);
       isStopping = true;
       const { numRunning, numWaiting } = engine.stats();
-      server.log.info(`${signal}: finishing ${numRunning + numWaiting} requests, for at most ${drainTimeoutMs} ms`);
+      server.app.log.info(`${signal}: finishing ${numRunning + numWaiting} requests, for at most ${drainTimeoutMs} ms`);
       stop(engine, server, drainTimeoutMs).then(
         () => process.exit(0),
         (error: unknown) => {
-          server.log.fatal(error);
+          server.app.log.fatal(error);
           process.exit(1);
         },
       );
@@ -26,14 +26,15 @@ export function stopOnSignals(engine: LlmEngine, server: FastifyInstance, drainT
   }
 }
 
-async function stop(engine: LlmEngine, server: FastifyInstance, drainTimeoutMs: number): Promise<void> {
+async function stop(engine: LlmEngine, server: HttpServer, drainTimeoutMs: number): Promise<void> {
   const deadline = new Promise<'late'>((resolve) => {
     setTimeout(() => resolve('late'), drainTimeoutMs).unref();
   });
   await Promise.race([engine.drain(), deadline]);
   await engine.dispose();
+  const closed = server.app.close();
   // Answers that a slow client is still reading may go on until the deadline; then their connections are cut.
-  const closed = server.close();
-  if ((await Promise.race([closed, deadline])) === 'late') server.server.closeAllConnections();
+  server.connections.close();
+  if ((await Promise.race([closed, deadline])) === 'late') server.connections.cut();
   await closed;
 }

@@ -61,7 +61,7 @@ function fromArguments(args: readonly string[]): [SettingKey, Written][] {
     const key = keyOf.get(name);
     if (key === undefined) throw unknownFlag(name, [...keyOf.keys()]);
     const text = equals < 0 ? args[++i] : arg.slice(equals + 1);
-    if (text === undefined) throw new UserError(`${name} lacks its value: ${settings[key].allowed}`);
+    if (text === undefined || keyOf.has(text)) throw new UserError(`${name} lacks its value: ${settings[key].allowed}`);
     found.push([key, { text, name }]);
   }
   return found;

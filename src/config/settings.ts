@@ -51,7 +51,7 @@ export const settings = {
     default: 512,
     min: 1,
     max: 1_000_000,
-    description: 'requests that may wait; further ones are refused with 429',
+    description: 'requests that may wait for a slot; further ones are refused with 429',
   }),
   maxBodyBytes: integer({
     default: 524_288,
@@ -63,7 +63,7 @@ export const settings = {
     default: 0,
     defaultText: '0, one per core',
     min: 0,
-    max: 1024,
+    max: 256,
     description: 'threads that run the model',
   }),
   spinning: choice({

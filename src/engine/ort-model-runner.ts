@@ -49,7 +49,7 @@ export class OrtModelRunner implements ModelRunner {
     } catch (error) {
       this.#cache.free();
       throw new ModelError(
-        `ONNX Runtime cannot load ${model.graphPath}: ${messageOf(error)}; delete it to have it built anew`,
+        `ONNX Runtime cannot load ${model.graphPath}: ${messageOf(error)}; delete its folder to have it built anew`,
       );
     }
     this.#inputs = new StepInputs(limits.maxBatchSize, limits.maxStepTokens);

@@ -1,10 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { ModelError, messageOf } from '../core/index.ts';
-import { GraphWriter, graphFile } from './graph/graph-writer.ts';
+import { dataFile, GraphWriter, graphFile } from './graph/graph-writer.ts';
 import { graphVersion, type OnProgress, writeOptGraph } from './graph/opt-graph.ts';
 import type { OptConfig } from './opt-config.ts';
 import { OptWeights } from './opt-weights.ts';
@@ -26,15 +26,16 @@ interface GraphSource {
 export async function cachedGraph(cacheDir: string, source: GraphSource): Promise<string> {
   const folder = path.join(cacheDir, `opt-${await contentHash(source)}`);
   const graph = path.join(folder, graphFile);
-  if (existsSync(graph)) return graph;
+  if (await isWhole(folder)) return graph;
   const building = path.join(cacheDir, `${buildPrefix}${randomUUID()}`);
   try {
     await mkdir(building, { recursive: true });
     await removeAbandonedBuilds(cacheDir, building);
     await build(building, source);
-    await rename(building, folder).catch(async (error: unknown) => {
-      // Somebody else was first.
-      if (!existsSync(graph)) throw error;
+    await rename(building, folder).catch(async () => {
+      if (await isWhole(folder)) return; // Somebody else was first.
+      await rm(folder, { recursive: true, force: true });
+      await rename(building, folder);
     });
   } catch (error) {
     if (error instanceof ModelError) throw error;
@@ -56,8 +57,25 @@ async function build(folder: string, { config, files, onProgress }: GraphSource)
     } finally {
       await graph.close();
     }
+    await writeFile(path.join(folder, sizesFile), JSON.stringify(await sizesIn(folder)));
   } finally {
     await weights.close();
+  }
+}
+
+/** Says how large the files of a finished graph are, so that one that was damaged later is built anew. */
+const sizesFile = 'sizes.json';
+const graphFiles = [graphFile, dataFile];
+
+async function sizesIn(folder: string): Promise<number[]> {
+  return Promise.all(graphFiles.map(async (file) => (await stat(path.join(folder, file))).size));
+}
+
+async function isWhole(folder: string): Promise<boolean> {
+  try {
+    return (await readFile(path.join(folder, sizesFile), 'utf8')) === JSON.stringify(await sizesIn(folder));
+  } catch {
+    return false;
   }
 }
 

@@ -64,11 +64,11 @@ export class Scheduler {
 
   /**
    * @param numComing requests that will wait soon
-   * @throws {QueueFullError} with them, as many as allowed are waiting already
+   * @throws {QueueFullError} with them, as many as allowed wait for a slot already
    */
   checkRoom(numComing = 0): void {
     const { maxQueueSize } = this.#options;
-    if (this.#waiting.length + numComing >= maxQueueSize) throw new QueueFullError(maxQueueSize);
+    if (this.#waiting.length + numComing >= maxQueueSize + this.numFreeSlots) throw new QueueFullError(maxQueueSize);
   }
 
   /** @throws {QueueFullError} as many as allowed are waiting already */

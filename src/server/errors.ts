@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import {
@@ -68,6 +68,13 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
     'connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** Answers an `Expect` header other than `100-continue`. */
+export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
+  const message = `the header expect is ${show(request.headers.expect)}; only 100-continue can be expected`;
+  const error = new ServingError('expectation_failed', message);
+  response.writeHead(error.status, { 'content-type': 'application/json' }).end(JSON.stringify(errorBodyOf(error)));
 }
 
 const codeOfClientError: Readonly<Record<string, ErrorCode>> = {

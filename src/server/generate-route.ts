@@ -1,7 +1,15 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
-import type { FinishedEvent, GenerateRequest, GenerationEvent, TextGenerator, TokenEvent } from '../core/index.ts';
+import {
+  type FinishedEvent,
+  type GenerateRequest,
+  type GenerationEvent,
+  InvalidRequestError,
+  type TextGenerator,
+  type TokenEvent,
+} from '../core/index.ts';
+import type { Connections } from './connections.ts';
 import { errorBodyOf } from './errors.ts';
 import {
   bodyDefaults,
@@ -18,10 +26,14 @@ import {
 export interface GenerateRouteOptions {
   readonly generator: TextGenerator;
   readonly modelName: string;
+  readonly connections: Connections;
 }
 
 /** `POST /generate`: one JSON answer, or a stream of server-sent events. */
-export const generateRoute: FastifyPluginAsyncTypebox<GenerateRouteOptions> = async (app, { generator, modelName }) => {
+export const generateRoute: FastifyPluginAsyncTypebox<GenerateRouteOptions> = async (
+  app,
+  { generator, modelName, connections },
+) => {
   app.post(
     '/generate',
     {
@@ -34,14 +46,15 @@ export const generateRoute: FastifyPluginAsyncTypebox<GenerateRouteOptions> = as
         response: { 200: generateReplies, '4xx': errorBody, '5xx': errorBody },
       },
       preValidation: async (request) => {
-        request.body = withoutNulls(request.body) as GenerateBody;
+        dropNulls(request.body);
       },
     },
     async (request, reply) => {
       const generateRequest = toRequest(request.body);
-      const events = await generator.submit(generateRequest, clientGone(reply));
+      const gone = connections.clientGone(request.raw);
+      const events = await generator.submit(generateRequest, gone);
       const isStream = request.body.stream ?? acceptsEventStream(request.headers.accept);
-      if (isStream) return sendEvents(reply, generateRequest.id, modelName, events);
+      if (isStream) return sendEvents(reply, gone, eventsAsMessages(events, generateRequest.id, modelName));
       return collect(generateRequest.id, modelName, events);
     },
   );
@@ -50,6 +63,9 @@ export const generateRoute: FastifyPluginAsyncTypebox<GenerateRouteOptions> = as
 function toRequest(body: GenerateBody): GenerateRequest {
   const { temperature, top_k: topK, top_p: topP, ignore_eos: ignoreEos } = { ...bodyDefaults, ...body };
   const { stop = [] } = body;
+  if ([stop].flat().some((text) => !text.isWellFormed())) {
+    throw new InvalidRequestError('stop holds half a character; it has to be whole ones', 'stop');
+  }
   return {
     id: `gen-${randomUUID()}`,
     prompt: body.prompt,
@@ -60,24 +76,20 @@ function toRequest(body: GenerateBody): GenerateRequest {
 }
 
 /** Null means absent: it is what many clients send for "not set". */
-function withoutNulls(body: unknown): unknown {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
-  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
+function dropNulls(body: unknown): void {
+  if (typeof body !== 'object' || body === null) return;
+  const fields = body as Record<string, unknown>;
+  for (const field of Object.keys(generateBody.properties)) if (fields[field] === null) delete fields[field];
 }
 
-function acceptsEventStream(accept: string | undefined): boolean {
-  return accept?.split(',').some((range) => range.split(';')[0]?.trim().toLowerCase() === 'text/event-stream') ?? false;
-}
-
-/** Aborts when the client leaves before its answer is complete. */
-function clientGone(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController();
-  if (reply.raw.destroyed) controller.abort();
-  reply.raw.once('close', () => {
-    // A request's own `close` comes when its body has been read: only the response knows.
-    if (!reply.raw.writableFinished) controller.abort();
-  });
-  return controller.signal;
+function acceptsEventStream(accept = ''): boolean {
+  const ranges = accept
+    .toLowerCase()
+    .split(',')
+    .map((range) => range.split(';').map((part) => part.trim()));
+  return ranges.some(
+    ([type, ...rest]) => type === 'text/event-stream' && !rest.some((part) => /^q=0(\.0*)?$/.test(part)),
+  );
 }
 
 async function collect(
@@ -100,18 +112,21 @@ async function collect(
   return undefined;
 }
 
-async function sendEvents(
-  reply: FastifyReply,
+async function sendEvents(reply: FastifyReply, gone: AbortSignal, messages: AsyncIterable<SseMessage>): Promise<void> {
+  const left = new Promise<void>((resolve) => gone.addEventListener('abort', () => resolve(), { once: true }));
+  for await (const message of messages) {
+    if (gone.aborted || !reply.sse.isConnected) return;
+    // The plugin's send waits for ever if the client leaves while its socket is full.
+    await Promise.race([reply.sse.send(message), left]);
+  }
+}
+
+async function* eventsAsMessages(
+  events: AsyncIterable<GenerationEvent>,
   id: string,
   model: string,
-  events: AsyncIterable<GenerationEvent>,
-): Promise<void> {
-  const gone = new Promise<void>((resolve) => reply.raw.once('close', resolve));
-  for await (const event of events) {
-    if (!reply.sse.isConnected) return;
-    // The plugin's send waits for ever if the client leaves while its socket is full.
-    await Promise.race([reply.sse.send(sseOf(event, id, model)), gone]);
-  }
+): AsyncGenerator<SseMessage> {
+  for await (const event of events) yield sseOf(event, id, model);
 }
 
 interface SseMessage {

@@ -1,1 +1,1 @@
-export { buildServer } from './build-server.ts';
+export { buildServer, type HttpServer } from './build-server.ts';

@@ -1,7 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { completionReasons, defaultMaxNewTokens, errorTable } from '../core/index.ts';
 
-const maxSafe = Number.MAX_SAFE_INTEGER;
 const maxStopLength = 256;
 const maxStops = 16;
 
@@ -18,8 +17,8 @@ export const generateBody = Type.Object(
     max_new_tokens: Type.Optional(
       Type.Integer({
         minimum: 1,
-        maximum: maxSafe,
-        description: `at most this many tokens; by default ${defaultMaxNewTokens}, or what the context leaves if that is less`,
+        default: defaultMaxNewTokens,
+        description: 'at most this many tokens; by default no more than the context leaves',
       }),
     ),
     temperature: Type.Optional(
@@ -28,7 +27,6 @@ export const generateBody = Type.Object(
     top_k: Type.Optional(
       Type.Integer({
         minimum: -1,
-        maximum: maxSafe,
         default: bodyDefaults.top_k,
         description: 'sample among so many; 0 or -1 is off',
       }),
@@ -43,8 +41,6 @@ export const generateBody = Type.Object(
     ),
     seed: Type.Optional(
       Type.Integer({
-        minimum: -maxSafe,
-        maximum: maxSafe,
         description: 'the same seed gives the same tokens; by default random',
       }),
     ),

@@ -9,7 +9,7 @@ interface VerboseError extends FastifySchemaValidationError {
 
 /** Ajv as a server of strict types wants it: "7" is not 7, an unknown field is an error, and errors know the value. */
 export const ajvOptions = {
-  customOptions: { coerceTypes: false, removeAdditional: false, allErrors: false, verbose: true },
+  customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false, verbose: true },
 } as const;
 
 /** Ajv's findings as one error that names the field, its value and what is allowed. */

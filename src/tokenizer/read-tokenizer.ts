@@ -14,7 +14,11 @@ export async function readTokenizer(folder: string): Promise<TokenizerSpec | und
   if (tokenizer !== undefined) return specOfTokenizerJson(tokenizer, config);
   const vocab = await readJsonFile(folder, 'vocab.json');
   const merges = await readText(folder, 'merges.txt');
-  if (vocab === undefined || merges === undefined) return undefined;
+  if (vocab === undefined && merges === undefined) return undefined;
+  expect(
+    vocab !== undefined && merges !== undefined,
+    `${folder} has one of vocab.json and merges.txt, and lacks the other`,
+  );
   const specialTokensMap = (await readJsonFile(folder, 'special_tokens_map.json')) ?? {};
   return specOfVocabAndMerges(vocab, merges, { ...specialTokensMap, ...config });
 }

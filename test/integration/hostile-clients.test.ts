@@ -83,6 +83,31 @@ describe('the others notice nothing, and slots come back, when a client', () => 
   });
 });
 
+test('a client that sends many requests at once and hangs up leaves none of them behind', async () => {
+  const before = await allFree();
+  const { hostname, port } = new URL(up.client.url);
+  const socket = connect(Number(port), hostname);
+  const body = JSON.stringify(long);
+  const request = `POST /generate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  socket.write(request.repeat(12));
+  await up.client.until(({ running, waiting }) => running === 4 && waiting === 8);
+  socket.destroy();
+  const { steps } = await allFree();
+  expect(steps - before.steps).toBeLessThan(300);
+});
+
+test('an Expect header that cannot be met is answered in the shape of all errors', async () => {
+  const { hostname, port } = new URL(up.client.url);
+  const socket = connect(Number(port), hostname);
+  socket.write(
+    'POST /generate HTTP/1.1\r\nhost: x\r\nexpect: miracles\r\nconnection: close\r\ncontent-length: 0\r\n\r\n',
+  );
+  let answer = '';
+  for await (const chunk of socket) answer += chunk;
+  expect(answer).toMatch(/^HTTP\/1\.1 417 /);
+  expect(answer).toContain('"code":"expectation_failed"');
+});
+
 test('garbage of every kind disturbs nobody: a stream that runs beside it is complete and the same', async () => {
   const expected = await up.client.generate(long);
   const stream = up.client.generateStreamed(long);

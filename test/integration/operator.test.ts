@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { truncate, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ServerProcess, WeftProcess } from '../../bench/weft-process.ts';
@@ -42,6 +42,31 @@ describe('SIGTERM', () => {
       if (events.length === 3) server.kill('SIGTERM');
     }
     expect(events.at(-1)).toMatchObject({ event: 'error', data: expect.stringContaining('"code":"unavailable"') });
+    expect((await server.ended).exitCode).toBe(0);
+  });
+
+  test('does not wait for who is connected and has asked for nothing, or not in full', async () => {
+    const { server, client } = await start('--drain-timeout-ms', '3600000');
+    const { hostname, port } = new URL(client.url);
+    const idle = connect(Number(port), hostname);
+    const half = connect(Number(port), hostname);
+    await Promise.all([once(idle, 'connect'), once(half, 'connect')]);
+    half.write(
+      'POST /generate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"prompt"',
+    );
+    expect((await client.generate({ prompt: 'x', max_new_tokens: 1 })).token_ids).toHaveLength(1);
+    const closed = Promise.all([once(idle, 'close'), once(half, 'close')]);
+    idle.resume();
+    half.resume();
+    expect((await server.stop()).exitCode).toBe(0);
+    await closed;
+  });
+
+  test('while it warms up ends it too', async () => {
+    const server = new WeftProcess(['serve', '--port', '0']);
+    onTestFinished(() => server.kill('SIGKILL'));
+    await server.printed(/Server listening/);
+    server.kill('SIGTERM');
     expect((await server.ended).exitCode).toBe(0);
   });
 

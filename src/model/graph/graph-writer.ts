@@ -4,7 +4,7 @@ import { attribute, elementType, encodeModel, type Initializer, type Node, type 
 
 /** The graph's file; its weights lie beside it. */
 export const graphFile = 'model.onnx';
-const dataFile = 'model.onnx.data';
+export const dataFile = 'model.onnx.data';
 
 /** Weights begin at a page, so that ONNX Runtime can map them instead of reading them. */
 const alignment = 4096;

@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
@@ -34,6 +35,7 @@ export class PytorchWeights implements Weights {
   static async open(path: string): Promise<PytorchWeights> {
     let archive: Archive | undefined;
     try {
+      await expectZip(path);
       archive = await Archive.open(path);
       const tensors = unpickleTensors(await archive.read('data.pkl', maxPickleBytes));
       return new PytorchWeights(path, archive, tensors);
@@ -93,6 +95,21 @@ function strided(storage: Float32Array, { offset, shape, strides }: PickledTenso
   return out;
 }
 
+const zipSignature = 'PK';
+
+async function expectZip(path: string): Promise<void> {
+  const file = await open(path);
+  try {
+    const { buffer: start } = await file.read(Buffer.alloc(zipSignature.length), 0, zipSignature.length, 0);
+    if (start.toString('latin1') === zipSignature) return;
+    throw new Error(
+      'it is no zip archive; a file of PyTorch before 1.6 has to be saved anew, any other to be fetched again',
+    );
+  } finally {
+    await file.close();
+  }
+}
+
 /** The entries of a zip file, named as below the archive's one top folder. */
 class Archive {
   readonly #zip: ZipFile;
@@ -121,8 +138,8 @@ class Archive {
     const entry = this.#entries.get(name);
     if (entry === undefined) throw new Error(`it has no ${name}`);
     if (entry.uncompressedSize > maxBytes) throw new Error(`its ${name} has ${entry.uncompressedSize} bytes`);
-    const open = promisify(this.#zip.openReadStream.bind(this.#zip) as OpenReadStream);
-    return buffer(await open(entry));
+    const openEntry = promisify(this.#zip.openReadStream.bind(this.#zip) as OpenReadStream);
+    return buffer(await openEntry(entry));
   }
 
   close(): void {

@@ -54,9 +54,14 @@ export class SafetensorsWeights implements Weights {
   }
 }
 
+const gitLfs = 'version https://git-lfs';
+
 async function readHeader(file: FileHandle): Promise<Map<string, Entry>> {
   const { size } = await file.stat();
   if (size < 8) throw new Error(`it has ${size} bytes, too few for a header`);
+  if ((await readExactly(file, 0, Math.min(size, gitLfs.length))).toString() === gitLfs) {
+    throw new Error('it is a Git LFS pointer, not the file that it stands for');
+  }
   const headerBytes = Number((await readExactly(file, 0, 8)).readBigUInt64LE());
   const dataStart = 8 + headerBytes;
   if (dataStart > size) throw new Error(`its header should take ${headerBytes} bytes and the file has ${size}`);
@@ -65,6 +70,7 @@ async function readHeader(file: FileHandle): Promise<Map<string, Entry>> {
   const entries = new Map<string, Entry>();
   for (const [name, value] of Object.entries(header)) {
     if (name === '__metadata__') continue;
+    if (typeof value !== 'object' || value === null) throw new Error(`tensor ${name} has a broken header`);
     const entry = entryOf(name, value as Record<string, unknown>, { start: dataStart, end: size });
     if (entry !== undefined) entries.set(name, entry);
   }

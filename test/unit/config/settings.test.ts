@@ -31,6 +31,7 @@ describe('what is not allowed is refused, by its name:', () => {
     [[], { WEFT_BATCH_TIMEOUT_MS: '-1' }, 'WEFT_BATCH_TIMEOUT_MS is "-1"; it has to be an integer from 0 to 60000'],
     [['--log-level', 'loud'], {}, '--log-level is "loud"; it has to be one of fatal, error, warn, info, debug, silent'],
     [['--port'], {}, '--port lacks its value: an integer from 0 to 65535'],
+    [['--host', '--port', '1'], {}, '--host lacks its value: text'],
     [['--host='], {}, '--host is ""; it has to be text that is not empty'],
     [['--prot', '1'], {}, 'unknown flag "--prot"; did you mean --port?'],
     [

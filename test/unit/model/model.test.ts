@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, readFile, truncate, utimes, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ModelError } from '../../../src/core/index.ts';
@@ -89,7 +89,7 @@ describe('a folder is refused, with what is wrong with it:', () => {
   test('safetensors that are something else', async () => {
     const folder = await copyOf(mini, ['config.json']);
     await writeFile(path.join(folder, 'model.safetensors'), 'version https://git-lfs.github.com/spec/v1\n');
-    expect(await refusal(folder)).toMatch(/model\.safetensors is broken: its header should take/);
+    expect(await refusal(folder)).toMatch(/model\.safetensors is broken: it is a Git LFS pointer/);
   });
 
   test('a tensor of a type that weights do not have: only where it is needed', async () => {
@@ -108,6 +108,12 @@ describe('a folder is refused, with what is wrong with it:', () => {
     const folder = await copyOf(mini, ['config.json', 'pytorch_model.bin']);
     await truncate(path.join(folder, 'pytorch_model.bin'), 100_000);
     expect(await refusal(folder)).toMatch(/cannot be read as a PyTorch checkpoint/);
+  });
+
+  test('a checkpoint that is something else', async () => {
+    const folder = await copyOf(mini, ['config.json']);
+    await writeFile(path.join(folder, 'pytorch_model.bin'), '\x80\x02\x8a\x0al\xfc\x9cF');
+    expect(await refusal(folder)).toMatch(/it is no zip archive; a file of PyTorch before 1\.6 has to be saved anew/);
   });
 
   test('an index that names a file elsewhere', async () => {
@@ -186,6 +192,22 @@ describe('the graph cache', () => {
     expect(a.graphPath).toBe(b.graphPath);
     expect(await readdir(cache)).toHaveLength(1);
   });
+
+  test.each(['model.onnx', 'model.onnx.data', 'sizes.json'])(
+    'builds anew a graph whose %s was damaged or is gone',
+    async (name) => {
+      const cache = await temporaryFolder();
+      const { graphPath } = await openModel(mini, cache);
+      const file = path.join(path.dirname(graphPath), name);
+      const whole = await readFile(file);
+      for (const damage of [() => truncate(file, 10), () => rm(file)]) {
+        await damage();
+        await openModel(mini, cache);
+        expect(await readFile(file)).toEqual(whole);
+      }
+      expect(await readdir(cache)).toHaveLength(1);
+    },
+  );
 
   test('clears away what a killed build left, and not what a living one is writing', async () => {
     const cache = await temporaryFolder();

@@ -156,10 +156,12 @@ test('a step that fails takes its sequences with it, and no others', () => {
   expect(step(target)).toBe('prefill b');
 });
 
-test('the queue is bounded', () => {
-  const target = scheduler({ maxQueueSize: 1 });
-  add(target, sequence('a'));
-  expect(() => add(target, sequence('b'))).toThrow(QueueFullError);
+test('the queue is bounded; who finds a free slot does not count', () => {
+  const target = scheduler({ maxBatchSize: 2, maxQueueSize: 1 });
+  add(target, sequence('a'), sequence('b'), sequence('c'));
+  expect(() => add(target, sequence('d'))).toThrow(QueueFullError);
+  step(target);
+  expect(() => add(target, sequence('d'))).toThrow(QueueFullError);
 });
 
 describe('newcomers to a running batch', () => {

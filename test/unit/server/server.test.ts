@@ -45,7 +45,7 @@ afterEach(() => close());
 
 async function start() {
   const generator = new FakeGenerator();
-  const app = await buildServer({
+  const { app } = await buildServer({
     generator,
     modelName: 'fake',
     version: '0.0.0',
@@ -127,6 +127,20 @@ describe('POST /generate', () => {
     });
   });
 
+  test('any integer is a seed', async () => {
+    const { post, generator } = await start();
+    for (const seed of ['0', '-7', '9223372036854775807', '1e30']) {
+      expect((await post(`{"prompt": "x", "seed": ${seed}}`)).statusCode).toBe(200);
+    }
+    expect(generator.requests).toHaveLength(4);
+  });
+
+  test('does not stream what is not accepted', async () => {
+    const { post } = await start();
+    const response = await post({ prompt: 'Hi' }, { accept: 'application/json, text/event-stream;q=0' });
+    expect(response.headers['content-type']).toContain('application/json');
+  });
+
   test('null means absent', async () => {
     const { post, generator } = await start();
     const absent = {
@@ -181,6 +195,12 @@ describe('a bad request is a 400 that names the field, its value and what is all
       'stop is ""; it has to be text to stop in front of: a string of 1 to 256 characters, or a list of up to 16 of them',
     ],
     [{ prompt: 'x', stop: ['a', ''] }, 'stop', 'stop[1] is ""; it has to be text that is not empty'],
+    [
+      { prompt: 'x', foo: null },
+      'foo',
+      'unknown field "foo"; the fields are prompt, max_new_tokens, temperature, top_k, top_p, seed, stop, ignore_eos, stream',
+    ],
+    ['{"prompt": "x", "stop": ["ok", "\\ude00"]}', 'stop', 'stop holds half a character; it has to be whole ones'],
     [{ prompt: 'x', stop: ['a', 3] }, 'stop', 'stop[1] is 3; it has to be a string'],
     [{ prompt: 'x', stream: 'yes' }, 'stream', 'stream is "yes"; it has to be a boolean'],
     [{ prompt: 'x', ignore_eos: 1 }, 'ignore_eos', 'ignore_eos is 1; it has to be a boolean'],
@@ -368,6 +388,6 @@ test('/openapi.json has the defaults and the bounds', async () => {
   expect(additionalProperties).toBe(false);
   expect(properties.temperature).toMatchObject({ type: 'number', minimum: 0, default: 0 });
   expect(properties.top_p).toMatchObject({ maximum: 1, default: 1 });
-  expect(properties.max_new_tokens).toMatchObject({ type: 'integer', minimum: 1 });
+  expect(properties.max_new_tokens).toMatchObject({ type: 'integer', minimum: 1, default: 128 });
   expect(Object.keys(document.paths)).toEqual(['/generate', '/livez', '/readyz', '/health']);
 });

@@ -178,6 +178,11 @@ describe('a folder', () => {
     await expect(loadTokenizer(folder)).rejects.toThrow(ModelError);
   });
 
+  test('with a vocabulary and without merges is refused', async () => {
+    const folder = await copyOf(reference('tokenizer'), ['vocab.json']);
+    await expect(loadTokenizer(folder)).rejects.toThrow(/has one of vocab\.json and merges\.txt, and lacks the other/);
+  });
+
   test('with a tokenizer.json that is no JSON is refused', async () => {
     const folder = await temporaryFolder();
     await writeFile(path.join(folder, 'tokenizer.json'), '{"model": ');
