@@ -13,13 +13,14 @@ interface Job {
 
 /** Tokenizes on a worker thread, one text after the other. The thread is started by the first text. */
 export class OffLoopEncoder {
-  readonly #spec: TokenizerSpec;
+  /** Serialized when the server starts, and not when the first long text holds everybody up. */
+  readonly #spec: string;
   readonly #waiting: Job[] = [];
   #worker: Worker | undefined;
   #current: Job | undefined;
 
   constructor(spec: TokenizerSpec) {
-    this.#spec = spec;
+    this.#spec = serializeSpec(spec);
   }
 
   /** @param signal a text whose turn has not come when it aborts is left out */
@@ -50,7 +51,7 @@ export class OffLoopEncoder {
 
   #start(): Worker {
     const worker = new Worker(new URL('./encoder-worker.js', import.meta.url), {
-      workerData: serializeSpec(this.#spec),
+      workerData: this.#spec,
     });
     worker.unref();
     worker.on('message', (reply: EncoderReply) => {
