@@ -1,0 +1,201 @@
+import { describe, expect, test } from 'vitest';
+import { EngineError, QueueFullError, UnavailableError } from '../../../src/core/index.ts';
+import { startServer } from '../../support/fake-generator.ts';
+
+describe('a bad request is a 400 that names the field, its value and what is allowed:', () => {
+  const long = 'y'.repeat(5000);
+  test.each<[unknown, string | null, string]>([
+    [{}, 'prompt', 'prompt is missing'],
+    [{ prompt: null }, 'prompt', 'prompt is missing'],
+    [
+      { prompt: '' },
+      'prompt',
+      'prompt is ""; it has to be text that is not empty, or a list of token ids, taken as they are',
+    ],
+    [
+      { prompt: [] },
+      'prompt',
+      'prompt is []; it has to be text that is not empty, or a list of token ids, taken as they are',
+    ],
+    [
+      { prompt: 5 },
+      'prompt',
+      'prompt is 5; it has to be text that is not empty, or a list of token ids, taken as they are',
+    ],
+    [{ prompt: [1, '2'] }, 'prompt', 'prompt[1] is "2"; it has to be an integer'],
+    [{ prompt: [1, 2.5] }, 'prompt', 'prompt[1] is 2.5; it has to be an integer'],
+    [{ prompt: [-1] }, 'prompt', 'prompt[0] is -1; it has to be at least 0'],
+    [{ prompt: 'x', max_new_tokens: '7' }, 'max_new_tokens', 'max_new_tokens is "7"; it has to be an integer'],
+    [{ prompt: 'x', max_new_tokens: 0 }, 'max_new_tokens', 'max_new_tokens is 0; it has to be at least 1'],
+    [{ prompt: 'x', max_new_tokens: 1.5 }, 'max_new_tokens', 'max_new_tokens is 1.5; it has to be an integer'],
+    [{ prompt: 'x', temperature: -0.1 }, 'temperature', 'temperature is -0.1; it has to be at least 0'],
+    [{ prompt: 'x', temperature: true }, 'temperature', 'temperature is true; it has to be a number'],
+    [{ prompt: 'x', top_k: -2 }, 'top_k', 'top_k is -2; it has to be at least -1'],
+    [{ prompt: 'x', top_p: 0 }, 'top_p', 'top_p is 0; it has to be greater than 0'],
+    [{ prompt: 'x', top_p: 1.01 }, 'top_p', 'top_p is 1.01; it has to be at most 1'],
+    [{ prompt: 'x', seed: 1.5 }, 'seed', 'seed is 1.5; it has to be an integer'],
+    [
+      { prompt: 'x', stop: '' },
+      'stop',
+      'stop is ""; it has to be text to stop in front of: a string of 1 to 256 characters, or a list of up to 16 of them',
+    ],
+    [{ prompt: 'x', stop: ['a', ''] }, 'stop', 'stop[1] is ""; it has to be text that is not empty'],
+    [
+      { prompt: 'x', foo: null },
+      'foo',
+      'unknown field "foo"; the fields are prompt, max_new_tokens, temperature, top_k, top_p, seed, stop, ignore_eos, stream',
+    ],
+    ['{"prompt": "x", "stop": ["ok", "\\ude00"]}', 'stop', 'stop holds half a character; it has to be whole ones'],
+    [{ prompt: 'x', stop: ['a', 3] }, 'stop', 'stop[1] is 3; it has to be a string'],
+    [{ prompt: 'x', stream: 'yes' }, 'stream', 'stream is "yes"; it has to be a boolean'],
+    [{ prompt: 'x', ignore_eos: 1 }, 'ignore_eos', 'ignore_eos is 1; it has to be a boolean'],
+    [
+      { prompt: 'x', max_tokens: 5 },
+      'max_tokens',
+      'unknown field "max_tokens"; the fields are prompt, max_new_tokens, temperature, top_k, top_p, seed, stop, ignore_eos, stream',
+    ],
+    [{ prompt: 'x', seed: long }, 'seed', `seed is "${'y'.repeat(59)}…; it has to be an integer`],
+    [[1], null, 'the body is [1]; it has to be a JSON object'],
+    ['"text"', null, 'the body is "text"; it has to be a JSON object'],
+    ['null', null, 'the body is null; it has to be a JSON object'],
+    ['', null, 'the body is empty; it has to be a JSON object'],
+    ['{"prompt": "x", "temperature": 1e999}', 'temperature', 'temperature is Infinity; it has to be a number'],
+    [
+      '{"prompt": "x", "__proto__": {"a": 1}}',
+      '__proto__',
+      'unknown field "__proto__"; the fields are prompt, max_new_tokens, temperature, top_k, top_p, seed, stop, ignore_eos, stream',
+    ],
+  ])('%#: %.80j', async (body, param, message) => {
+    const { post, generator } = await startServer();
+    const response = await post(body);
+    expect(response.json()).toEqual({
+      error: { message, type: 'invalid_request_error', param, code: 'invalid_request' },
+    });
+    expect(response.statusCode).toBe(400);
+    expect(generator.requests).toEqual([]);
+  });
+
+  test.each(['{"prompt": NaN}', '{"prompt": "x"', "{'prompt': 'x'}", '{"prompt": "x"}}', '\u0000'])(
+    '%s is no JSON',
+    async (body) => {
+      const { post } = await startServer();
+      const response = await post(body);
+      expect(response.statusCode).toBe(400);
+      expect(response.json().error).toMatchObject({
+        code: 'invalid_request',
+        message: expect.stringMatching(/^the body is not JSON: /),
+      });
+    },
+  );
+
+  test.each([
+    ['a long name', { prompt: 'x', [long]: 1 }],
+    ['a long value', { prompt: 'x', seed: long }],
+    ['a long list', { prompt: 'x', top_k: Array(10_000).fill(9) }],
+    ['a long wide text', { prompt: 'x', seed: '🦉'.repeat(9999) }],
+    ['deep nesting', { prompt: 'x', stop: JSON.parse('['.repeat(500) + ']'.repeat(500)) }],
+    ['nesting too deep to be written', `{"prompt": "x", "seed": ${'['.repeat(200_000)}${']'.repeat(200_000)}}`],
+  ])('%s is cut', async (_, body: unknown) => {
+    const { post } = await startServer();
+    const response = await post(body);
+    expect(response.statusCode).toBe(400);
+    expect(response.rawPayload.length).toBeLessThan(2000);
+  });
+});
+
+describe('errors have one shape everywhere:', () => {
+  test.each([
+    [
+      'a foreign content type',
+      { 'content-type': 'text/plain' },
+      415,
+      'unsupported_media_type',
+      /content-type is "text\/plain"; it has to be application\/json/,
+    ],
+    [
+      'a form, as curl -d sends it',
+      { 'content-type': 'application/x-www-form-urlencoded' },
+      415,
+      'unsupported_media_type',
+      /it has to be application\/json/,
+    ],
+  ])('%s', async (_, headers, status, code, message) => {
+    const { post } = await startServer();
+    const response = await post({ prompt: 'x' }, headers);
+    expect(response.statusCode).toBe(status);
+    expect(response.json().error).toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  test('a body of 10 MB', async () => {
+    const { post } = await startServer();
+    const response = await post({ prompt: 'x'.repeat(10 * 2 ** 20) });
+    expect(response.statusCode).toBe(413);
+    expect(response.json().error).toMatchObject({
+      code: 'body_too_large',
+      message: expect.stringContaining('larger than the 524288 bytes'),
+    });
+  });
+
+  test.each([
+    ['GET', '/nowhere'],
+    ['GET', '/generate'],
+    ['DELETE', '/health'],
+    ['GET', `/${'long'.repeat(1000)}`],
+  ] as const)('%s %s', async (method, url) => {
+    const { app } = await startServer();
+    const response = await app.inject({ method, url });
+    expect(response.statusCode).toBe(404);
+    expect(response.json().error).toMatchObject({ code: 'not_found', param: null });
+    expect(response.rawPayload.length).toBeLessThan(2000);
+  });
+
+  test.each(['/%c0', `/%c0${'long'.repeat(2000)}`])('a path that is no path: %.20s', async (url) => {
+    const { app } = await startServer();
+    const response = await app.inject({ method: 'GET', url });
+    expect(response.statusCode).toBe(400);
+    expect(response.json().error.code).toBe('invalid_request');
+    expect(response.rawPayload.length).toBeLessThan(2000);
+  });
+
+  test('a full queue, with the time to wait', async () => {
+    const { post, generator } = await startServer();
+    generator.refusal = new QueueFullError(512);
+    const response = await post({ prompt: 'x', stream: true });
+    expect(response.statusCode).toBe(429);
+    expect(response.headers['retry-after']).toBe('1');
+    expect(response.json().error).toMatchObject({ code: 'queue_full', type: 'rate_limit_error' });
+  });
+
+  test('a server that shuts down', async () => {
+    const { post, generator } = await startServer();
+    generator.refusal = new UnavailableError();
+    const response = await post({ prompt: 'x' });
+    expect(response.statusCode).toBe(503);
+    expect(response.headers.connection).toBe('close');
+    expect(response.json().error.code).toBe('unavailable');
+  });
+
+  test('a defect, of which the client is told nothing', async () => {
+    const { post, generator } = await startServer();
+    generator.refusal = new TypeError('secret of the house');
+    const response = await post({ prompt: 'x' });
+    expect(response.statusCode).toBe(500);
+    expect(response.body).not.toContain('secret');
+    expect(response.json().error.code).toBe('internal_error');
+  });
+
+  test('an engine that fails: a 500, or an error event where tokens have been sent', async () => {
+    const { post, generator } = await startServer();
+    generator.events = [
+      { type: 'token', index: 0, tokenId: 5, text: 'Hello' },
+      { type: 'error', error: new EngineError('out of memory') },
+    ];
+    const whole = await post({ prompt: 'x' });
+    expect(whole.statusCode).toBe(500);
+    expect(whole.json().error).toMatchObject({ code: 'engine_failed', message: 'out of memory' });
+    const streamed = await post({ prompt: 'x', stream: true });
+    expect(streamed.body).toContain(
+      'event: error\ndata: {"error":{"message":"out of memory","type":"server_error","param":null,"code":"engine_failed"}}',
+    );
+  });
+});
