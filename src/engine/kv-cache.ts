@@ -34,7 +34,7 @@ export class KvCache {
     try {
       for (let layer = 0; layer < shape.numLayers; layer++) {
         for (const part of ['key', 'value']) {
-          const buffer = new NativeBuffer(kvCacheBytes({ ...shape, numLayers: 1 }) / 2);
+          const buffer = new NativeBuffer(shape.numSlots * this.#slotBytes);
           this.#parts.push({ past: `past_key_values.${layer}.${part}`, present: `present.${layer}.${part}`, buffer });
         }
       }

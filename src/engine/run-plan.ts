@@ -2,7 +2,7 @@ import type { Step, StepRow } from '../core/index.ts';
 
 /**
  * One run of the graph: rows in neighbouring slots, each fed up to `width` new tokens.
- * GroupQueryAttention allows three shapes, and a step is cut into runs of them: any number of rows with one new token each;
+ * GroupQueryAttention allows three shapes, and a step is cut into runs of them: rows with one new token each;
  * fresh prompts side by side, padded on the right; one row with several new tokens behind what it has cached.
  */
 export interface GraphRun {

@@ -1,6 +1,5 @@
 import {
   type Clock,
-  type EngineError,
   type FinishedEvent,
   type GenerateRequest,
   type GenerationEvent,
@@ -198,7 +197,7 @@ export class LlmEngine implements TextGenerator {
     this.#forget(sequence);
   }
 
-  #fail(sequence: Sequence, error: EngineError | ServingError): void {
+  #fail(sequence: Sequence, error: ServingError): void {
     this.#outputs.get(sequence)?.stream.push({ type: 'error', error });
     this.#forget(sequence);
   }

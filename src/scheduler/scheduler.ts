@@ -80,8 +80,9 @@ export class Scheduler {
   /** Ends a sequence from outside: its client left, or a stop string came. Its slot is free at once for the next `schedule`. */
   finish(sequence: Sequence, reason: FinishReason): void {
     if (sequence.status === 'finished') return;
+    const place = this.#waiting.indexOf(sequence);
     if (sequence.status === 'running') this.#slots.release(sequence);
-    else if (this.#waiting.includes(sequence)) this.#waiting.splice(this.#waiting.indexOf(sequence), 1);
+    else if (place >= 0) this.#waiting.splice(place, 1);
     sequence.status = 'finished';
     sequence.finishReason = reason;
   }

@@ -51,11 +51,11 @@ export const generateRoute: FastifyPluginAsyncTypebox<GenerateRouteOptions> = as
     },
     async (request, reply) => {
       const generateRequest = toRequest(request.body);
+      const answer = { id: generateRequest.id, model: modelName };
       const gone = connections.clientGone(request.raw);
       const events = await generator.submit(generateRequest, gone);
       const isStream = request.body.stream ?? acceptsEventStream(request.headers.accept);
-      if (isStream) return sendEvents(reply, gone, eventsAsMessages(events, generateRequest.id, modelName));
-      return collect(generateRequest.id, modelName, events);
+      return isStream ? sendEvents(reply, events, { ...answer, gone }) : collect(events, answer);
     },
   );
 };
@@ -92,11 +92,13 @@ function acceptsEventStream(accept = ''): boolean {
   );
 }
 
-async function collect(
-  id: string,
-  model: string,
-  events: AsyncIterable<GenerationEvent>,
-): Promise<GenerateReply | undefined> {
+/** What names an answer in its last event, or in the whole of it. */
+interface Answer {
+  readonly id: string;
+  readonly model: string;
+}
+
+async function collect(events: AsyncIterable<GenerationEvent>, answer: Answer): Promise<GenerateReply | undefined> {
   const tokens: TokenEvent[] = [];
   for await (const event of events) {
     if (event.type === 'token') tokens.push(event);
@@ -105,28 +107,24 @@ async function collect(
       return {
         text: tokens.map(({ text }) => text).join(''),
         token_ids: tokens.map(({ tokenId }) => tokenId),
-        ...doneData(id, model, event),
+        ...doneData(event, answer),
       };
     }
   }
   return undefined;
 }
 
-async function sendEvents(reply: FastifyReply, gone: AbortSignal, messages: AsyncIterable<SseMessage>): Promise<void> {
+async function sendEvents(
+  reply: FastifyReply,
+  events: AsyncIterable<GenerationEvent>,
+  { gone, ...answer }: Answer & { readonly gone: AbortSignal },
+): Promise<void> {
   const left = new Promise<void>((resolve) => gone.addEventListener('abort', () => resolve(), { once: true }));
-  for await (const message of messages) {
+  for await (const event of events) {
     if (gone.aborted || !reply.sse.isConnected) return;
     // The plugin's send waits for ever if the client leaves while its socket is full.
-    await Promise.race([reply.sse.send(message), left]);
+    await Promise.race([reply.sse.send(sseOf(event, answer)), left]);
   }
-}
-
-async function* eventsAsMessages(
-  events: AsyncIterable<GenerationEvent>,
-  id: string,
-  model: string,
-): AsyncGenerator<SseMessage> {
-  for await (const event of events) yield sseOf(event, id, model);
 }
 
 interface SseMessage {
@@ -134,21 +132,20 @@ interface SseMessage {
   readonly data: TokenData | DoneData | ErrorBody;
 }
 
-function sseOf(event: GenerationEvent, id: string, model: string): SseMessage {
+function sseOf(event: GenerationEvent, answer: Answer): SseMessage {
   switch (event.type) {
     case 'token':
       return { event: 'token', data: { index: event.index, token_id: event.tokenId, text: event.text } };
     case 'finished':
-      return { event: 'done', data: doneData(id, model, event) };
+      return { event: 'done', data: doneData(event, answer) };
     case 'error':
       return { event: 'error', data: errorBodyOf(event.error) };
   }
 }
 
-function doneData(id: string, model: string, { finishReason, usage, timings }: FinishedEvent): DoneData {
+function doneData({ finishReason, usage, timings }: FinishedEvent, answer: Answer): DoneData {
   return {
-    id,
-    model,
+    ...answer,
     finish_reason: finishReason,
     usage: {
       prompt_tokens: usage.promptTokens,

@@ -111,6 +111,19 @@ test('an Expect header that cannot be met is answered in the shape of all errors
   expect(answer).toContain('"code":"expectation_failed"');
 });
 
+test('who sends more than is taken reads why, each time, and not of a broken connection', async () => {
+  const body = 'x'.repeat(10 * 2 ** 20);
+  const upload = async (path: string, type: string) =>
+    (await fetch(up.client.url + path, { method: 'POST', headers: { 'content-type': type }, body })).status;
+  const statuses: number[] = [];
+  for (let i = 0; i < 10; i++) {
+    statuses.push(await upload('/generate', 'application/json'));
+    statuses.push(await upload('/generate', 'text/plain'));
+    statuses.push(await upload('/nowhere', 'text/plain'));
+  }
+  expect(new Set(statuses)).toEqual(new Set([413, 415, 404]));
+});
+
 test('garbage of every kind disturbs nobody: a stream that runs beside it is complete and the same', async () => {
   const expected = await up.client.generate(long);
   const stream = up.client.generateStreamed(long);
