@@ -41,12 +41,12 @@ export function sendError(error: FastifyError | Error, request: FastifyRequest, 
   const serving = toServingError(error, request);
   if (serving.status >= 500 && !(serving instanceof UnavailableError)) request.log.error(error);
   if (serving instanceof QueueFullError) reply.header('retry-after', serving.retryAfterSeconds);
-  if (serving instanceof UnavailableError) reply.header('connection', 'close');
   if (!request.raw.complete) {
     // Closed on while it still sends, a client would see a broken connection instead of its answer: what is left is read and dropped.
     reply.removeHeader('connection');
     request.raw.resume();
   }
+  if (serving instanceof UnavailableError) reply.header('connection', 'close');
   reply.code(serving.status).type('application/json').send(errorBodyOf(serving));
 }
 
