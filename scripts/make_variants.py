@@ -53,16 +53,27 @@ def expected(model):
     return dict(cases=cases)
 
 
-shutil.rmtree(OUT, ignore_errors=True)
-for seed, (name, (changes, dtype, how)) in enumerate(VARIANTS.items()):
+def make(name, seed, changes):
+    """An empty folder for a variant, and its model, in which no two weights are alike."""
     torch.manual_seed(seed)
     folder = OUT / name
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     model = OPTForCausalLM(OPTConfig(**{**BASE, **changes})).eval()
     for parameter in model.parameters():
         if parameter.dim() == 1:  # norms and biases start at 1 and 0, which would hide a mix-up
             parameter.data.add_(torch.randn_like(parameter) * 0.2)
-    save(model.to(dtype), folder, how)
+    return folder, model
+
+
+def finish(folder, model):
     (folder / "generation_config.json").unlink(missing_ok=True)
     (folder / "expected.json").write_text(json.dumps(expected(model.to(torch.float32)), indent=1))
-    print(name, sorted(p.name for p in folder.iterdir()))
+    print(folder.name, sorted(str(p.relative_to(folder)) for p in folder.rglob("*")))
+
+
+if __name__ == "__main__":
+    for seed, (name, (changes, dtype, how)) in enumerate(VARIANTS.items()):
+        folder, model = make(name, seed, changes)
+        save(model.to(dtype), folder, how)
+        finish(folder, model)

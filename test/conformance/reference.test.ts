@@ -52,10 +52,13 @@ async function expectConformance(folder: string, cases: readonly ModelCase[]): P
 }
 
 describe.each(['opt-mini', 'opt-mini-postln'])('%s', (name) => {
-  test.each(['model.safetensors', 'pytorch_model.bin'])('computes what transformers does, from %s', async (weights) => {
-    const folder = await copyOf(reference(name), ['config.json', weights]);
-    await expectConformance(folder, expectedCases(reference(name)));
-  });
+  test.each(['model.safetensors', 'pytorch_model.bin', 'onnx/model.onnx'])(
+    'computes what transformers does, from %s',
+    async (weights) => {
+      const folder = await copyOf(reference(name), ['config.json', weights]);
+      await expectConformance(folder, expectedCases(reference(name)));
+    },
+  );
 });
 
 describe('every corner of the architecture and of the weight formats computes what transformers does:', () => {

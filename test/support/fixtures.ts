@@ -47,8 +47,10 @@ export async function temporaryFolder(): Promise<string> {
 /** A copy of some files of a folder, to be broken. */
 export async function copyOf(folder: string, files: readonly string[]): Promise<string> {
   const copy = path.join(await temporaryFolder(), path.basename(folder));
-  await mkdir(copy);
-  await Promise.all(files.map((file) => copyFile(path.join(folder, file), path.join(copy, file))));
+  for (const file of files) {
+    await mkdir(path.dirname(path.join(copy, file)), { recursive: true });
+    await copyFile(path.join(folder, file), path.join(copy, file));
+  }
   return copy;
 }
 

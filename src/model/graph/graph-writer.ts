@@ -1,6 +1,6 @@
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { attribute, elementType, encodeModel, type Initializer, type Node, type ValueInfo } from './onnx-schema.ts';
+import { attribute, elementType, encodeModel, type Initializer, type Node, type ValueInfo } from '../onnx-schema.ts';
 
 /** The graph's file; its weights lie beside it. */
 export const graphFile = 'model.onnx';

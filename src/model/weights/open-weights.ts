@@ -1,21 +1,62 @@
-import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelError, readJsonFile, show } from '../../core/index.ts';
+import { OnnxWeights } from './onnx-weights.ts';
 import { PytorchWeights } from './pytorch-bin.ts';
 import { SafetensorsWeights } from './safetensors.ts';
 import { ShardedWeights, type Weights } from './weights.ts';
 
 interface WeightsFormat {
-  /** The file of an unsharded model; a sharded one has `<file>.index.json` instead. */
+  /** The file of an unsharded model, below the model's folder; a sharded one has `<file>.index.json` instead. */
   readonly file: string;
+  /** Whether another file may hold a part of what is in `file`. */
+  readonly isCompanion: (name: string) => boolean;
   open(path: string): Promise<Weights>;
 }
 
+/** What Optimum and transformers.js call a decoder, and the folders that they put it in. */
+const onnxNames = ['model', 'decoder_model_merged', 'decoder_model', 'model_fp16', 'decoder_model_merged_fp16'];
+const onnxFiles = onnxNames.flatMap((name) => [`onnx/${name}.onnx`, `${name}.onnx`]);
+
 /** In the order in which they are looked for. */
 const formats: readonly WeightsFormat[] = [
-  { file: 'model.safetensors', open: SafetensorsWeights.open },
-  { file: 'pytorch_model.bin', open: PytorchWeights.open },
+  { file: 'model.safetensors', isCompanion: () => false, open: SafetensorsWeights.open },
+  { file: 'pytorch_model.bin', isCompanion: () => false, open: PytorchWeights.open },
+  ...onnxFiles.map((file) => ({
+    file,
+    isCompanion: (name: string) => isExternalData(name, file),
+    open: OnnxWeights.open,
+  })),
 ];
+
+/** External data may have any name: what lies beside the graph counts unless it is known to be something else. */
+function isExternalData(name: string, graph: string): boolean {
+  if (path.posix.dirname(name) !== path.posix.dirname(graph)) return false;
+  const isOtherGraphs = /\.onnx[._]/.test(name) && !name.startsWith(graph);
+  return name !== graph && !isOtherGraphs && !/(^|\/)\.|\.(json|txt|md|py|h5|msgpack|onnx)$/.test(name);
+}
+
+/** The weights that a list of files has, in the best format that can be read. */
+export interface WeightsSelection {
+  readonly format: WeightsFormat;
+  /** Of a sharded model. */
+  readonly index: string | undefined;
+  /** Everything that belongs to them, the index too. */
+  readonly files: readonly string[];
+}
+
+/** @param names files of a model's folder, those below it with `/`; undefined if none of them are weights */
+export function selectWeights(names: readonly string[]): WeightsSelection | undefined {
+  for (const format of formats) {
+    const { file, isCompanion } = format;
+    if (names.includes(file)) return { format, index: undefined, files: [file, ...names.filter(isCompanion)] };
+    const index = `${file}.index.json`;
+    const { name: stem, ext } = path.posix.parse(file);
+    const shards = names.filter((name) => name.startsWith(`${stem}-`) && name.endsWith(ext));
+    if (names.includes(index)) return { format, index, files: [index, ...shards] };
+  }
+  return undefined;
+}
 
 /** The files of a folder that hold its weights. */
 export interface WeightsFiles {
@@ -25,14 +66,23 @@ export interface WeightsFiles {
 
 /** @throws {ModelError} the folder has no weights in a format that can be read */
 export async function findWeights(folder: string): Promise<WeightsFiles> {
-  for (const format of formats) {
-    const whole = path.join(folder, format.file);
-    if (existsSync(whole)) return { paths: [whole], open: () => format.open(whole) };
-    const index = `${format.file}.index.json`;
-    if (existsSync(path.join(folder, index))) return shardedFiles(folder, index, format);
+  const selection = selectWeights(await namesIn(folder));
+  if (selection === undefined) {
+    throw new ModelError(
+      `${folder} has no weights: expected model.safetensors or pytorch_model.bin, or one of them in shards with its .index.json, or onnx/model.onnx`,
+    );
   }
-  const names = formats.map(({ file }) => file).join(' or ');
-  throw new ModelError(`${folder} has no weights: expected ${names}, or one of them in shards with its .index.json`);
+  const { format, index, files } = selection;
+  if (index !== undefined) return shardedFiles(folder, index, format);
+  return {
+    paths: files.map((file) => path.join(folder, file)),
+    open: () => format.open(path.join(folder, format.file)),
+  };
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  const inOnnx = await readdir(path.join(folder, 'onnx')).catch(() => []);
+  return [...(await readdir(folder)), ...inOnnx.map((name) => `onnx/${name}`)];
 }
 
 /** Format: https://huggingface.co/docs/transformers/big_models, "weight_map": tensor name to file. */
@@ -43,7 +93,12 @@ async function shardedFiles(folder: string, index: string, format: WeightsFormat
     paths: files.map((file) => path.join(folder, file)),
     open: async () => {
       const shards = new Map<string, Weights>();
-      for (const file of files) shards.set(file, await format.open(path.join(folder, file)));
+      try {
+        for (const file of files) shards.set(file, await format.open(path.join(folder, file)));
+      } catch (error) {
+        await Promise.all([...shards.values()].map((shard) => shard.close()));
+        throw error;
+      }
       const shardOf = new Map<string, Weights>();
       for (const [name, file] of fileOf) {
         const shard = shards.get(file);

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { ModelError, messageOf, show } from '../../core/index.ts';
 import { bytesPerElement, type FloatType, toFloat32 } from './float-types.ts';
-import { isSizes, numElements, type TensorInfo, type Weights } from './weights.ts';
+import { isSizes, numElements, readExactly, type TensorInfo, type Weights } from './weights.ts';
 
 const floatTypes: Readonly<Record<string, FloatType>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
 
@@ -94,14 +94,4 @@ function entryOf(
   }
   if (data.start + end > data.end) throw new Error(`it ends at byte ${data.end}, inside tensor ${name}`);
   return { dtype: floatType, shape, start: data.start + start, end: data.start + end };
-}
-
-async function readExactly(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(length);
-  for (let filled = 0; filled < length; ) {
-    const { bytesRead } = await file.read(buffer, filled, length - filled, position + filled);
-    if (bytesRead === 0) throw new Error(`it ends at byte ${position + filled}`);
-    filled += bytesRead;
-  }
-  return buffer;
 }

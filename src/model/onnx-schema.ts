@@ -2,7 +2,7 @@ import protobuf from 'protobufjs/light.js';
 
 const repeated = { rule: 'repeated' } as const;
 
-/** The messages of ONNX that a decoder graph needs. Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3 */
+/** The messages of ONNX, as far as they are written or read here. Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3 */
 const root = protobuf.Root.fromJSON({
   nested: {
     ModelProto: {
@@ -39,6 +39,9 @@ const root = protobuf.Root.fromJSON({
         f: { type: 'float', id: 2 },
         i: { type: 'int64', id: 3 },
         s: { type: 'bytes', id: 4 },
+        t: { type: 'TensorProto', id: 5 },
+        g: { type: 'GraphProto', id: 6 },
+        ints: { type: 'int64', id: 8, ...repeated },
         type: { type: 'int32', id: 20 },
       },
     },
@@ -46,6 +49,8 @@ const root = protobuf.Root.fromJSON({
       fields: {
         dims: { type: 'int64', id: 1, ...repeated },
         dataType: { type: 'int32', id: 2 },
+        floatData: { type: 'float', id: 4, ...repeated },
+        int32Data: { type: 'int32', id: 5, ...repeated },
         name: { type: 'string', id: 8 },
         rawData: { type: 'bytes', id: 9 },
         externalData: { type: 'StringStringEntryProto', id: 13, ...repeated },
@@ -62,8 +67,8 @@ const root = protobuf.Root.fromJSON({
 });
 
 /** `TensorProto.DataType`. */
-export const elementType = { float32: 1, int32: 6, int64: 7 } as const;
-export type ElementType = keyof typeof elementType;
+export const elementType = { float32: 1, int32: 6, int64: 7, float16: 10, bfloat16: 16 } as const;
+export type ElementType = 'float32' | 'int32' | 'int64';
 
 /** A tensor's extents: a number, or the name of one that is known only when the graph runs. */
 export type Shape = readonly (number | string)[];
@@ -137,6 +142,49 @@ export function encodeModel(graph: Graph): Uint8Array {
     },
   });
   return modelProto.encode(message).finish();
+}
+
+/** A graph that was read: what is absent in the file is empty here. */
+export interface ReadGraph {
+  readonly node: readonly ReadNode[];
+  readonly initializer: readonly ReadTensor[];
+}
+
+export interface ReadNode {
+  readonly opType: string;
+  readonly name: string;
+  readonly input: readonly string[];
+  readonly output: readonly string[];
+  readonly attribute: readonly ReadAttribute[];
+}
+
+interface ReadAttribute {
+  readonly name: string;
+  readonly i: number;
+  readonly ints: readonly number[];
+  /** The tensor of a `Constant`. */
+  readonly t: ReadTensor | null;
+  /** A branch of an `If`. */
+  readonly g: ReadGraph | null;
+}
+
+/** The numbers are in one of `rawData`, `floatData`, `int32Data`, or in another file. */
+export interface ReadTensor {
+  readonly name: string;
+  readonly dataType: number;
+  readonly dims: readonly number[];
+  readonly rawData: Uint8Array;
+  readonly floatData: readonly number[];
+  readonly int32Data: readonly number[];
+  readonly externalData: readonly { readonly key: string; readonly value: string }[];
+}
+
+/** The graph of an `.onnx` file. Raw data stay where they are in `bytes`. @throws {Error} no ONNX model */
+export function decodeModel(bytes: Uint8Array): ReadGraph {
+  const modelProto = root.lookupType('ModelProto');
+  const model = modelProto.toObject(modelProto.decode(bytes), { longs: Number, defaults: true });
+  if (model.graph == null) throw new Error('it holds no graph');
+  return model.graph;
 }
 
 function valueInfoProto({ name, type, shape }: ValueInfo) {

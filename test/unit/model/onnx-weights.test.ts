@@ -1,0 +1,106 @@
+import { readFile, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { ModelError } from '../../../src/core/index.ts';
+import { openModel } from '../../../src/model/index.ts';
+import { encodeModel, type Graph } from '../../../src/model/onnx-schema.ts';
+import { copyOf, reference, temporaryFolder, variants } from '../../support/fixtures.ts';
+
+const mini = reference('opt-mini');
+const external = path.join(variants, 'onnx-external-fp16-projected');
+
+async function refusal(folder: string): Promise<string> {
+  const cache = await temporaryFolder();
+  const error: unknown = await openModel(folder, cache).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(ModelError);
+  const { message } = error as ModelError;
+  expect(message).not.toContain('\n');
+  return message;
+}
+
+async function folderWithOnnx(bytes: Uint8Array): Promise<string> {
+  const folder = await copyOf(mini, ['config.json']);
+  await writeFile(path.join(folder, 'model.onnx'), bytes);
+  return folder;
+}
+
+function graphOf(...nodes: { opType: string; name: string; input: string[] }[]): Graph {
+  return {
+    nodes: nodes.map((node) => ({ ...node, domain: '', output: [`${node.name}_out`], attribute: [] })),
+    initializers: [],
+    inputs: [],
+    outputs: [],
+  };
+}
+
+describe('an ONNX file is refused, with what is wrong with it:', () => {
+  test('it is no ONNX file', async () => {
+    expect(await refusal(await folderWithOnnx(Buffer.from('<html>Not found</html>')))).toMatch(
+      /model\.onnx is broken, or no ONNX file: .*; get the file again/,
+    );
+  });
+
+  test('it is empty', async () => {
+    expect(await refusal(await folderWithOnnx(Buffer.alloc(0)))).toMatch(/it holds no graph/);
+  });
+
+  test.each([100, 400_000, 960_000])('it ends at byte %i', async (length) => {
+    const bytes = await readFile(path.join(mini, 'onnx/model.onnx'));
+    expect(await refusal(await folderWithOnnx(bytes.subarray(0, length)))).toMatch(/model\.onnx is broken/);
+  });
+
+  test('it is another network', async () => {
+    const graph = graphOf({ opType: 'Conv', name: '/features/Conv', input: ['image', 'features.weight'] });
+    expect(await refusal(await folderWithOnnx(encodeModel(graph)))).toMatch(
+      /is not an OPT decoder as Optimum exports it/,
+    );
+  });
+
+  test('its nodes run in a circle', async () => {
+    const graph = graphOf(
+      { opType: 'Gather', name: '/decoder/embed_tokens/Gather', input: ['a_out'] },
+      { opType: 'Identity', name: 'a', input: ['a_out'] },
+    );
+    expect(await refusal(await folderWithOnnx(encodeModel(graph)))).toMatch(/is not an OPT decoder/);
+  });
+
+  test('it is quantized', async () => {
+    const graph = graphOf({ opType: 'MatMulInteger', name: '/decoder/layers.0/fc1/MatMul_quant', input: ['a', 'b'] });
+    expect(await refusal(await folderWithOnnx(encodeModel(graph)))).toMatch(
+      /is quantized \(it has MatMulInteger\): get the export in fp32 or fp16/,
+    );
+  });
+
+  test('its weights are missing', async () => {
+    expect(await refusal(await copyOf(external, ['config.json', 'model_fp16.onnx']))).toMatch(
+      /tensor .* cannot be read: ENOENT/,
+    );
+  });
+
+  test('its weights are truncated', async () => {
+    const folder = await copyOf(external, ['config.json', 'model_fp16.onnx', 'model_fp16.onnx_data']);
+    await truncate(path.join(folder, 'model_fp16.onnx_data'), 20_000);
+    expect(await refusal(folder)).toMatch(/tensor .* cannot be read: it ends at byte 20000, and \d+ bytes should/);
+  });
+
+  test('its weights are said to be elsewhere', async () => {
+    const folder = await copyOf(external, ['config.json', 'model_fp16.onnx_data']);
+    const graph = await readFile(path.join(external, 'model_fp16.onnx'), 'latin1');
+    const elsewhere = graph.replaceAll('model_fp16.onnx_data', '../../../etc/shadow!'.padEnd(20));
+    await writeFile(path.join(folder, 'model_fp16.onnx'), elsewhere, 'latin1');
+    expect(await refusal(folder)).toMatch(
+      /tensor .* cannot be read: it is said to be in "..\/..\/..\/etc\/shadow!", which is no file name/,
+    );
+  });
+});
+
+test('a graph is built anew when the data beside the ONNX file change', async () => {
+  const cache = await temporaryFolder();
+  const folder = await copyOf(external, ['config.json', 'model_fp16.onnx', 'model_fp16.onnx_data']);
+  const before = (await openModel(folder, cache)).graphPath;
+  const data = path.join(folder, 'model_fp16.onnx_data');
+  const bytes = await readFile(data);
+  bytes.writeUInt16LE(0x3c00, 0);
+  await writeFile(data, bytes);
+  expect((await openModel(folder, cache)).graphPath).not.toBe(before);
+});
