@@ -1,3 +1,4 @@
+export { buildFolder } from './build-folder.ts';
 export { type Clock, systemClock } from './clock.ts';
 export {
   ContextLengthError,

@@ -1,2 +1,3 @@
-export { type Model, numParameters, openModel } from './model.ts';
-export type { OptConfig } from './opt-config.ts';
+export { type Model, openModel } from './model.ts';
+export { type OptConfig, readOptConfig } from './opt-config.ts';
+export { numParameters, type ParameterShape, parameterShapes } from './parameters.ts';

@@ -27,15 +27,3 @@ export async function openModel(folder: string, cacheDir: string, onProgress: On
   const graphPath = await cachedGraph(cacheDir, { config, files: await findWeights(folder), onProgress });
   return { name: path.basename(path.resolve(folder)), config, graphPath };
 }
-
-/** The number of weights of the network; tied embeddings count once. */
-export function numParameters(config: OptConfig): number {
-  const { vocabSize, wordEmbedDim, hiddenSize, ffnDim, maxPositions, numLayers, hasBias, hasLayerNormWeights } = config;
-  const bias = hasBias ? 1 : 0;
-  const norm = hasLayerNormWeights ? 2 * hiddenSize : 0;
-  const layer =
-    4 * hiddenSize * (hiddenSize + bias) + 2 * hiddenSize * ffnDim + bias * (hiddenSize + ffnDim) + 2 * norm;
-  const projections = wordEmbedDim === hiddenSize ? 0 : 2 * wordEmbedDim * hiddenSize;
-  const embeddings = vocabSize * wordEmbedDim * (config.tieWordEmbeddings ? 1 : 2) + (maxPositions + 2) * hiddenSize;
-  return embeddings + projections + numLayers * layer + (config.hasFinalLayerNorm ? norm : 0);
-}

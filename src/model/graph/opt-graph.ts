@@ -1,12 +1,10 @@
 import type { Activation, OptConfig } from '../opt-config.ts';
 import type { OptWeights } from '../opt-weights.ts';
+import { positionOffset } from '../parameters.ts';
 import type { GraphWriter } from './graph-writer.ts';
 
 /** Raised with every change of what this file writes: graphs of an older version are built anew. */
 export const graphVersion = 1;
-
-/** OPT's learned positions start at row 2 of their table: the first two rows are never used. */
-const positionOffset = 2;
 
 const layerNormEpsilon = 1e-5;
 

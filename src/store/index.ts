@@ -1,0 +1,1 @@
+export { makeRandomModel } from './random/random-model.ts';

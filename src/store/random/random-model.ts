@@ -1,0 +1,92 @@
+import { copyFile, open, readFile, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { buildFolder } from '../../core/index.ts';
+import { type ParameterShape, parameterShapes, readOptConfig } from '../../model/index.ts';
+import { fillNormal, randomSource } from './normal.ts';
+import { type PublishedShape, publishedConfig } from './published-shapes.ts';
+import { writeSafetensors } from './safetensors-writer.ts';
+
+/** What a random model is made from. */
+export interface RandomModel {
+  readonly shape: PublishedShape;
+  readonly seed: number;
+  /** A folder with a `tokenizer.json`, which the model gets; ids beyond its vocabulary stand for no text. */
+  readonly tokenizerFolder: string;
+  /** @throws whatever should end the making, which then leaves nothing behind */
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+/**
+ * Makes a Hugging Face folder of an OPT with random float32 weights, block by block; nothing if it is there already.
+ * Norm weights are distributed around 1 and the rest around 0, biases too, so that no two weights that could be mixed up are alike.
+ */
+export async function makeRandomModel(folder: string, model: RandomModel): Promise<void> {
+  await buildFolder(folder, {
+    write: (building) => write(building, model),
+    isWhole: (candidate) => isWhole(candidate, model),
+  });
+}
+
+const weightsFile = 'model.safetensors';
+/** Written last: says what the folder was made from. */
+const originFile = 'weft-random.json';
+const tokenizerFiles = ['tokenizer.json', 'tokenizer_config.json'];
+
+async function write(folder: string, { shape, seed, tokenizerFolder, onProgress }: RandomModel): Promise<void> {
+  await writeJson(folder, 'config.json', publishedConfig(shape));
+  for (const file of tokenizerFiles) await copyFile(path.join(tokenizerFolder, file), path.join(folder, file));
+  const tensors = parameterShapes(await readOptConfig(folder)).map((tensor, stream) => ({ ...tensor, stream }));
+  const total = tensors.reduce((sum, tensor) => sum + numElements(tensor), 0);
+  let done = 0;
+  const file = await open(path.join(folder, weightsFile), 'wx');
+  try {
+    await writeSafetensors(file, tensors, function* (tensor) {
+      for (const block of randomBlocks(tensor, randomSource(seed, tensor.stream))) {
+        yield block;
+        done += block.length;
+        onProgress(done, total);
+      }
+    });
+  } finally {
+    await file.close();
+  }
+  await writeJson(folder, originFile, await originOf(folder, shape, seed));
+}
+
+const blockLength = 2 ** 20;
+const deviation = 0.02;
+
+function* randomBlocks(tensor: ParameterShape, random: () => number): Generator<Float32Array> {
+  const mean = tensor.name.endsWith('layer_norm.weight') ? 1 : 0;
+  const block = new Float32Array(blockLength);
+  for (let left = numElements(tensor); left > 0; left -= blockLength) {
+    const values = block.subarray(0, left);
+    fillNormal(values, random);
+    for (let i = 0; i < values.length; i++) values[i] = mean + deviation * (values[i] ?? 0);
+    yield values;
+  }
+}
+
+function numElements({ shape }: ParameterShape): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+async function isWhole(folder: string, { shape, seed }: RandomModel): Promise<boolean> {
+  try {
+    const written = await readFile(path.join(folder, originFile), 'utf8');
+    return written === JSON.stringify(await originOf(folder, shape, seed));
+  } catch {
+    return false;
+  }
+}
+
+/** Raised when other numbers come out of the same seed. */
+const version = 1;
+
+async function originOf(folder: string, shape: PublishedShape, seed: number) {
+  return { shape, seed, version, bytes: (await stat(path.join(folder, weightsFile))).size };
+}
+
+async function writeJson(folder: string, name: string, value: unknown): Promise<void> {
+  await writeFile(path.join(folder, name), JSON.stringify(value));
+}

@@ -1,0 +1,38 @@
+import type { FileHandle } from 'node:fs/promises';
+
+/** A float32 tensor of a file that is being written. */
+export interface TensorToWrite {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+/**
+ * Writes a `.safetensors` file of float32 tensors from blocks of numbers, so that no tensor has to be in memory as a whole.
+ * Format: https://github.com/huggingface/safetensors#format
+ * @param blocksOf the numbers of a tensor in row-major order; a block may be overwritten once the next is asked for
+ */
+export async function writeSafetensors<Tensor extends TensorToWrite>(
+  file: FileHandle,
+  tensors: readonly Tensor[],
+  blocksOf: (tensor: Tensor) => Iterable<Float32Array>,
+): Promise<void> {
+  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
+  let end = 0;
+  for (const { name, shape } of tensors) {
+    const start = end;
+    end += shape.reduce((a, b) => a * b, Float32Array.BYTES_PER_ELEMENT);
+    header[name] = { dtype: 'F32', shape, data_offsets: [start, end] };
+  }
+  const text = JSON.stringify(header);
+  const json = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  await file.writeFile(Buffer.concat([length, json]));
+  for (const tensor of tensors) {
+    for (const block of blocksOf(tensor)) {
+      // A file handle goes on writing where it was.
+      await file.writeFile(Buffer.from(block.buffer, block.byteOffset, block.byteLength));
+    }
+  }
+  await file.sync();
+}
