@@ -4,6 +4,7 @@ const mayImport = {
   config: ['core'],
   tokenizer: ['core'],
   model: ['core'],
+  store: ['core', 'config', 'model'],
   scheduler: ['core'],
   'engine/ort': [],
   engine: ['core', 'model', 'engine/ort'],

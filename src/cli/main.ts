@@ -1,16 +1,27 @@
 #!/usr/bin/env node
-import { renderFlags } from '../config/index.ts';
+import { renderFlags, renderHubVariables } from '../config/index.ts';
 import { messageOf, UserError } from '../core/index.ts';
+import { models, renderModelsCommands } from './models.ts';
 import { packageVersion } from './package-info.ts';
 import { serve } from './serve.ts';
+import { endAtOnceOnSignals } from './shutdown.ts';
 
 const help = `weft ${packageVersion}: LLM text generation with continuous batching
 
-  weft serve [MODEL_DIR] [flags]   serve a Hugging Face OPT folder over HTTP; without one, the embedded model
+  weft serve [MODEL] [flags]
+      serve a model over HTTP: the path of a Hugging Face OPT folder, the name of a model that is here, or OWNER/NAME of one
+      on the Hugging Face hub, which is fetched if it is not here; without one, the embedded model
+${renderModelsCommands()}
   weft --version
 
 Flags of serve, each also as an environment variable:
 ${renderFlags()}
+
+Flags of models: those above, and
+${renderFlags(['seed'])}
+
+Variables of the Hugging Face libraries that are heeded:
+${renderHubVariables()}
 `;
 
 const usageExitCode = 2;
@@ -23,6 +34,9 @@ async function main(args: readonly string[]): Promise<void> {
     process.stdout.write(`${packageVersion}\n`);
   } else if (command === 'serve') {
     await serve(rest);
+  } else if (command === 'models') {
+    endAtOnceOnSignals();
+    await models(rest);
   } else {
     throw new UserError(`unknown command ${JSON.stringify(command)}: weft --help lists what there is`);
   }

@@ -1,14 +1,42 @@
+import { Presets, SingleBar } from 'cli-progress';
+import { gigabytes } from '../core/index.ts';
+import type { PullProgress } from '../store/index.ts';
+
 /** Builds shorter than this pass without a word. */
 const quietMs = 1000;
 
-/** Shows on a terminal how far a build has come, once it has taken a while. */
-export function progressLine(label: string, terminal: NodeJS.WriteStream): (done: number, total: number) => void {
+/** Shows on a terminal how far something has come, once it has taken a while. */
+export function progressOf(label: string): (done: number, total: number) => void {
   const startedAt = performance.now();
-  let isShown = false;
+  let bar: SingleBar | undefined;
   return (done, total) => {
-    if (!terminal.isTTY || (!isShown && performance.now() - startedAt < quietMs)) return;
-    isShown = true;
-    const percent = String(Math.round((100 * done) / total)).padStart(3);
-    terminal.write(`\r${label} ${percent} %${done === total ? '\n' : ''}`);
+    if (!process.stderr.isTTY || (bar === undefined && performance.now() - startedAt < quietMs)) return;
+    bar ??= startedBar(`${label} [{bar}] {percentage} %, {eta_formatted} left`, total);
+    bar.update(done);
+    if (done === total) bar.stop();
   };
+}
+
+/** Shows a bar for each file that is fetched; where there is no terminal, a line. */
+export function progressOfPull(): (progress: PullProgress) => void {
+  let current = '';
+  let bar: SingleBar | undefined;
+  return ({ file, bytes, totalBytes }) => {
+    if (file !== current) {
+      bar?.stop();
+      current = file;
+      const label = `${file}, ${gigabytes(totalBytes)}`;
+      if (process.stderr.isTTY)
+        bar = startedBar(`${label.padEnd(40)} [{bar}] {percentage} %, {eta_formatted} left`, totalBytes);
+      else process.stderr.write(`${label}\n`);
+    }
+    bar?.update(bytes);
+    if (bytes === totalBytes) bar?.stop();
+  };
+}
+
+function startedBar(format: string, total: number): SingleBar {
+  const bar = new SingleBar({ format, stream: process.stderr, gracefulExit: false, etaBuffer: 50 }, Presets.legacy);
+  bar.start(total, 0);
+  return bar;
 }

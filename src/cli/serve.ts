@@ -1,27 +1,25 @@
 import { availableParallelism } from 'node:os';
 import type { FastifyInstance } from 'fastify';
-import { flagOf, loadSettings, type Settings } from '../config/index.ts';
+import { flagOf, loadSettings, type ServeSettings } from '../config/index.ts';
 import { type StepLimits, systemClock, UserError } from '../core/index.ts';
 import { OrtModelRunner } from '../engine/index.ts';
 import { LlmEngine } from '../llm/index.ts';
-import { type Model, openModel } from '../model/index.ts';
+import { expectMemoryFor, type Model, openModel } from '../model/index.ts';
 import { buildServer } from '../server/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { banner } from './banner.ts';
-import { userCacheDir } from './cache-dir.ts';
+import { memoryLimit, openStore, userCacheDir } from './local-models.ts';
 import { embeddedModelFolder, packageVersion } from './package-info.ts';
-import { progressLine } from './progress.ts';
-import { stopOnSignals } from './shutdown.ts';
+import { progressOf, progressOfPull } from './progress.ts';
+import { endAtOnceOnSignals, stopOnSignals } from './shutdown.ts';
 
 const defaultPromptBudget = 256;
 
 /** `weft serve`: wires everything together and runs until it is told to stop. */
 export async function serve(args: readonly string[]): Promise<void> {
+  const stopEndingAtOnce = endAtOnceOnSignals();
   const settings = loadSettings(args, process.env);
-  const folder = settings.model || embeddedModelFolder;
-  const showProgress = progressLine(`building the graph of ${folder}`, process.stderr);
-  const model = await openModel(folder, settings.cacheDir || userCacheDir(), showProgress);
-  const tokenizer = await loadTokenizer(folder);
+  const { model, tokenizer } = await openServedModel(settings);
   const limits = stepLimits(settings, model);
   const threads = settings.threads || availableParallelism();
   const runner = new OrtModelRunner({ model, limits, session: { threads, spinning: settings.spinning === 'on' } });
@@ -41,6 +39,7 @@ export async function serve(args: readonly string[]): Promise<void> {
     logLevel: settings.logLevel,
     maxBodyBytes: settings.maxBodyBytes,
   });
+  stopEndingAtOnce();
   stopOnSignals(engine, server, settings.drainTimeoutMs);
   const address = await listen(server.app, settings);
   await engine.warmUp();
@@ -53,7 +52,20 @@ export async function serve(args: readonly string[]): Promise<void> {
   );
 }
 
-function stepLimits(settings: Settings, model: Model): StepLimits {
+async function openServedModel(settings: ServeSettings) {
+  const cacheDir = settings.cacheDir || userCacheDir();
+  const memoryBytes = memoryLimit();
+  const { name, folder } = await openStore(cacheDir).locate(settings.model || embeddedModelFolder, {
+    revision: settings.revision,
+    onProgress: progressOfPull(),
+    checkConfig: (config) => expectMemoryFor(config, memoryBytes),
+  });
+  const onProgress = progressOf(`building the graph of ${name}`);
+  const model = await openModel(folder, cacheDir, { name, memoryBytes, onProgress });
+  return { model, tokenizer: await loadTokenizer(folder) };
+}
+
+function stepLimits(settings: ServeSettings, model: Model): StepLimits {
   const { maxBatchSize } = settings;
   const { maxPositions } = model.config;
   if (settings.maxModelLen > maxPositions) {
@@ -68,7 +80,7 @@ function stepLimits(settings: Settings, model: Model): StepLimits {
   };
 }
 
-async function listen(server: FastifyInstance, { host, port }: Settings): Promise<string> {
+async function listen(server: FastifyInstance, { host, port }: ServeSettings): Promise<string> {
   try {
     return await server.listen({ host, port });
   } catch (error) {

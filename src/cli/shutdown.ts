@@ -1,7 +1,21 @@
+import { removeUnfinishedBuilds } from '../core/index.ts';
 import type { LlmEngine } from '../llm/index.ts';
 import type { HttpServer } from '../server/index.ts';
 
+const signals = ['SIGTERM', 'SIGINT'] as const;
 const interrupted = 130;
+
+/** While there is nothing to finish: a signal ends the process at once, and takes along what it was building. @returns undoes it */
+export function endAtOnceOnSignals(): () => void {
+  const end = () => {
+    removeUnfinishedBuilds();
+    process.exit(interrupted);
+  };
+  for (const signal of signals) process.once(signal, end);
+  return () => {
+    for (const signal of signals) process.off(signal, end);
+  };
+}
 
 /**
  * On SIGTERM or SIGINT: takes nothing new, lets what was accepted finish until the deadline, ends the rest with an error,
@@ -9,7 +23,7 @@ const interrupted = 130;
  */
 export function stopOnSignals(engine: LlmEngine, server: HttpServer, drainTimeoutMs: number): void {
   let isStopping = false;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  for (const signal of signals) {
     process.on(signal, () => {
       if (isStopping) process.exit(interrupted);
       isStopping = true;

@@ -1,3 +1,4 @@
-export { loadSettings } from './load.ts';
-export { renderFlags, renderMarkdown } from './render.ts';
-export { flagOf, type Settings } from './settings.ts';
+export { type HubEnvironment, loadHubEnvironment } from './hub-environment.ts';
+export { loadCommand, loadSettings } from './load.ts';
+export { renderFlags, renderHubVariables, renderMarkdown } from './render.ts';
+export { flagOf, type ServeSettings, type SettingKey } from './settings.ts';

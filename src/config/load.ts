@@ -1,23 +1,56 @@
 import { show, UserError } from '../core/index.ts';
-import { flagOf, type SettingKey, type Settings, settingKeys, settings, variableOf } from './settings.ts';
+import {
+  flagOf,
+  type ServeSettings,
+  type SettingKey,
+  type Settings,
+  serveKeys,
+  settings,
+  variableOf,
+} from './settings.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The settings of a run: defaults, then `WEFT_*` variables, then flags.
- * @param args what follows the command: `[MODEL_DIR] --flag value --flag=value`
+ * The settings of `weft serve`: defaults, then `WEFT_*` variables, then flags.
+ * @param args what follows the command: `[MODEL] --flag value --flag=value`
  * @throws {UserError} an unknown flag, or a value that is not allowed; the message names it
  */
-export function loadSettings(args: readonly string[], environment: Environment): Settings {
-  const written = new Map([...fromEnvironment(environment), ...fromArguments(args)]);
+export function loadSettings(args: readonly string[], environment: Environment): ServeSettings {
+  const { settings: loaded, operands, flags } = loadCommand(serveKeys, args, environment);
+  const [second] = operands.slice(flags.has('model') ? 0 : 1);
+  if (second !== undefined) throw new UserError(`there is a second model ${show(second)}: one can be served`);
+  checkTogether(loaded);
+  return { ...loaded, model: operands[0] ?? loaded.model };
+}
+
+/** What was given to a command. */
+export interface CommandLine<Key extends SettingKey> {
+  readonly settings: Pick<Settings, Key>;
+  /** The arguments that are no flags, in their order. */
+  readonly operands: readonly string[];
+  /** The settings that were given as flags. */
+  readonly flags: ReadonlySet<SettingKey>;
+}
+
+/**
+ * The settings of a command that has these, and its other arguments.
+ * @throws {UserError} an unknown flag, or a value that is not allowed; the message names it
+ */
+export function loadCommand<Key extends SettingKey>(
+  keys: readonly Key[],
+  args: readonly string[],
+  environment: Environment,
+): CommandLine<Key> {
+  const { written: fromFlags, operands } = fromArguments(keys, args);
+  const written = new Map<SettingKey, Written>([...fromEnvironment(keys, environment), ...fromFlags]);
   const loaded = Object.fromEntries(
-    settingKeys.map((key) => {
+    keys.map((key) => {
       const given = written.get(key);
       return [key, given === undefined ? settings[key].default : settings[key].parse(given.text, given.name)];
     }),
-  ) as Settings;
-  checkTogether(loaded);
-  return loaded;
+  ) as Pick<Settings, Key>;
+  return { settings: loaded, operands, flags: new Set(fromFlags.keys()) };
 }
 
 /** A value as written, and what it was written to: a flag or a variable. */
@@ -26,7 +59,7 @@ interface Written {
   readonly name: string;
 }
 
-function checkTogether({ maxModelLen, maxStepTokens, maxBatchSize }: Settings): void {
+function checkTogether({ maxModelLen, maxStepTokens, maxBatchSize }: ServeSettings): void {
   if (maxModelLen === 1)
     throw new UserError(`${flagOf('maxModelLen')} is 1; a prompt and its answer take 2 tokens at least`);
   if (maxStepTokens !== 0 && maxStepTokens <= maxBatchSize) {
@@ -36,24 +69,22 @@ function checkTogether({ maxModelLen, maxStepTokens, maxBatchSize }: Settings): 
   }
 }
 
-function fromEnvironment(environment: Environment): [SettingKey, Written][] {
-  return settingKeys.flatMap((key): [SettingKey, Written][] => {
+function fromEnvironment(keys: readonly SettingKey[], environment: Environment): [SettingKey, Written][] {
+  return keys.flatMap((key): [SettingKey, Written][] => {
     const name = variableOf(key);
     const text = environment[name];
     return text === undefined || text === '' ? [] : [[key, { text, name }]];
   });
 }
 
-function fromArguments(args: readonly string[]): [SettingKey, Written][] {
-  const keyOf = new Map(settingKeys.map((key) => [flagOf(key), key]));
-  const found: [SettingKey, Written][] = [];
+function fromArguments(keys: readonly SettingKey[], args: readonly string[]) {
+  const keyOf = new Map(keys.map((key) => [flagOf(key), key]));
+  const written = new Map<SettingKey, Written>();
+  const operands: string[] = [];
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? '';
     if (!arg.startsWith('-')) {
-      if (found.some(([key]) => key === 'model')) {
-        throw new UserError(`there is a second model folder ${show(arg)}: one can be served`);
-      }
-      found.push(['model', { text: arg, name: 'the model folder' }]);
+      operands.push(arg);
       continue;
     }
     const equals = arg.indexOf('=');
@@ -62,14 +93,14 @@ function fromArguments(args: readonly string[]): [SettingKey, Written][] {
     if (key === undefined) throw unknownFlag(name, [...keyOf.keys()]);
     const text = equals < 0 ? args[++i] : arg.slice(equals + 1);
     if (text === undefined || keyOf.has(text)) throw new UserError(`${name} lacks its value: ${settings[key].allowed}`);
-    found.push([key, { text, name }]);
+    written.set(key, { text, name });
   }
-  return found;
+  return { written, operands };
 }
 
 function unknownFlag(name: string, known: readonly string[]): UserError {
-  const nearest = known.reduce((a, b) => (distance(name, a) <= distance(name, b) ? a : b));
-  const hint = distance(name, nearest) <= 3 ? `; did you mean ${nearest}?` : ': weft serve --help lists what there is';
+  const nearest = known.reduce((a, b) => (distance(name, a) <= distance(name, b) ? a : b), '');
+  const hint = distance(name, nearest) <= 3 ? `; did you mean ${nearest}?` : ': weft --help lists what there is';
   return new UserError(`unknown flag ${show(name)}${hint}`);
 }
 

@@ -1,9 +1,10 @@
-import { flagOf, type SettingKey, settingKeys, settings, variableOf } from './settings.ts';
+import { hubVariables } from './hub-environment.ts';
+import { flagOf, type SettingKey, serveKeys, settingKeys, settings, variableOf } from './settings.ts';
 
-/** The flags with what they do, for `--help`. */
-export function renderFlags(): string {
-  const width = Math.max(...settingKeys.map((key) => flagOf(key).length)) + 2;
-  return settingKeys
+/** Flags with what they do, for `--help`. */
+export function renderFlags(keys: readonly SettingKey[] = serveKeys): string {
+  const width = Math.max(...keys.map((key) => flagOf(key).length)) + 2;
+  return keys
     .map((key) => `  ${flagOf(key).padEnd(width)}${settings[key].description}\n${' '.repeat(width + 4)}${facts(key)}`)
     .join('\n');
 }
@@ -24,4 +25,11 @@ function facts(key: SettingKey): string {
 function defaultOf(key: SettingKey): string {
   const setting = settings[key];
   return setting.defaultText ?? String(setting.default);
+}
+
+/** The variables of the Hugging Face hub that Weft heeds, for `--help`. */
+export function renderHubVariables(): string {
+  const entries = Object.entries(hubVariables);
+  const width = Math.max(...entries.map(([name]) => name.length)) + 2;
+  return entries.map(([name, description]) => `  ${name.padEnd(width)}${description}`).join('\n');
 }

@@ -17,8 +17,10 @@ export const settings = {
   model: text({
     default: '',
     defaultText: 'the embedded model',
-    description: 'folder of a Hugging Face OPT model; also the first argument of the command',
+    description:
+      'folder of a Hugging Face OPT model, name of one that is here, or OWNER/NAME on the hub; also the first argument',
   }),
+  revision: text({ default: 'main', description: 'branch, tag or commit of a model of the hub' }),
   host: text({ default: '127.0.0.1', description: 'address to listen on; 0.0.0.0 is every interface' }),
   port: integer({ default: 8080, min: 0, max: 65535, description: 'port to listen on; 0 picks a free one' }),
   maxBatchSize: integer({
@@ -80,7 +82,13 @@ export const settings = {
   cacheDir: text({
     default: '',
     defaultText: "weft in the user's cache folder",
-    description: 'folder for built graphs',
+    description: 'folder for built graphs and random models',
+  }),
+  seed: integer({
+    default: 0,
+    min: 0,
+    max: 2 ** 32 - 1,
+    description: 'of `weft models random`: the same seed gives the same weights',
   }),
   logLevel: choice({
     default: 'info',
@@ -93,6 +101,11 @@ export type Settings = { readonly [Key in keyof typeof settings]: (typeof settin
 export type SettingKey = keyof Settings;
 
 export const settingKeys = Object.keys(settings) as SettingKey[];
+
+/** The settings of `weft serve`. */
+export type ServeSettings = Omit<Settings, 'seed'>;
+
+export const serveKeys = settingKeys.filter((key): key is keyof ServeSettings => key !== 'seed');
 
 /** `maxBatchSize` → `--max-batch-size`. */
 export function flagOf(key: SettingKey): string {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -19,6 +20,7 @@ export async function buildFolder(folder: string, { write, isWhole }: FolderBuil
   const parent = path.dirname(folder);
   const building = path.join(parent, `${buildPrefix}${randomUUID()}`);
   const replaced = `${building}-replaced`;
+  unfinished.add(building);
   try {
     await mkdir(building, { recursive: true });
     await removeAbandonedBuilds(parent, building);
@@ -29,18 +31,32 @@ export async function buildFolder(folder: string, { write, isWhole }: FolderBuil
       await rename(building, folder);
     });
   } finally {
+    unfinished.delete(building);
     for (const leftover of [building, replaced]) await rm(leftover, { recursive: true, force: true }).catch(() => {});
   }
 }
 
 const buildPrefix = 'building-';
+
+/** Whether a folder is one that is being filled, or was never finished. */
+export function isUnfinished(folderName: string): boolean {
+  return folderName.startsWith(buildPrefix);
+}
+
+const unfinished = new Set<string>();
+
+/** Removes at once what this process is building: for a process that is about to end. */
+export function removeUnfinishedBuilds(): void {
+  for (const folder of unfinished) rmSync(folder, { recursive: true, force: true });
+}
+
 const abandonedAfterMs = 3_600_000;
 
 /** Removes what killed builds left behind, when no build can still be at it. @param building a build that has just begun */
 async function removeAbandonedBuilds(parent: string, building: string): Promise<void> {
   const { mtimeMs: now } = await stat(building);
   for (const entry of await readdir(parent)) {
-    if (!entry.startsWith(buildPrefix)) continue;
+    if (!isUnfinished(entry)) continue;
     const folder = path.join(parent, entry);
     const { mtimeMs: startedAt } = await stat(folder).catch(() => ({ mtimeMs: now }));
     if (now - startedAt > abandonedAfterMs) await rm(folder, { recursive: true, force: true });

@@ -104,3 +104,8 @@ function written(value: unknown): string {
     return 'something nested too deeply to show';
   }
 }
+
+/** A size as it is written for people. */
+export function gigabytes(bytes: number): string {
+  return bytes < 1e9 ? `${(bytes / 1e6).toPrecision(3)} MB` : `${(bytes / 1e9).toPrecision(3)} GB`;
+}

@@ -1,10 +1,11 @@
-export { buildFolder } from './build-folder.ts';
+export { buildFolder, isUnfinished, removeUnfinishedBuilds } from './build-folder.ts';
 export { type Clock, systemClock } from './clock.ts';
 export {
   ContextLengthError,
   EngineError,
   type ErrorCode,
   errorTable,
+  gigabytes,
   InvalidRequestError,
   ModelError,
   messageOf,

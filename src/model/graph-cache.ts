@@ -1,19 +1,21 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { buildFolder, ModelError, messageOf } from '../core/index.ts';
+import { fileDigest } from './file-digest.ts';
 import { dataFile, GraphWriter, graphFile } from './graph/graph-writer.ts';
 import { graphVersion, type OnProgress, writeOptGraph } from './graph/opt-graph.ts';
 import type { OptConfig } from './opt-config.ts';
 import { OptWeights } from './opt-weights.ts';
 import type { WeightsFiles } from './weights/index.ts';
 
-/** What a graph is built from. */
-interface GraphSource {
+/** What a graph is made of. */
+interface GraphContent {
   readonly config: OptConfig;
   readonly files: WeightsFiles;
+}
+
+interface GraphSource extends GraphContent {
   readonly onProgress: OnProgress;
 }
 
@@ -23,7 +25,7 @@ interface GraphSource {
  * @throws {ModelError} the weights are broken, or the cache cannot be written
  */
 export async function cachedGraph(cacheDir: string, source: GraphSource): Promise<string> {
-  const folder = path.join(cacheDir, `opt-${await contentHash(source)}`);
+  const folder = await graphFolder(cacheDir, source);
   try {
     await buildFolder(folder, { write: (building) => writeGraph(building, source), isWhole });
   } catch (error) {
@@ -33,6 +35,18 @@ export async function cachedGraph(cacheDir: string, source: GraphSource): Promis
     );
   }
   return path.join(folder, graphFile);
+}
+
+/** The folder that the model's graph is in, if it has been built. */
+export async function findCachedGraph(cacheDir: string, source: GraphContent): Promise<string | undefined> {
+  const folder = await graphFolder(cacheDir, source);
+  return (await isWhole(folder)) ? folder : undefined;
+}
+
+async function graphFolder(cacheDir: string, { config, files }: GraphContent): Promise<string> {
+  const digests = await Promise.all(files.paths.map((file) => fileDigest(file, cacheDir)));
+  const hash = createHash('sha256').update(JSON.stringify({ graphVersion, config, digests }));
+  return path.join(cacheDir, `opt-${hash.digest('hex').slice(0, 32)}`);
 }
 
 async function writeGraph(folder: string, { config, files, onProgress }: GraphSource): Promise<void> {
@@ -64,16 +78,4 @@ async function isWhole(folder: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-async function contentHash({ config, files }: GraphSource): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify({ graphVersion, config }));
-  for (const file of files.paths) {
-    try {
-      await pipeline(createReadStream(file, { highWaterMark: 2 ** 20 }), hash, { end: false });
-    } catch (error) {
-      throw new ModelError(`${file} cannot be read: ${messageOf(error)}`);
-    }
-  }
-  return hash.digest('hex').slice(0, 32);
 }

@@ -1,3 +1,12 @@
-export { type Model, openModel } from './model.ts';
+export {
+  expectMemoryFor,
+  findGraph,
+  inspectModel,
+  type Model,
+ 
+  openModel,
+  weightsBytes,
+} from './model.ts';
 export { type OptConfig, readOptConfig } from './opt-config.ts';
 export { numParameters, type ParameterShape, parameterShapes } from './parameters.ts';
+export { selectWeights } from './weights/index.ts';

@@ -1,1 +1,3 @@
-export { makeRandomModel } from './random/random-model.ts';
+export type { PullProgress } from './hub/pull.ts';
+export { ModelStore, type StoredModel } from './model-store.ts';
+export { publishedShapes } from './random/published-shapes.ts';

@@ -34,13 +34,9 @@ describe('what is not allowed is refused, by its name:', () => {
     [['--host', '--port', '1'], {}, '--host lacks its value: text'],
     [['--host='], {}, '--host is ""; it has to be text that is not empty'],
     [['--prot', '1'], {}, 'unknown flag "--prot"; did you mean --port?'],
-    [
-      ['--gpu-memory-utilization', '1'],
-      {},
-      'unknown flag "--gpu-memory-utilization": weft serve --help lists what there is',
-    ],
-    [['a', 'b'], {}, 'there is a second model folder "b": one can be served'],
-    [['--model', 'a', 'b'], {}, 'there is a second model folder "b": one can be served'],
+    [['--gpu-memory-utilization', '1'], {}, 'unknown flag "--gpu-memory-utilization": weft --help lists what there is'],
+    [['a', 'b'], {}, 'there is a second model "b": one can be served'],
+    [['--model', 'a', 'b'], {}, 'there is a second model "b": one can be served'],
     [['--max-model-len', '1'], {}, '--max-model-len is 1; a prompt and its answer take 2 tokens at least'],
   ])('%j %j', (args, environment, message) => {
     expect(() => loadSettings(args, environment)).toThrow(new UserError(message));

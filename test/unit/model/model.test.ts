@@ -164,13 +164,18 @@ describe('a pickle', () => {
   });
 });
 
+/** What a cache holds beside what it remembers of files. */
+async function graphsIn(cache: string): Promise<string[]> {
+  return (await readdir(cache)).filter((name) => name !== 'digests');
+}
+
 describe('the graph cache', () => {
   test('gives the same graph again without building it', async () => {
     const cache = await temporaryFolder();
     const progress: number[] = [];
-    const first = await openModel(mini, cache, (done) => progress.push(done));
+    const first = await openModel(mini, cache, { onProgress: (done) => progress.push(done) });
     const numCalls = progress.length;
-    const second = await openModel(mini, cache, (done) => progress.push(done));
+    const second = await openModel(mini, cache, { onProgress: (done) => progress.push(done) });
     expect(second.graphPath).toBe(first.graphPath);
     expect(numCalls).toBeGreaterThan(0);
     expect(progress).toHaveLength(numCalls);
@@ -190,7 +195,7 @@ describe('the graph cache', () => {
     const cache = await temporaryFolder();
     const [a, b] = await Promise.all([openModel(mini, cache), openModel(mini, cache)]);
     expect(a.graphPath).toBe(b.graphPath);
-    expect(await readdir(cache)).toHaveLength(1);
+    expect(await graphsIn(cache)).toHaveLength(1);
   });
 
   test.each(['model.onnx', 'model.onnx.data', 'sizes.json'])(
@@ -205,7 +210,7 @@ describe('the graph cache', () => {
         await openModel(mini, cache);
         expect(await readFile(file)).toEqual(whole);
       }
-      expect(await readdir(cache)).toHaveLength(1);
+      expect(await graphsIn(cache)).toHaveLength(1);
     },
   );
 
@@ -223,7 +228,7 @@ describe('the graph cache', () => {
     const folder = await copyOf(mini, ['config.json', 'model.safetensors']);
     await patchJson(path.join(folder, 'config.json'), { num_hidden_layers: 4 });
     await expect(openModel(folder, cache)).rejects.toThrow(ModelError);
-    expect(await readdir(cache)).toEqual([]);
+    expect(await graphsIn(cache)).toEqual([]);
   });
 
   test('says what to do when it cannot be written', async () => {

@@ -1,0 +1,137 @@
+import type { HubEnvironment } from '../../config/index.ts';
+import { ModelError, messageOf, show } from '../../core/index.ts';
+
+/** A file of a repository on the hub. */
+export interface HubFile {
+  /** Below the repository, with `/`. */
+  readonly path: string;
+  readonly size: number;
+  /** What its content hashes to; it is also the name of its blob in a cache. */
+  readonly checksum: Checksum;
+}
+
+/** SHA-256 of the content of a large file, or SHA-1 of the git blob of a small one. */
+export interface Checksum {
+  readonly algorithm: 'sha256' | 'git-sha1';
+  readonly hex: string;
+}
+
+/** The hub, or what is between it and us, did not answer. Trying again may help. */
+export class HubUnreachableError extends ModelError {}
+
+/** The Hugging Face hub's models. */
+export class HubClient {
+  readonly #endpoint: string;
+  readonly #token: string | undefined;
+
+  constructor({ endpoint, token }: Pick<HubEnvironment, 'endpoint' | 'token'>) {
+    this.#endpoint = endpoint;
+    this.#token = token;
+  }
+
+  /** The commit that a branch, tag or commit stands for. @throws {ModelError} there is no such model or revision, or it may not be seen */
+  async commitOf(repo: string, revision: string): Promise<string> {
+    const { modelInfo } = await import('@huggingface/hub');
+    const { sha } = await modelInfo({
+      ...this.#access(`${repo} at ${revision}`),
+      name: repo,
+      revision,
+      additionalFields: ['sha'],
+    });
+    // It becomes the name of a folder.
+    if (!/^\w+$/.test(sha)) throw new ModelError(`${this.#host} gave no commit for ${repo}: ${show(sha)}`);
+    return sha;
+  }
+
+  async files(repo: string, commit: string): Promise<HubFile[]> {
+    const { listFiles } = await import('@huggingface/hub');
+    const files: HubFile[] = [];
+    const listing = listFiles({ ...this.#access(repo), repo, revision: commit, recursive: true });
+    for await (const { type, path, size, oid, lfs } of listing) {
+      // Such a path would lie outside the folder that it is meant for.
+      if (type !== 'file' || path.split(/[/\\]/).includes('..')) continue;
+      const checksum: Checksum = lfs
+        ? { algorithm: 'sha256', hex: lfs.oid }
+        : { algorithm: 'git-sha1', hex: oid ?? '' };
+      // It becomes the name of a file.
+      if (!/^[0-9a-f]{40,64}$/.test(checksum.hex)) {
+        throw new ModelError(
+          `${this.#host} does not say what ${path} of ${repo} should hash to: ${show(checksum.hex)}`,
+        );
+      }
+      files.push({ path, size: lfs?.size ?? size, checksum });
+    }
+    return files;
+  }
+
+  /**
+   * A file's bytes from an offset on.
+   * @returns where the bytes begin: at 0 if the server cannot begin elsewhere
+   * @throws {HubUnreachableError} also from the stream, when the connection breaks
+   */
+  async read(repo: string, commit: string, { path, offset }: { path: string; offset: number }) {
+    const url = `${this.#endpoint}/${repo}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`;
+    // Compressed bytes could not be resumed.
+    const headers = { 'accept-encoding': 'identity', ...(offset > 0 && { range: `bytes=${offset}-` }) };
+    const response = await this.#fetch(`${path} of ${repo}`, url, { headers });
+    return { offset: response.status === 206 ? offset : 0, chunks: this.#chunks(response, path) };
+  }
+
+  async *#chunks(response: Response, path: string): AsyncGenerator<Uint8Array> {
+    try {
+      if (response.body !== null) yield* response.body;
+    } catch (error) {
+      throw new HubUnreachableError(`the connection to ${this.#host} broke at ${path}: ${causeOf(error)}`);
+    }
+  }
+
+  get #host(): string {
+    return new URL(this.#endpoint).host;
+  }
+
+  #access(what: string) {
+    const fetchIt: typeof fetch = (input, init) => this.#fetch(what, input, init);
+    return { hubUrl: this.#endpoint, fetch: fetchIt };
+  }
+
+  /** @param what is asked for, for the message */
+  async #fetch(what: string, input: FetchInput, init: RequestInit = {}): Promise<Response> {
+    const headers = new Headers(init.headers);
+    if (this.#token !== undefined) headers.set('authorization', `Bearer ${this.#token}`);
+    let response: Response;
+    try {
+      response = await fetch(input, { ...init, headers });
+    } catch (error) {
+      throw new HubUnreachableError(`${this.#host} cannot be reached (${causeOf(error)})`);
+    }
+    if (response.ok) return response;
+    await response.body?.cancel();
+    throw this.#refusal(what, response);
+  }
+
+  /** The hub says 401 of a model that does not exist, too. Codes: `HfHubHTTPError` in https://github.com/huggingface/huggingface_hub */
+  #refusal(what: string, { status, headers }: Response): ModelError {
+    const code = headers.get('x-error-code');
+    if (code === 'RevisionNotFound') return new ModelError(`${this.#host} has no ${what}`);
+    if (code === 'GatedRepo' || status === 403) {
+      return new ModelError(
+        `${what} may not be read: accept its terms on ${this.#host} and set HF_TOKEN to a token of that account`,
+      );
+    }
+    if (status === 404 || status === 401) {
+      const hint = this.#token === undefined ? 'if it is private, set HF_TOKEN' : 'or HF_TOKEN does not open it';
+      return new ModelError(`${this.#host} has no ${what}; ${hint}`);
+    }
+    if (status === 429 || status >= 500) return new HubUnreachableError(`${this.#host} answered ${status} for ${what}`);
+    return new ModelError(`${this.#host} answered ${status} for ${what}`);
+  }
+}
+
+type FetchInput = Parameters<typeof fetch>[0];
+
+/** fetch puts what happened into the cause of its error. */
+function causeOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const code = (cause as NodeJS.ErrnoException).code;
+  return code ?? messageOf(cause);
+}
