@@ -3,7 +3,6 @@ import { renderFlags, renderHubVariables } from '../config/index.ts';
 import { messageOf, UserError } from '../core/index.ts';
 import { models, renderModelsCommands } from './models.ts';
 import { packageVersion } from './package-info.ts';
-import { serve } from './serve.ts';
 import { endAtOnceOnSignals } from './shutdown.ts';
 
 const help = `weft ${packageVersion}: LLM text generation with continuous batching
@@ -33,6 +32,8 @@ async function main(args: readonly string[]): Promise<void> {
   } else if (command === '--version') {
     process.stdout.write(`${packageVersion}\n`);
   } else if (command === 'serve') {
+    // Loaded only here: engine and server take longer to load than most other commands take to run.
+    const { serve } = await import('./serve.ts');
     await serve(rest);
   } else if (command === 'models') {
     endAtOnceOnSignals();

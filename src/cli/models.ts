@@ -1,7 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { flagOf, loadCommand, type SettingKey } from '../config/index.ts';
-import { gigabytes, messageOf, show, UserError } from '../core/index.ts';
+import { messageOf, readableSize, show, UserError } from '../core/index.ts';
 import { findGraph, inspectModel, numParameters, openModel, weightsBytes } from '../model/index.ts';
 import { type ModelStore, publishedShapes, type StoredModel } from '../store/index.ts';
 import { memoryLimit, openStore, userCacheDir } from './local-models.ts';
@@ -100,7 +100,7 @@ async function list({ store }: CommandInput): Promise<string> {
 async function rowOf(model: StoredModel): Promise<string[]> {
   try {
     const { config, weights } = await inspectModel(model.folder);
-    return [model.name, millions(numParameters(config)), gigabytes(totalBytes(weights)), originOf(model)];
+    return [model.name, millions(numParameters(config)), readableSize(totalBytes(weights)), originOf(model)];
   } catch (error) {
     return [model.name, '', '', messageOf(error)];
   }
@@ -116,10 +116,10 @@ async function info({ store, name, revision, cacheDir }: CommandInput): Promise<
     ['from', originOf(model)],
     ['folder', path.resolve(model.folder)],
     ['network', `OPT, ${numLayers} layers, ${numHeads} heads, ${hiddenSize} wide, feed-forward ${ffnDim}`],
-    ['weights', `${numParameters(config).toLocaleString('en')}, ${gigabytes(weightsBytes(config))} in fp32`],
+    ['weights', `${numParameters(config).toLocaleString('en')}, ${readableSize(weightsBytes(config))} in fp32`],
     ['vocabulary', `${vocabSize.toLocaleString('en')} tokens`],
     ['context', `${maxPositions.toLocaleString('en')} tokens`],
-    ...weights.map(({ path: file, bytes }) => ['file', `${path.relative(model.folder, file)}, ${gigabytes(bytes)}`]),
+    ...weights.map(({ path: file, bytes }) => ['file', `${path.relative(model.folder, file)}, ${readableSize(bytes)}`]),
     ['graph', graph ?? 'not built yet: the first start builds it, or weft models convert'],
   ]);
 }
@@ -149,7 +149,7 @@ async function convert({ store, name, revision, cacheDir }: CommandInput): Promi
   const files = await Promise.all(
     [graphPath, `${graphPath}.data`].map(async (file) => ({ bytes: (await stat(file)).size })),
   );
-  return `the graph of ${name} is in ${path.dirname(graphPath)}, ${gigabytes(totalBytes(files))}`;
+  return `the graph of ${name} is in ${path.dirname(graphPath)}, ${readableSize(totalBytes(files))}`;
 }
 
 function originOf({ origin, revision }: StoredModel): string {

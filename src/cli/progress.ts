@@ -1,5 +1,5 @@
 import { Presets, SingleBar } from 'cli-progress';
-import { gigabytes } from '../core/index.ts';
+import { readableSize } from '../core/index.ts';
 import type { PullProgress } from '../store/index.ts';
 
 /** Builds shorter than this pass without a word. */
@@ -25,7 +25,7 @@ export function progressOfPull(): (progress: PullProgress) => void {
     if (file !== current) {
       bar?.stop();
       current = file;
-      const label = `${file}, ${gigabytes(totalBytes)}`;
+      const label = `${file}, ${readableSize(totalBytes)}`;
       if (process.stderr.isTTY)
         bar = startedBar(`${label.padEnd(40)} [{bar}] {percentage} %, {eta_formatted} left`, totalBytes);
       else process.stderr.write(`${label}\n`);

@@ -105,7 +105,14 @@ function written(value: unknown): string {
   }
 }
 
-/** A size as it is written for people. */
-export function gigabytes(bytes: number): string {
-  return bytes < 1e9 ? `${(bytes / 1e6).toPrecision(3)} MB` : `${(bytes / 1e9).toPrecision(3)} GB`;
+/** A size as it is written for people: three digits, decimal units. */
+export function readableSize(bytes: number): string {
+  const [unit, divisor] = units.find(([, atLeast]) => bytes >= atLeast) ?? ['B', 1];
+  return `${Number((bytes / divisor).toPrecision(3)).toLocaleString('en')} ${unit}`;
 }
+
+const units = [
+  ['GB', 1e9],
+  ['MB', 1e6],
+  ['kB', 1e3],
+] as const;

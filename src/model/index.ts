@@ -3,7 +3,6 @@ export {
   findGraph,
   inspectModel,
   type Model,
- 
   openModel,
   weightsBytes,
 } from './model.ts';

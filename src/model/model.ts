@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { gigabytes, ModelError } from '../core/index.ts';
+import { ModelError, readableSize } from '../core/index.ts';
 import type { OnProgress } from './graph/opt-graph.ts';
 import { cachedGraph, findCachedGraph } from './graph-cache.ts';
 import { type OptConfig, readOptConfig } from './opt-config.ts';
@@ -48,7 +48,7 @@ export function expectMemoryFor(config: OptConfig, memoryBytes: number): void {
   const needed = weightsBytes(config);
   if (needed > memoryBytes) {
     throw new ModelError(
-      `the model has ${numParameters(config).toLocaleString('en')} weights, ${gigabytes(needed)} in fp32, and this process may use ${gigabytes(memoryBytes)} of memory`,
+      `the model has ${numParameters(config).toLocaleString('en')} weights, ${readableSize(needed)} in fp32, and this process may use ${readableSize(memoryBytes)} of memory`,
     );
   }
 }

@@ -1,5 +1,5 @@
 import { rm, stat, statfs } from 'node:fs/promises';
-import { gigabytes, ModelError } from '../../core/index.ts';
+import { ModelError, readableSize } from '../../core/index.ts';
 import { type OptConfig, readOptConfig, selectWeights } from '../../model/index.ts';
 import { download } from './download.ts';
 import type { HubCache } from './hub-cache.ts';
@@ -101,7 +101,7 @@ async function expectRoom({ cache, repo }: Pull, files: readonly HubFile[]): Pro
   const room = bavail * bsize;
   if (missing > room) {
     throw new ModelError(
-      `${repo} takes ${gigabytes(missing)}, and the disk of ${cache.repoFolder(repo)} has ${gigabytes(room)} left: choose another with HF_HUB_CACHE`,
+      `${repo} takes ${readableSize(missing)}, and the disk of ${cache.repoFolder(repo)} has ${readableSize(room)} left: choose another with HF_HUB_CACHE`,
     );
   }
 }

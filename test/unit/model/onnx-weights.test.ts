@@ -1,22 +1,13 @@
 import { readFile, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ModelError } from '../../../src/core/index.ts';
 import { openModel } from '../../../src/model/index.ts';
 import { encodeModel, type Graph } from '../../../src/model/onnx-schema.ts';
 import { copyOf, reference, temporaryFolder, variants } from '../../support/fixtures.ts';
+import { refusal } from '../../support/refusal.ts';
 
 const mini = reference('opt-mini');
 const external = path.join(variants, 'onnx-external-fp16-projected');
-
-async function refusal(folder: string): Promise<string> {
-  const cache = await temporaryFolder();
-  const error: unknown = await openModel(folder, cache).catch((reason: unknown) => reason);
-  expect(error).toBeInstanceOf(ModelError);
-  const { message } = error as ModelError;
-  expect(message).not.toContain('\n');
-  return message;
-}
 
 async function folderWithOnnx(bytes: Uint8Array): Promise<string> {
   const folder = await copyOf(mini, ['config.json']);

@@ -1,0 +1,151 @@
+import { mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { ServerProcess } from '../../bench/weft-process.ts';
+import { Client } from '../support/client.ts';
+import { expectedCases, type ModelCase, reference } from '../support/fixtures.ts';
+import { Machine, published } from '../support/machine.ts';
+import { until } from '../support/until.ts';
+
+const mini = reference('opt-mini');
+
+test('serve fetches a model that is not here, and later finds it without a network', async () => {
+  const machine = await Machine.create();
+  machine.hub.publish('facebook/opt-mini', await published());
+  const [expected] = expectedCases<ModelCase>(mini);
+  for (const changes of [{}, { HF_HUB_OFFLINE: '1' }]) {
+    const server = new ServerProcess(['facebook/opt-mini'], machine.environment(changes));
+    onTestFinished(() => server.kill('SIGKILL'));
+    const client = new Client(await server.url);
+    const prompt = [...(expected?.prompt_token_ids ?? [])];
+    const reply = await client.generate({ prompt, max_new_tokens: 24, ignore_eos: true });
+    expect(reply).toMatchObject({ model: 'facebook/opt-mini', token_ids: expected?.greedy_token_ids });
+    expect((await server.stop()).exitCode).toBe(0);
+  }
+});
+
+test('a model that is too large for the memory is refused before its weights are fetched', async () => {
+  const machine = await Machine.create();
+  const files = await published();
+  const config = { ...JSON.parse(String(files['config.json'])), hidden_size: 2 ** 20, ffn_dim: 2 ** 22 };
+  machine.hub.publish('a/b', { ...files, 'config.json': Buffer.from(JSON.stringify(config)) });
+  expect(await machine.fail(['serve', 'a/b'])).toMatch(
+    /the model has [\d,]+ weights, [\d,]+ GB in fp32, and this process may use [\d.]+ GB of memory/,
+  );
+  expect(machine.hub.requests.filter((request) => request.includes('pytorch_model'))).toEqual([]);
+});
+
+describe('a random model', () => {
+  const name = 'opt-125m-random';
+
+  test('is made once, is served, and is another with another seed', async () => {
+    const machine = await Machine.create();
+    const weights = path.join(machine.folder, 'weft/models', name, 'model.safetensors');
+    const beginning = async (...args: string[]) => {
+      await machine.succeed('models', 'random', 'opt-125m', ...args);
+      const file = await open(weights);
+      const { buffer } = await file.read(Buffer.alloc(1000), 0, 1000, 100_000);
+      const { mtimeMs } = await file.stat();
+      await file.close();
+      return { mtimeMs, bytes: buffer.toString('hex') };
+    };
+    const first = await beginning();
+    expect(await beginning('--seed', '0')).toEqual(first);
+    expect((await beginning('--seed', '1')).bytes).not.toBe(first.bytes);
+    expect(await readdir(path.dirname(path.dirname(weights)))).toEqual([name]);
+    const server = new ServerProcess([name, '--max-model-len', '64'], machine.environment());
+    onTestFinished(() => server.kill('SIGKILL'));
+    const reply = await new Client(await server.url).generate({ prompt: 'Once', max_new_tokens: 3, ignore_eos: true });
+    expect(reply).toMatchObject({ model: name, usage: { completion_tokens: 3 } });
+    expect((await server.stop()).exitCode).toBe(0);
+  });
+
+  test('that is given up leaves nothing', async () => {
+    const machine = await Machine.create();
+    const models = path.join(machine.folder, 'weft/models');
+    const weft = machine.start(['models', 'random', 'opt-1.3b']);
+    await until(async () => (await readdir(models, { recursive: true }).catch(() => [])).length > 1);
+    weft.kill('SIGINT');
+    expect((await weft.ended).exitCode).toBe(130);
+    expect(await readdir(models)).toEqual([]);
+  });
+});
+
+describe('what is here', () => {
+  test('is listed, described and removed, with its graph', async () => {
+    const machine = await Machine.create();
+    machine.hub.publish('a/b', await published());
+    await machine.succeed('models', 'pull', 'a/b');
+    await machine.succeed('models', 'convert', 'a/b');
+    expect((await machine.succeed('models', 'list')).stdout).toMatch(
+      /^a\/b +0\.2 million +399 kB +Hugging Face hub, main$/m,
+    );
+    const { stdout } = await machine.succeed('models', 'info', 'a/b');
+    expect(stdout).toMatch(/^network +OPT, 3 layers, 4 heads, 64 wide/m);
+    expect(stdout).toMatch(/^graph +\/.*\/opt-[0-9a-f]{32}$/m);
+    expect(await graphsIn(machine)).toHaveLength(1);
+    await machine.succeed('models', 'rm', 'a/b');
+    expect(await graphsIn(machine)).toEqual([]);
+    expect((await machine.succeed('models', 'list')).stdout).not.toContain('a/b');
+    expect(await machine.fail(['models', 'rm', 'a/b'])).toContain('there is no model a/b');
+    expect(await machine.fail(['models', 'info', 'a/b'])).toContain('there is no model a/b');
+  });
+
+  test('is removed also if it was fetched in part', async () => {
+    const machine = await Machine.create();
+    machine.hub.publish('a/b', await published());
+    machine.hub.trouble('pytorch_model.bin', { isCorrupt: true });
+    await machine.fail(['models', 'pull', 'a/b']);
+    await machine.succeed('models', 'rm', 'a/b');
+    expect(await readdir(path.join(machine.folder, 'hf/hub'))).toEqual([]);
+  });
+
+  test("is not removed if it is not the store's", async () => {
+    const machine = await Machine.create();
+    expect(await machine.fail(['models', 'rm', 'opt-stories'])).toContain('comes with Weft');
+    expect(await machine.fail(['models', 'rm', machine.folder])).toContain('is a folder of yours');
+    expect(await machine.fail(['models', 'rm', '..'])).toContain('is a folder of yours');
+    expect((await stat(machine.folder)).isDirectory()).toBe(true);
+  });
+
+  test('a model of another program in the same cache is found; one of which only a part is there is not', async () => {
+    const machine = await Machine.create();
+    const folder = machine.repoFolder('facebook/opt-mini');
+    const snapshot = path.join(folder, 'snapshots', 'c0ffee'.padEnd(40, '0'));
+    await mkdir(path.join(folder, 'refs'), { recursive: true });
+    await mkdir(snapshot, { recursive: true });
+    await writeFile(path.join(folder, 'refs/main'), 'c0ffee'.padEnd(40, '0'));
+    await writeFile(path.join(snapshot, 'config.json'), await readFile(path.join(mini, 'config.json')));
+    expect((await machine.succeed('models', 'list')).stdout).not.toContain('facebook');
+    await writeFile(path.join(snapshot, 'model.safetensors'), await readFile(path.join(mini, 'model.safetensors')));
+    expect((await machine.succeed('models', 'list')).stdout).toContain('facebook/opt-mini');
+    await machine.succeed('models', 'convert', 'facebook/opt-mini');
+  });
+});
+
+describe('a command that is not understood is one line that says what there is:', () => {
+  test.each([
+    [['models'], 'weft models lacks its command: there are pull, list, info, rm, random, convert'],
+    [['models', 'get'], 'weft models has no "get": there are pull, list'],
+    [['models', 'pull'], 'weft models pull lacks its OWNER/NAME'],
+    [['models', 'pull', 'opt-125m'], 'opt-125m is no model of the hub: that is written OWNER/NAME'],
+    [['models', 'list', 'x'], 'weft models list does not know what to do with "x"'],
+    [['models', 'list', '--seed', '1'], 'weft models list has no --seed'],
+    [['models', 'random', 'opt-6b'], 'there is no shape "opt-6b": there are opt-125m, opt-350m, opt-1.3b'],
+    [['models', 'random', 'opt-125m', '--seed', '-1'], '--seed is "-1"; it has to be an integer from 0 to 4294967295'],
+  ])('%j', async (args, message) => {
+    const machine = await Machine.create();
+    expect(await machine.fail(args)).toContain(message);
+  });
+
+  test('an HF_ENDPOINT that is no address', async () => {
+    const machine = await Machine.create();
+    expect(await machine.fail(['models', 'list'], { HF_ENDPOINT: 'hub' })).toContain(
+      'HF_ENDPOINT is "hub"; it has to be',
+    );
+  });
+});
+
+async function graphsIn(machine: Machine): Promise<string[]> {
+  return (await readdir(path.join(machine.folder, 'weft'))).filter((name) => name.startsWith('opt-'));
+}
