@@ -1,4 +1,4 @@
-import type { StepLimits } from '../core/index.ts';
+import { millions, type StepLimits } from '../core/index.ts';
 import { kvCacheBytes, kvCacheShape } from '../engine/index.ts';
 import { type Model, numParameters } from '../model/index.ts';
 
@@ -38,10 +38,6 @@ export function banner({
   curl -N ${address}/generate -H 'content-type: application/json' -d '{"prompt": ${prompt}, "stream": true}'
 
 `;
-}
-
-function millions(count: number): string {
-  return `${(count / 1e6).toFixed(1)} million`;
 }
 
 function mebibytes(bytes: number): string {

@@ -1,8 +1,10 @@
 import { homedir, totalmem } from 'node:os';
 import path from 'node:path';
 import { loadHubEnvironment } from '../config/index.ts';
+import { expectMemoryFor, openModel } from '../model/index.ts';
 import { ModelStore } from '../store/index.ts';
 import { embeddedModelFolder } from './package-info.ts';
+import { progressOf, progressOfPull } from './progress.ts';
 
 /** The models of this machine, as this user sees them. @param cacheDir where Weft keeps what it can make again */
 export function openStore(cacheDir: string): ModelStore {
@@ -11,6 +13,22 @@ export function openStore(cacheDir: string): ModelStore {
     embeddedFolder: embeddedModelFolder,
     hub: loadHubEnvironment(process.env),
   });
+}
+
+/** A model by any of its names, fetched and its graph built where they are not here yet. @throws {ModelError} it cannot be had or served */
+export async function openByName(
+  name: string,
+  { cacheDir, revision }: { readonly cacheDir: string; readonly revision: string },
+) {
+  const memoryBytes = memoryLimit();
+  const { folder, ...stored } = await openStore(cacheDir).locate(name, {
+    revision,
+    onProgress: progressOfPull(),
+    checkConfig: (config) => expectMemoryFor(config, memoryBytes),
+  });
+  const onProgress = progressOf(`building the graph of ${stored.name}`);
+  const model = await openModel(folder, cacheDir, { name: stored.name, memoryBytes, onProgress });
+  return { folder, model };
 }
 
 /** Where this user's programs keep what they can make again. */
@@ -26,7 +44,7 @@ export function userCacheDir(): string {
 }
 
 /** What this process may use: the machine's memory, or what its container has of it. */
-export function memoryLimit(): number {
+function memoryLimit(): number {
   // 0 where nothing is limited.
   return Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 }

@@ -16,8 +16,8 @@ ${renderModelsCommands()}
 Flags of serve, each also as an environment variable:
 ${renderFlags()}
 
-Flags of models: those above, and
-${renderFlags(['seed'])}
+Flags of models:
+${renderFlags(['cacheDir', 'revision', 'seed'])}
 
 Variables of the Hugging Face libraries that are heeded:
 ${renderHubVariables()}

@@ -1,10 +1,9 @@
-import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { flagOf, loadCommand, type SettingKey } from '../config/index.ts';
-import { messageOf, readableSize, show, UserError } from '../core/index.ts';
-import { findGraph, inspectModel, numParameters, openModel, weightsBytes } from '../model/index.ts';
+import { flagOf, loadCommand } from '../config/index.ts';
+import { messageOf, millions, readableSize, show, UserError } from '../core/index.ts';
+import { findGraph, inspectModel, numParameters, removeGraph, weightsBytes } from '../model/index.ts';
 import { type ModelStore, publishedShapes, type StoredModel } from '../store/index.ts';
-import { memoryLimit, openStore, userCacheDir } from './local-models.ts';
+import { openByName, openStore, userCacheDir } from './local-models.ts';
 import { progressOf, progressOfPull } from './progress.ts';
 
 /** What a command of `weft models` is given. */
@@ -22,7 +21,7 @@ interface ModelsCommand {
   readonly argument?: string;
   readonly description: string;
   /** Beside `--cache-dir`, which all have. */
-  readonly flags: readonly SettingKey[];
+  readonly flags: readonly ('revision' | 'seed')[];
   run(input: CommandInput): Promise<string>;
 }
 
@@ -63,28 +62,21 @@ export function renderModelsCommands(): string {
 
 /** `weft models`. */
 export async function models([name = '', ...args]: readonly string[]): Promise<void> {
-  const command = commands[name];
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) {
-    throw new UserError(
-      `weft models ${name === '' ? 'lacks its command' : `has no ${show(name)}`}: there are ${Object.keys(commands).join(', ')}`,
-    );
+    const problem = name === '' ? 'lacks its command' : `has no ${show(name)}`;
+    throw new UserError(`weft models ${problem}: there are ${Object.keys(commands).join(', ')}`);
   }
-  const { settings, operands, flags } = loadCommand(['cacheDir', 'revision', 'seed'], args, process.env);
-  for (const flag of flags) {
-    if (flag !== 'cacheDir' && !command.flags.includes(flag))
-      throw new UserError(`weft models ${name} has no ${flagOf(flag)}`);
-  }
-  const numOperands = command.argument === undefined ? 0 : 1;
-  if (operands.length > numOperands)
-    throw new UserError(`weft models ${name} does not know what to do with ${show(operands[numOperands])}`);
-  const [operand = ''] = operands;
-  if (operand === '' && command.argument !== undefined)
+  const { settings, operands } = loadCommand(['cacheDir', ...command.flags], args, process.env);
+  const [operand = '', ...others] = command.argument === undefined ? ['', ...operands] : operands;
+  if (others[0] !== undefined)
+    throw new UserError(`weft models ${name} does not know what to do with ${show(others[0])}`);
+  if (operand === '' && command.argument !== undefined) {
     throw new UserError(`weft models ${name} lacks its ${command.argument}`);
+  }
   const cacheDir = settings.cacheDir || userCacheDir();
-  const { revision, seed } = settings;
-  process.stdout.write(
-    `${await command.run({ store: openStore(cacheDir), name: operand, cacheDir, revision, seed })}\n`,
-  );
+  const input = { ...settings, store: openStore(cacheDir), name: operand, cacheDir };
+  process.stdout.write(`${await command.run(input)}\n`);
 }
 
 async function pull({ store, name, revision }: CommandInput): Promise<string> {
@@ -120,17 +112,15 @@ async function info({ store, name, revision, cacheDir }: CommandInput): Promise<
     ['vocabulary', `${vocabSize.toLocaleString('en')} tokens`],
     ['context', `${maxPositions.toLocaleString('en')} tokens`],
     ...weights.map(({ path: file, bytes }) => ['file', `${path.relative(model.folder, file)}, ${readableSize(bytes)}`]),
-    ['graph', graph ?? 'not built yet: the first start builds it, or weft models convert'],
+    ['graph', graph ?? 'not known of: the first start builds it, or weft models convert'],
   ]);
 }
 
 async function remove({ store, name, cacheDir }: CommandInput): Promise<string> {
-  const revisions = (await store.list()).filter((model) => model.name === name);
-  const graphs = await Promise.all(revisions.map(({ folder }) => findGraph(folder, cacheDir).catch(() => undefined)));
+  // Graphs first: the weights say which are theirs, and without one a model is as whole as before.
+  const revisions = (await store.list()).filter((model) => model.name === name && model.origin !== 'embedded');
+  for (const { folder } of revisions) await removeGraph(folder, cacheDir);
   const { folder } = await store.remove(name);
-  for (const graph of graphs) {
-    if (graph !== undefined) await rm(graph, { recursive: true, force: true });
-  }
   return `${name} is gone from ${folder}`;
 }
 
@@ -142,14 +132,9 @@ async function random({ store, name, seed }: CommandInput): Promise<string> {
   return `${made.name} is in ${made.folder}\nweft serve ${made.name}`;
 }
 
-async function convert({ store, name, revision, cacheDir }: CommandInput): Promise<string> {
-  const { folder } = await store.locate(name, { revision, onProgress: progressOfPull() });
-  const onProgress = progressOf(`building the graph of ${name}`);
-  const { graphPath } = await openModel(folder, cacheDir, { memoryBytes: memoryLimit(), onProgress });
-  const files = await Promise.all(
-    [graphPath, `${graphPath}.data`].map(async (file) => ({ bytes: (await stat(file)).size })),
-  );
-  return `the graph of ${name} is in ${path.dirname(graphPath)}, ${readableSize(totalBytes(files))}`;
+async function convert({ name, revision, cacheDir }: CommandInput): Promise<string> {
+  const { model } = await openByName(name, { cacheDir, revision });
+  return `the graph of ${model.name} is in ${path.dirname(model.graphPath)}`;
 }
 
 function originOf({ origin, revision }: StoredModel): string {
@@ -167,10 +152,6 @@ function originOf({ origin, revision }: StoredModel): string {
 
 function totalBytes(files: readonly { readonly bytes: number }[]): number {
   return files.reduce((sum, { bytes }) => sum + bytes, 0);
-}
-
-function millions(count: number): string {
-  return `${(count / 1e6).toFixed(1)} million`;
 }
 
 function table(rows: readonly (readonly string[])[]): string {

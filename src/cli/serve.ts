@@ -1,16 +1,15 @@
 import { availableParallelism } from 'node:os';
 import type { FastifyInstance } from 'fastify';
-import { flagOf, loadSettings, type ServeSettings } from '../config/index.ts';
+import { flagOf, loadSettings, type Settings } from '../config/index.ts';
 import { type StepLimits, systemClock, UserError } from '../core/index.ts';
 import { OrtModelRunner } from '../engine/index.ts';
 import { LlmEngine } from '../llm/index.ts';
-import { expectMemoryFor, type Model, openModel } from '../model/index.ts';
+import type { Model } from '../model/index.ts';
 import { buildServer } from '../server/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { banner } from './banner.ts';
-import { memoryLimit, openStore, userCacheDir } from './local-models.ts';
+import { openByName, userCacheDir } from './local-models.ts';
 import { embeddedModelFolder, packageVersion } from './package-info.ts';
-import { progressOf, progressOfPull } from './progress.ts';
 import { endAtOnceOnSignals, stopOnSignals } from './shutdown.ts';
 
 const defaultPromptBudget = 256;
@@ -19,7 +18,11 @@ const defaultPromptBudget = 256;
 export async function serve(args: readonly string[]): Promise<void> {
   const stopEndingAtOnce = endAtOnceOnSignals();
   const settings = loadSettings(args, process.env);
-  const { model, tokenizer } = await openServedModel(settings);
+  const { folder, model } = await openByName(settings.model || embeddedModelFolder, {
+    cacheDir: settings.cacheDir || userCacheDir(),
+    revision: settings.revision,
+  });
+  const tokenizer = await loadTokenizer(folder);
   const limits = stepLimits(settings, model);
   const threads = settings.threads || availableParallelism();
   const runner = new OrtModelRunner({ model, limits, session: { threads, spinning: settings.spinning === 'on' } });
@@ -52,20 +55,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   );
 }
 
-async function openServedModel(settings: ServeSettings) {
-  const cacheDir = settings.cacheDir || userCacheDir();
-  const memoryBytes = memoryLimit();
-  const { name, folder } = await openStore(cacheDir).locate(settings.model || embeddedModelFolder, {
-    revision: settings.revision,
-    onProgress: progressOfPull(),
-    checkConfig: (config) => expectMemoryFor(config, memoryBytes),
-  });
-  const onProgress = progressOf(`building the graph of ${name}`);
-  const model = await openModel(folder, cacheDir, { name, memoryBytes, onProgress });
-  return { model, tokenizer: await loadTokenizer(folder) };
-}
-
-function stepLimits(settings: ServeSettings, model: Model): StepLimits {
+function stepLimits(settings: Settings, model: Model): StepLimits {
   const { maxBatchSize } = settings;
   const { maxPositions } = model.config;
   if (settings.maxModelLen > maxPositions) {
@@ -80,7 +70,7 @@ function stepLimits(settings: ServeSettings, model: Model): StepLimits {
   };
 }
 
-async function listen(server: FastifyInstance, { host, port }: ServeSettings): Promise<string> {
+async function listen(server: FastifyInstance, { host, port }: Settings): Promise<string> {
   try {
     return await server.listen({ host, port });
   } catch (error) {

@@ -1,4 +1,4 @@
-import { removeUnfinishedBuilds } from '../core/index.ts';
+import { removeUnfinishedBuilds } from '../files/index.ts';
 import type { LlmEngine } from '../llm/index.ts';
 import type { HttpServer } from '../server/index.ts';
 

@@ -1,13 +1,5 @@
 import { show, UserError } from '../core/index.ts';
-import {
-  flagOf,
-  type ServeSettings,
-  type SettingKey,
-  type Settings,
-  serveKeys,
-  settings,
-  variableOf,
-} from './settings.ts';
+import { flagOf, type SettingKey, type Settings, serveKeys, settingKeys, settings, variableOf } from './settings.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -16,7 +8,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * @param args what follows the command: `[MODEL] --flag value --flag=value`
  * @throws {UserError} an unknown flag, or a value that is not allowed; the message names it
  */
-export function loadSettings(args: readonly string[], environment: Environment): ServeSettings {
+export function loadSettings(args: readonly string[], environment: Environment): Settings {
   const { settings: loaded, operands, flags } = loadCommand(serveKeys, args, environment);
   const [second] = operands.slice(flags.has('model') ? 0 : 1);
   if (second !== undefined) throw new UserError(`there is a second model ${show(second)}: one can be served`);
@@ -25,8 +17,9 @@ export function loadSettings(args: readonly string[], environment: Environment):
 }
 
 /** What was given to a command. */
-export interface CommandLine<Key extends SettingKey> {
-  readonly settings: Pick<Settings, Key>;
+export interface CommandLine {
+  /** Those that the command does not have are at their defaults. */
+  readonly settings: Settings;
   /** The arguments that are no flags, in their order. */
   readonly operands: readonly string[];
   /** The settings that were given as flags. */
@@ -34,23 +27,21 @@ export interface CommandLine<Key extends SettingKey> {
 }
 
 /**
- * The settings of a command that has these, and its other arguments.
+ * What a command was given that has these settings.
  * @throws {UserError} an unknown flag, or a value that is not allowed; the message names it
  */
-export function loadCommand<Key extends SettingKey>(
-  keys: readonly Key[],
+export function loadCommand(
+  keys: readonly SettingKey[],
   args: readonly string[],
   environment: Environment,
-): CommandLine<Key> {
+): CommandLine {
   const { written: fromFlags, operands } = fromArguments(keys, args);
   const written = new Map<SettingKey, Written>([...fromEnvironment(keys, environment), ...fromFlags]);
-  const loaded = Object.fromEntries(
-    keys.map((key) => {
-      const given = written.get(key);
-      return [key, given === undefined ? settings[key].default : settings[key].parse(given.text, given.name)];
-    }),
-  ) as Pick<Settings, Key>;
-  return { settings: loaded, operands, flags: new Set(fromFlags.keys()) };
+  const loaded = settingKeys.map((key) => {
+    const given = written.get(key);
+    return [key, given === undefined ? settings[key].default : settings[key].parse(given.text, given.name)];
+  });
+  return { settings: Object.fromEntries(loaded) as Settings, operands, flags: new Set(fromFlags.keys()) };
 }
 
 /** A value as written, and what it was written to: a flag or a variable. */
@@ -59,7 +50,7 @@ interface Written {
   readonly name: string;
 }
 
-function checkTogether({ maxModelLen, maxStepTokens, maxBatchSize }: ServeSettings): void {
+function checkTogether({ maxModelLen, maxStepTokens, maxBatchSize }: Settings): void {
   if (maxModelLen === 1)
     throw new UserError(`${flagOf('maxModelLen')} is 1; a prompt and its answer take 2 tokens at least`);
   if (maxStepTokens !== 0 && maxStepTokens <= maxBatchSize) {

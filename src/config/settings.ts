@@ -20,7 +20,12 @@ export const settings = {
     description:
       'folder of a Hugging Face OPT model, name of one that is here, or OWNER/NAME on the hub; also the first argument',
   }),
-  revision: text({ default: 'main', description: 'branch, tag or commit of a model of the hub' }),
+  revision: text({
+    default: 'main',
+    pattern: /^\w(?!.*\.\.)[\w./-]*$/,
+    allowed: 'the name of a branch or tag, or a commit',
+    description: 'branch, tag or commit of a model of the hub',
+  }),
   host: text({ default: '127.0.0.1', description: 'address to listen on; 0.0.0.0 is every interface' }),
   port: integer({ default: 8080, min: 0, max: 65535, description: 'port to listen on; 0 picks a free one' }),
   maxBatchSize: integer({
@@ -88,7 +93,7 @@ export const settings = {
     default: 0,
     min: 0,
     max: 2 ** 32 - 1,
-    description: 'of `weft models random`: the same seed gives the same weights',
+    description: 'of `weft models random` only: the same seed gives the same weights',
   }),
   logLevel: choice({
     default: 'info',
@@ -103,9 +108,7 @@ export type SettingKey = keyof Settings;
 export const settingKeys = Object.keys(settings) as SettingKey[];
 
 /** The settings of `weft serve`. */
-export type ServeSettings = Omit<Settings, 'seed'>;
-
-export const serveKeys = settingKeys.filter((key): key is keyof ServeSettings => key !== 'seed');
+export const serveKeys = settingKeys.filter((key) => key !== 'seed');
 
 /** `maxBatchSize` → `--max-batch-size`. */
 export function flagOf(key: SettingKey): string {
@@ -137,12 +140,17 @@ function integer({ min, max, ...declared }: Declared<number> & { min: number; ma
   };
 }
 
-function text(declared: Declared<string>): Setting<string> {
+function text({
+  pattern = /./s,
+  allowed = 'text',
+  ...declared
+}: Declared<string> & { pattern?: RegExp; allowed?: string }): Setting<string> {
   return {
     ...declared,
-    allowed: 'text',
+    allowed,
     parse: (written, name) => {
       if (written === '') throw notAllowed(written, name, 'text that is not empty');
+      if (!pattern.test(written)) throw notAllowed(written, name, allowed);
       return written;
     },
   };

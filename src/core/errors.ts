@@ -82,7 +82,7 @@ export class UserError extends Error {
   override readonly name = 'UserError';
 }
 
-/** The model folder cannot be served: missing, broken, or not an OPT. */
+/** A model cannot be had or served: missing, broken, not an OPT, too large, out of reach. */
 export class ModelError extends UserError {}
 
 /** The message of whatever was thrown, on one line. */
@@ -104,15 +104,3 @@ function written(value: unknown): string {
     return 'something nested too deeply to show';
   }
 }
-
-/** A size as it is written for people: three digits, decimal units. */
-export function readableSize(bytes: number): string {
-  const [unit, divisor] = units.find(([, atLeast]) => bytes >= atLeast) ?? ['B', 1];
-  return `${Number((bytes / divisor).toPrecision(3)).toLocaleString('en')} ${unit}`;
-}
-
-const units = [
-  ['GB', 1e9],
-  ['MB', 1e6],
-  ['kB', 1e3],
-] as const;

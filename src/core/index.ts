@@ -1,4 +1,3 @@
-export { buildFolder, isUnfinished, removeUnfinishedBuilds } from './build-folder.ts';
 export { type Clock, systemClock } from './clock.ts';
 export {
   ContextLengthError,
@@ -9,7 +8,6 @@ export {
   ModelError,
   messageOf,
   QueueFullError,
-  readableSize,
   ServingError,
   show,
   UnavailableError,
@@ -24,6 +22,7 @@ export type {
   TokenEvent,
 } from './generator.ts';
 export { type JsonObject, readJsonFile } from './json-file.ts';
+export { millions, readableSize } from './readable.ts';
 export { defaultMaxNewTokens, type GenerateRequest, type SamplingParams } from './request.ts';
 export { Sequence } from './sequence.ts';
 export type { ModelRunner, SampledToken, SlotMove, Step, StepLimits, StepRow } from './step.ts';

@@ -1,8 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelError, messageOf } from '../core/index.ts';
+import { hashFile, replaceFile } from '../files/index.ts';
 
 /**
  * The SHA-256 of a file, remembered in the cache as long as size and times of the file are the same,
@@ -10,15 +10,15 @@ import { ModelError, messageOf } from '../core/index.ts';
  * @throws {ModelError} the file cannot be read, or is a blob of a Hugging Face cache that is not what its name says
  */
 export async function fileDigest(file: string, cacheDir: string): Promise<string> {
+  const known = await rememberedDigest(file, cacheDir);
+  if (known !== undefined) return known;
   try {
     const target = await realpath(file);
-    const memory = path.join(cacheDir, 'digests', createHash('sha256').update(target).digest('hex').slice(0, 32));
-    const known = await recall(memory, target);
-    if (known !== undefined) return known;
-    const digest = await sha256(target);
+    const before = await fingerprintOf(target);
+    const digest = await hashFile(target);
     expectNamedAfter(digest, target);
     // Without a place to remember it in, it is computed at every start.
-    await remember(memory, target, digest).catch(() => {});
+    await remember(memoryOf(target, cacheDir), `${before}\n${digest}`).catch(() => {});
     return digest;
   } catch (error) {
     if (error instanceof ModelError) throw error;
@@ -26,10 +26,18 @@ export async function fileDigest(file: string, cacheDir: string): Promise<string
   }
 }
 
-async function sha256(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 })) hash.update(chunk);
-  return hash.digest('hex');
+/** The same, if it is remembered: nothing is read. */
+export async function rememberedDigest(file: string, cacheDir: string): Promise<string | undefined> {
+  try {
+    const target = await realpath(file);
+    const memory = memoryOf(target, cacheDir);
+    const [{ mtimeMs: rememberedAt }, { mtimeMs, ctimeMs }] = await Promise.all([stat(memory), stat(target)]);
+    if (rememberedAt - Math.max(mtimeMs, ctimeMs) < restMs) return undefined;
+    const [fingerprint, digest] = (await readFile(memory, 'utf8')).split('\n');
+    return fingerprint === (await fingerprintOf(target)) ? digest : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A Hugging Face cache names large files by their SHA-256. */
@@ -39,26 +47,16 @@ function expectNamedAfter(digest: string, file: string): void {
   throw new ModelError(`${file} is damaged: its SHA-256 is not its name; weft models pull gets it again`);
 }
 
-/** Times are too coarse to tell a file from what it was a moment ago: only what had been at rest for so long is remembered. */
-const restMs = 2000;
+/** Times may be too coarse to tell a file from what it was a moment ago: only what had been at rest for so long is remembered. */
+const restMs = 100;
 
-async function recall(memory: string, file: string): Promise<string | undefined> {
-  const { mtimeMs, ctimeMs } = await stat(file);
-  try {
-    const { mtimeMs: rememberedAt } = await stat(memory);
-    if (rememberedAt - Math.max(mtimeMs, ctimeMs) < restMs) return undefined;
-    const [fingerprint, digest] = (await readFile(memory, 'utf8')).split('\n');
-    return fingerprint === (await fingerprintOf(file)) ? digest : undefined;
-  } catch {
-    return undefined;
-  }
+function memoryOf(target: string, cacheDir: string): string {
+  return path.join(cacheDir, 'digests', createHash('sha256').update(target).digest('hex').slice(0, 32));
 }
 
-async function remember(memory: string, file: string, digest: string): Promise<void> {
+async function remember(memory: string, text: string): Promise<void> {
   await mkdir(path.dirname(memory), { recursive: true });
-  const temporary = `${memory}.${randomUUID()}`;
-  await writeFile(temporary, `${await fingerprintOf(file)}\n${digest}`);
-  await rename(temporary, memory);
+  await replaceFile(memory, (temporary) => writeFile(temporary, text));
 }
 
 async function fingerprintOf(file: string): Promise<string> {

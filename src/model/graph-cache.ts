@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { buildFolder, ModelError, messageOf } from '../core/index.ts';
-import { fileDigest } from './file-digest.ts';
+import { ModelError, messageOf } from '../core/index.ts';
+import { buildFolder } from '../files/index.ts';
+import { fileDigest, rememberedDigest } from './file-digest.ts';
 import { dataFile, GraphWriter, graphFile } from './graph/graph-writer.ts';
 import { graphVersion, type OnProgress, writeOptGraph } from './graph/opt-graph.ts';
 import type { OptConfig } from './opt-config.ts';
@@ -25,7 +26,8 @@ interface GraphSource extends GraphContent {
  * @throws {ModelError} the weights are broken, or the cache cannot be written
  */
 export async function cachedGraph(cacheDir: string, source: GraphSource): Promise<string> {
-  const folder = await graphFolder(cacheDir, source);
+  const digests = await Promise.all(source.files.paths.map((file) => fileDigest(file, cacheDir)));
+  const folder = graphFolder(cacheDir, source.config, digests);
   try {
     await buildFolder(folder, { write: (building) => writeGraph(building, source), isWhole });
   } catch (error) {
@@ -37,14 +39,15 @@ export async function cachedGraph(cacheDir: string, source: GraphSource): Promis
   return path.join(folder, graphFile);
 }
 
-/** The folder that the model's graph is in, if it has been built. */
-export async function findCachedGraph(cacheDir: string, source: GraphContent): Promise<string | undefined> {
-  const folder = await graphFolder(cacheDir, source);
+/** The folder of the model's graph, if it is built; only what is remembered of the weights is asked: none of them are read. */
+export async function findCachedGraph(cacheDir: string, { config, files }: GraphContent): Promise<string | undefined> {
+  const digests = await Promise.all(files.paths.map((file) => rememberedDigest(file, cacheDir)));
+  if (digests.includes(undefined)) return undefined;
+  const folder = graphFolder(cacheDir, config, digests);
   return (await isWhole(folder)) ? folder : undefined;
 }
 
-async function graphFolder(cacheDir: string, { config, files }: GraphContent): Promise<string> {
-  const digests = await Promise.all(files.paths.map((file) => fileDigest(file, cacheDir)));
+function graphFolder(cacheDir: string, config: OptConfig, digests: readonly (string | undefined)[]): string {
   const hash = createHash('sha256').update(JSON.stringify({ graphVersion, config, digests }));
   return path.join(cacheDir, `opt-${hash.digest('hex').slice(0, 32)}`);
 }

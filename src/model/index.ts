@@ -4,8 +4,9 @@ export {
   inspectModel,
   type Model,
   openModel,
+  removeGraph,
   weightsBytes,
 } from './model.ts';
 export { type OptConfig, readOptConfig } from './opt-config.ts';
 export { numParameters, type ParameterShape, parameterShapes } from './parameters.ts';
-export { selectWeights } from './weights/index.ts';
+export { numElements, selectWeights } from './weights/index.ts';

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelError, readableSize } from '../core/index.ts';
 import type { OnProgress } from './graph/opt-graph.ts';
@@ -76,7 +76,16 @@ export async function inspectModel(folder: string): Promise<ModelFiles> {
   return { config, weights: await Promise.all(weights) };
 }
 
-/** The folder of a model's graph; undefined if the cache does not have it. @throws {ModelError} the model is broken */
+/**
+ * The folder of a model's graph; undefined if the cache does not have it, or nothing is remembered of the weights.
+ * @throws {ModelError} not the folder of an OPT
+ */
 export async function findGraph(folder: string, cacheDir: string): Promise<string | undefined> {
   return findCachedGraph(cacheDir, { config: await readOptConfig(folder), files: await findWeights(folder) });
+}
+
+/** Removes a model's graph from the cache, where {@link findGraph} finds it. */
+export async function removeGraph(folder: string, cacheDir: string): Promise<void> {
+  const graph = await findGraph(folder, cacheDir).catch(() => undefined);
+  if (graph !== undefined) await rm(graph, { recursive: true, force: true });
 }

@@ -41,7 +41,6 @@ const root = protobuf.Root.fromJSON({
         s: { type: 'bytes', id: 4 },
         t: { type: 'TensorProto', id: 5 },
         g: { type: 'GraphProto', id: 6 },
-        ints: { type: 'int64', id: 8, ...repeated },
         type: { type: 'int32', id: 20 },
       },
     },
@@ -161,7 +160,6 @@ export interface ReadNode {
 interface ReadAttribute {
   readonly name: string;
   readonly i: number;
-  readonly ints: readonly number[];
   /** The tensor of a `Constant`. */
   readonly t: ReadTensor | null;
   /** A branch of an `If`. */

@@ -1,4 +1,5 @@
 import type { OptConfig } from './opt-config.ts';
+import { numElements } from './weights/index.ts';
 
 /** One weight of the network: its name in a Hugging Face checkpoint, and its shape there. */
 export interface ParameterShape {
@@ -44,5 +45,5 @@ export const positionOffset = 2;
 
 /** The number of weights of the network; tied embeddings count once. */
 export function numParameters(config: OptConfig): number {
-  return parameterShapes(config).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  return parameterShapes(config).reduce((sum, { shape }) => sum + numElements(shape), 0);
 }

@@ -1,11 +1,12 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { HubEnvironment } from '../config/index.ts';
-import { isUnfinished, ModelError, messageOf } from '../core/index.ts';
-import { inspectModel, type OptConfig } from '../model/index.ts';
+import { ModelError, messageOf } from '../core/index.ts';
+import { exists, isUnfinished } from '../files/index.ts';
+import { inspectModel } from '../model/index.ts';
 import { HubCache } from './hub/hub-cache.ts';
 import { HubClient, HubUnreachableError } from './hub/hub-client.ts';
-import { type PullProgress, pull } from './hub/pull.ts';
+import { type PullOptions, pull } from './hub/pull.ts';
 import type { PublishedShape } from './random/published-shapes.ts';
 import { makeRandomModel } from './random/random-model.ts';
 
@@ -26,13 +27,6 @@ export interface StoreOptions {
   readonly hub: HubEnvironment;
 }
 
-export interface PullOptions {
-  readonly revision: string;
-  readonly onProgress: (progress: PullProgress) => void;
-  /** Called before the weights are fetched. @throws if they are not wanted */
-  readonly checkConfig?: (config: OptConfig) => void;
-}
-
 /** The models that can be served: by the path of a folder, by the name of one that is here, or as OWNER/NAME from the Hugging Face hub. */
 export class ModelStore {
   readonly #folder: string;
@@ -49,7 +43,7 @@ export class ModelStore {
 
   /** The model of that name, fetched if it is of the hub and not here. @throws {ModelError} it is not here and cannot be fetched */
   async locate(name: string, options: PullOptions): Promise<StoredModel> {
-    const here = await this.find(name, options.revision);
+    const here = await this.#find(name, options.revision);
     if (here !== undefined) return here;
     if (!isRepo(name)) throw await this.#notHere(name);
     try {
@@ -57,39 +51,36 @@ export class ModelStore {
     } catch (error) {
       if (!(error instanceof HubUnreachableError)) throw error;
       throw new ModelError(
-        `${name} is not on this machine, and ${messageOf(error)}; here are: ${await this.#namesHere()}`,
+        `${name} is not on this machine, and ${error.message}; here are: ${await this.#namesHere()}`,
       );
     }
   }
 
-  /** The model of that name, if it is here with all its files. */
-  async find(name: string, revision: string): Promise<StoredModel | undefined> {
-    if (await exists(name)) return { name: path.basename(path.resolve(name)), folder: name, origin: 'folder' };
-    if (name === this.#embedded.name) return this.#embedded;
-    if (isPlain(name) && (await exists(path.join(this.#folder, name)))) return this.#random(name);
-    return isRepo(name) ? this.#findInCache(name, revision) : undefined;
-  }
-
-  /** @throws {ModelError} nothing of that name is here */
+  /** The model of that name. @throws {ModelError} it is not here */
   async get(name: string, revision: string): Promise<StoredModel> {
-    const model = await this.find(name, revision);
-    if (model === undefined) throw await this.#notHere(name);
-    return model;
+    const model = await this.#find(name, revision);
+    if (model !== undefined) return model;
+    if (!isRepo(name)) throw await this.#notHere(name);
+    throw new ModelError(
+      `${name} is not on this machine at ${revision}: weft models pull fetches it; here are: ${await this.#namesHere()}`,
+    );
   }
 
-  /** Fetches a model of the hub, or what has changed of it. @throws {ModelError} it cannot be fetched, or is none that can be served */
-  async pull(repo: string, { revision, onProgress, checkConfig = () => {} }: PullOptions): Promise<StoredModel> {
-    if (!isRepo(repo))
+  /** Fetches a model of the hub, or what has changed of it. @throws {ModelError} it cannot be fetched, kept or served */
+  async pull(repo: string, options: PullOptions): Promise<StoredModel> {
+    if (!isRepo(repo)) {
       throw new ModelError(`${repo} is no model of the hub: that is written OWNER/NAME, like facebook/opt-125m`);
-    if (!/^\w[\w./-]*$/.test(revision) || revision.includes('..'))
-      throw new ModelError(`${revision} is no revision of a model`);
-    if (this.#hub.isOffline) throw new HubUnreachableError('HF_HUB_OFFLINE keeps it from being fetched');
-    const hub = new HubClient(this.#hub);
-    const folder = await pull({ hub, cache: this.#cache, repo, revision, onProgress, checkConfig });
-    return { name: repo, folder, origin: 'hub', revision };
+    }
+    if (this.#hub.isOffline) throw new HubUnreachableError(`HF_HUB_OFFLINE keeps ${repo} from being fetched`);
+    try {
+      const folder = await pull({ ...options, hub: new HubClient(this.#hub), cache: this.#cache, repo });
+      return { name: repo, folder, origin: 'hub', revision: options.revision };
+    } catch (error) {
+      throw isSystemError(error) ? new ModelError(`${repo} cannot be kept on this machine: ${error.message}`) : error;
+    }
   }
 
-  /** Makes a random model, named after its shape. */
+  /** Makes a random model, named after its shape. @throws {ModelError} it cannot be kept */
   async makeRandom(
     shape: PublishedShape,
     { seed, onProgress }: { readonly seed: number; readonly onProgress: (done: number, total: number) => void },
@@ -99,15 +90,15 @@ export class ModelStore {
     try {
       await makeRandomModel(folder, { shape, seed, tokenizerFolder: this.#embeddedFolder, onProgress });
     } catch (error) {
-      throw new ModelError(`${name} cannot be made in ${this.#folder}: ${messageOf(error)}`);
+      throw isSystemError(error) ? new ModelError(`${name} cannot be kept on this machine: ${error.message}`) : error;
     }
     return this.#random(name);
   }
 
-  /** Every model that is here and can be served. */
+  /** The models that are here and have a name. */
   async list(): Promise<StoredModel[]> {
     const random = (await foldersIn(this.#folder)).map((name) => this.#random(name));
-    const repos = await this.#cache.repos();
+    const repos = (await this.#cache.repos()).filter(({ repo }) => isRepo(repo));
     const pulled = repos.flatMap(({ repo, revisions }) =>
       revisions.map((revision) => this.#findInCache(repo, revision)),
     );
@@ -121,14 +112,27 @@ export class ModelStore {
    * @throws {ModelError} nothing of that name is here, or it is not the store's to remove
    */
   async remove(name: string): Promise<{ readonly folder: string }> {
+    if (await exists(name)) throw new ModelError(`${name} is a folder of yours: remove it yourself`);
     if (name === this.#embedded.name) throw new ModelError(`${name} comes with Weft and cannot be removed`);
     const folder = isRepo(name) ? this.#cache.repoFolder(name) : path.join(this.#folder, name);
-    if (!(isRepo(name) || isPlain(name)) || !(await exists(folder))) {
-      if (await exists(name)) throw new ModelError(`${name} is a folder of yours: remove it yourself`);
-      throw await this.#notHere(name);
+    if (!(isRepo(name) || isPlain(name)) || !(await exists(folder))) throw await this.#notHere(name);
+    if (isRepo(name) && (await this.#cache.holdsOther(name))) {
+      throw new ModelError(`${name} is no OPT: another program keeps it in ${folder}, remove it with that`);
     }
-    await rm(folder, { recursive: true, force: true });
+    try {
+      await rm(folder, { recursive: true, force: true });
+    } catch (error) {
+      throw new ModelError(`${folder} cannot be removed: ${messageOf(error)}`);
+    }
     return { folder };
+  }
+
+  /** The model of that name, if it is here. */
+  async #find(name: string, revision: string): Promise<StoredModel | undefined> {
+    if (await exists(name)) return { name: path.basename(path.resolve(name)), folder: name, origin: 'folder' };
+    if (name === this.#embedded.name) return this.#embedded;
+    if (isPlain(name) && (await exists(path.join(this.#folder, name)))) return this.#random(name);
+    return isRepo(name) ? this.#findInCache(name, revision) : undefined;
   }
 
   get #embedded(): StoredModel {
@@ -171,11 +175,9 @@ function isPlain(name: string): boolean {
   return /^\w[\w.-]*$/.test(name);
 }
 
-async function exists(file: string): Promise<boolean> {
-  return stat(file).then(
-    () => true,
-    () => false,
-  );
+/** What the disk or the rights refused; not a defect. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
 }
 
 async function foldersIn(folder: string): Promise<string[]> {

@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ServerProcess } from '../../bench/weft-process.ts';
@@ -88,7 +88,7 @@ describe('what is here', () => {
     expect(await graphsIn(machine)).toEqual([]);
     expect((await machine.succeed('models', 'list')).stdout).not.toContain('a/b');
     expect(await machine.fail(['models', 'rm', 'a/b'])).toContain('there is no model a/b');
-    expect(await machine.fail(['models', 'info', 'a/b'])).toContain('there is no model a/b');
+    expect(await machine.fail(['models', 'info', 'a/b'])).toContain('a/b is not on this machine at main');
   });
 
   test('is removed also if it was fetched in part', async () => {
@@ -105,6 +105,13 @@ describe('what is here', () => {
     expect(await machine.fail(['models', 'rm', 'opt-stories'])).toContain('comes with Weft');
     expect(await machine.fail(['models', 'rm', machine.folder])).toContain('is a folder of yours');
     expect(await machine.fail(['models', 'rm', '..'])).toContain('is a folder of yours');
+    const other = path.join(machine.repoFolder('some/llama'), 'snapshots/c0ffee');
+    await mkdir(other, { recursive: true });
+    await writeFile(path.join(other, 'config.json'), '{"model_type": "llama"}');
+    expect(await machine.fail(['models', 'rm', 'some/llama'])).toContain(
+      'some/llama is no OPT: another program keeps it',
+    );
+    expect(await readdir(other)).toEqual(['config.json']);
     expect((await stat(machine.folder)).isDirectory()).toBe(true);
   });
 
@@ -118,19 +125,22 @@ describe('what is here', () => {
     await writeFile(path.join(snapshot, 'config.json'), await readFile(path.join(mini, 'config.json')));
     expect((await machine.succeed('models', 'list')).stdout).not.toContain('facebook');
     await writeFile(path.join(snapshot, 'model.safetensors'), await readFile(path.join(mini, 'model.safetensors')));
-    expect((await machine.succeed('models', 'list')).stdout).toContain('facebook/opt-mini');
+    expect((await machine.succeed('models', 'list')).stdout).toMatch(/facebook\/opt-mini .* main$/m);
     await machine.succeed('models', 'convert', 'facebook/opt-mini');
+    await rm(path.join(folder, 'refs'), { recursive: true });
+    expect((await machine.succeed('models', 'list')).stdout).toMatch(/facebook\/opt-mini .* c0ffee0+$/m);
   });
 });
 
 describe('a command that is not understood is one line that says what there is:', () => {
   test.each([
     [['models'], 'weft models lacks its command: there are pull, list, info, rm, random, convert'],
+    [['models', 'constructor'], 'weft models has no "constructor": there are pull, list'],
     [['models', 'get'], 'weft models has no "get": there are pull, list'],
     [['models', 'pull'], 'weft models pull lacks its OWNER/NAME'],
     [['models', 'pull', 'opt-125m'], 'opt-125m is no model of the hub: that is written OWNER/NAME'],
     [['models', 'list', 'x'], 'weft models list does not know what to do with "x"'],
-    [['models', 'list', '--seed', '1'], 'weft models list has no --seed'],
+    [['models', 'list', '--seed', '1'], 'unknown flag "--seed": weft --help lists'],
     [['models', 'random', 'opt-6b'], 'there is no shape "opt-6b": there are opt-125m, opt-350m, opt-1.3b'],
     [['models', 'random', 'opt-125m', '--seed', '-1'], '--seed is "-1"; it has to be an integer from 0 to 4294967295'],
   ])('%j', async (args, message) => {

@@ -13,7 +13,7 @@ interface Repo {
 
 /** What goes wrong with a file: once, unless it is said otherwise. */
 interface Trouble {
-  /** Sends so many bytes of the whole file and then nothing more. */
+  /** Sends so many bytes, and the rest when it is told to resume. */
   readonly stallAfter?: number;
   /** Sends so many bytes and breaks the connection. */
   readonly breakAfter?: number;
@@ -25,9 +25,12 @@ interface Trouble {
 export class HubServer {
   readonly #repos = new Map<string, Repo>();
   readonly #troubles = new Map<string, Trouble>();
+  readonly #heldBack: (() => void)[] = [];
   readonly #server = createServer((request, response) => this.#answer(request, response));
   /** `GET /path`, and where a range was asked for its beginning: `GET /path from 100`. */
   readonly requests: string[] = [];
+  /** Whether it can begin in the middle of a file. */
+  hasRanges = true;
   /** Who does not have it is refused. */
   token: string | undefined;
   url = '';
@@ -58,14 +61,19 @@ export class HubServer {
     this.#troubles.set(path, trouble);
   }
 
-  /** Resolves when the client has been asked for something like this. */
-  async requested(pattern: RegExp): Promise<void> {
-    while (!this.requests.some((request) => pattern.test(request))) await once(this.#server, 'request');
+  /** Sends what was held back by `stallAfter`. */
+  resume(): void {
+    for (const send of this.#heldBack.splice(0)) send();
+  }
+
+  /** Resolves when something like this has been asked for, so many times. */
+  async requested(pattern: RegExp, times = 1): Promise<void> {
+    while (this.requests.filter((request) => pattern.test(request)).length < times) await once(this.#server, 'request');
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): ServerResponse {
     const url = new URL(request.url ?? '', this.url);
-    const from = /bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1];
+    const from = this.hasRanges ? /bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] : undefined;
     this.requests.push(`${request.method} ${url.pathname}${from ? ` from ${from}` : ''}`);
     const [, first = '', second = '', third = '', fourth = '', ...rest] = url.pathname
       .split('/')
@@ -102,9 +110,12 @@ export class HubServer {
     const start = Number(from ?? 0);
     const part = isCorrupt ? Buffer.alloc(content.length - start) : content.subarray(start);
     response.writeHead(from === undefined ? 200 : 206, { 'content-length': part.length });
-    if (stallAfter !== undefined) response.write(part.subarray(0, stallAfter));
-    else if (breakAfter !== undefined) response.write(part.subarray(0, breakAfter), () => response.destroy());
-    else response.end(part);
+    if (stallAfter !== undefined) {
+      response.write(part.subarray(0, stallAfter));
+      this.#heldBack.push(() => response.end(part.subarray(stallAfter)));
+    }
+    if (breakAfter !== undefined) response.write(part.subarray(0, breakAfter), () => response.destroy());
+    else if (stallAfter === undefined) response.end(part);
     return response;
   }
 }

@@ -25,6 +25,8 @@ export class Machine {
       WEFT_CACHE_DIR: path.join(folder, 'weft'),
       HF_HOME: path.join(folder, 'hf'),
       HF_HUB_CACHE: '',
+      HUGGINGFACE_HUB_CACHE: '',
+      HF_TOKEN_PATH: '',
       HF_TOKEN: '',
       HF_HUB_OFFLINE: '',
       HF_ENDPOINT: hub.url,

@@ -1,2 +1,2 @@
 export { findWeights, selectWeights, type WeightsFiles } from './open-weights.ts';
-export type { Weights } from './weights.ts';
+export { numElements, type Weights } from './weights.ts';

@@ -7,13 +7,20 @@ export interface OnnxParameter {
   readonly isTransposed: boolean;
 }
 
+/** What was found in a graph. */
+interface FoundParameters {
+  readonly parameters: ReadonlyMap<string, OnnxParameter>;
+  /** An operator that only quantized graphs have, if there is one. */
+  readonly quantizedOperator: string | undefined;
+}
+
 /**
  * The weights of an OPT decoder in an exported graph, by their names below the decoder (`layers.0.fc1.weight`), and `lm_head.weight`.
  * The exporter renames what it folds (`onnx::MatMul_663`), but names a node after the module that it came from
  * (`/decoder/layers.0/self_attn/q_proj/MatMul`), so a weight is what such a node computes with.
  * PyTorch's newer exporter (`dynamo=True`) keeps neither name: nothing is found in what it writes.
  */
-export function findParameters(graph: ReadGraph): Map<string, OnnxParameter> {
+export function findParameters(graph: ReadGraph): FoundParameters {
   const values = new Values(graph);
   const parameters = new Map<string, OnnxParameter>();
   for (const node of values.nodes) {
@@ -26,12 +33,8 @@ export function findParameters(graph: ReadGraph): Map<string, OnnxParameter> {
       parameters.set(`${module}.${use.part}`, { tensor: origin.tensor, isTransposed });
     }
   }
-  return parameters;
-}
-
-/** An operator that only quantized graphs have; undefined in any other graph. */
-export function quantizedOperator(graph: ReadGraph): string | undefined {
-  return new Values(graph).nodes.find((node) => /Quant|Integer|NBits|^QLinear/.test(node.opType))?.opType;
+  const quantizing = values.nodes.find(({ opType }) => /quant|integer|nbits|^qlinear/i.test(opType));
+  return { parameters, quantizedOperator: quantizing?.opType };
 }
 
 /** How an operator uses one of its inputs, if that input is a weight. */

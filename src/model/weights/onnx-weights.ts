@@ -3,7 +3,7 @@ import path from 'node:path';
 import { ModelError, messageOf, show } from '../../core/index.ts';
 import { decodeModel, elementType, type ReadTensor } from '../onnx-schema.ts';
 import { bytesPerElement, type FloatType, toFloat32 } from './float-types.ts';
-import { findParameters, type OnnxParameter, quantizedOperator } from './onnx-parameters.ts';
+import { findParameters, type OnnxParameter } from './onnx-parameters.ts';
 import { isSizes, numElements, readExactly, type TensorInfo, type Weights } from './weights.ts';
 
 const floatTypes = new Map<number, FloatType>([
@@ -31,12 +31,10 @@ export class OnnxWeights implements Weights {
     const bytes = await readFile(path).catch((error: unknown) => {
       throw new ModelError(`${path} cannot be read: ${messageOf(error)}`);
     });
-    const graph = graphIn(bytes, path);
-    const quantized = quantizedOperator(graph);
-    if (quantized !== undefined) {
-      throw new ModelError(`${path} is quantized (it has ${quantized}): get the export in fp32 or fp16`);
+    const { parameters, quantizedOperator } = findParameters(graphIn(bytes, path));
+    if (quantizedOperator !== undefined) {
+      throw new ModelError(`${path} is quantized (it has ${quantizedOperator}): get the export in fp32 or fp16`);
     }
-    const parameters = findParameters(graph);
     if (!parameters.has('embed_tokens.weight') || !parameters.has('embed_positions.weight')) {
       throw new ModelError(
         `${path} is not an OPT decoder as Optimum exports it: it has no nodes /decoder/embed_tokens and /decoder/embed_positions`,

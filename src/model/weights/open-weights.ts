@@ -29,33 +29,38 @@ const formats: readonly WeightsFormat[] = [
   })),
 ];
 
-/** External data may have any name: what lies beside the graph counts unless it is known to be something else. */
+/** `model.onnx_data` and the like; and what the onnx library makes of tensors that are kept apart: a file of any name, or one for each. */
 function isExternalData(name: string, graph: string): boolean {
-  if (path.posix.dirname(name) !== path.posix.dirname(graph)) return false;
-  const isOtherGraphs = /\.onnx[._]/.test(name) && !name.startsWith(graph);
-  return name !== graph && !isOtherGraphs && !/(^|\/)\.|\.(json|txt|md|py|h5|msgpack|onnx)$/.test(name);
+  if (name === graph || path.posix.dirname(name) !== path.posix.dirname(graph)) return false;
+  return (
+    name.startsWith(graph) || /\.(data|bin|weights?|bias)$|(^|\/)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name)
+  );
 }
 
 /** The weights that a list of files has, in the best format that can be read. */
 export interface WeightsSelection {
   readonly format: WeightsFormat;
-  /** Of a sharded model. */
-  readonly index: string | undefined;
-  /** Everything that belongs to them, the index too. */
-  readonly files: readonly string[];
+  /** The weights themselves, or the index of their shards. */
+  readonly main: string;
+  /** Shards, or files of external data. */
+  readonly parts: readonly string[];
 }
 
 /** @param names files of a model's folder, those below it with `/`; undefined if none of them are weights */
 export function selectWeights(names: readonly string[]): WeightsSelection | undefined {
   for (const format of formats) {
     const { file, isCompanion } = format;
-    if (names.includes(file)) return { format, index: undefined, files: [file, ...names.filter(isCompanion)] };
-    const index = `${file}.index.json`;
+    if (names.includes(file)) return { format, main: file, parts: names.filter(isCompanion) };
+    const index = indexOf(file);
     const { name: stem, ext } = path.posix.parse(file);
     const shards = names.filter((name) => name.startsWith(`${stem}-`) && name.endsWith(ext));
-    if (names.includes(index)) return { format, index, files: [index, ...shards] };
+    if (names.includes(index)) return { format, main: index, parts: shards };
   }
   return undefined;
+}
+
+function indexOf(file: string): string {
+  return `${file}.index.json`;
 }
 
 /** The files of a folder that hold its weights. */
@@ -72,17 +77,21 @@ export async function findWeights(folder: string): Promise<WeightsFiles> {
       `${folder} has no weights: expected model.safetensors or pytorch_model.bin, or one of them in shards with its .index.json, or onnx/model.onnx`,
     );
   }
-  const { format, index, files } = selection;
-  if (index !== undefined) return shardedFiles(folder, index, format);
+  const { format, main, parts } = selection;
+  if (main === indexOf(format.file)) return shardedFiles(folder, main, format);
   return {
-    paths: files.map((file) => path.join(folder, file)),
-    open: () => format.open(path.join(folder, format.file)),
+    paths: [main, ...parts].map((file) => path.join(folder, file)),
+    open: () => format.open(path.join(folder, main)),
   };
 }
 
 async function namesIn(folder: string): Promise<string[]> {
-  const inOnnx = await readdir(path.join(folder, 'onnx')).catch(() => []);
-  return [...(await readdir(folder)), ...inOnnx.map((name) => `onnx/${name}`)];
+  const [top, inOnnx] = await Promise.all([
+    readdir(folder, { withFileTypes: true }),
+    readdir(path.join(folder, 'onnx'), { withFileTypes: true }).catch(() => []),
+  ]);
+  const files = (entries: typeof top) => entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
+  return [...files(top), ...files(inOnnx).map((name) => `onnx/${name}`)];
 }
 
 /** Format: https://huggingface.co/docs/transformers/big_models, "weight_map": tensor name to file. */

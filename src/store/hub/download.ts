@@ -1,8 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { type FileHandle, open, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, stat, truncate } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { ModelError } from '../../core/index.ts';
+import { hashFile } from '../../files/index.ts';
 import { type HubClient, type HubFile, HubUnreachableError } from './hub-client.ts';
 import { PartialFile } from './partial-file.ts';
 
@@ -24,15 +24,15 @@ export interface Download {
  */
 export async function download(work: Download): Promise<void> {
   const { target, file, onProgress } = work;
-  if (await isIntact(target, file)) return onProgress(file.size);
-  await rm(target, { force: true });
-  const partial = await PartialFile.claim(target);
+  const partial = await PartialFile.claim(target, () => isIntact(target, file));
   if (partial === undefined) return onProgress(file.size);
   try {
-    if (!(await fill(partial.path, work))) {
-      // What an earlier attempt had left was not good: everything anew.
-      await rm(partial.path);
-      if (!(await fill(partial.path, work))) throw await damaged(partial, work);
+    await fill(partial.path, work);
+    if (!(await isIntact(partial.path, file))) {
+      // What an earlier attempt had left may not have been good: everything anew.
+      await truncate(partial.path);
+      await fill(partial.path, work);
+      if (!(await isIntact(partial.path, file))) throw await damaged(partial, work);
     }
     await partial.complete();
   } catch (error) {
@@ -52,9 +52,7 @@ async function damaged(partial: PartialFile, { repo, file }: Download): Promise<
 export async function isIntact(target: string, file: HubFile): Promise<boolean> {
   const stats = await stat(target).catch(() => undefined);
   if (stats?.size !== file.size) return false;
-  const hash = hashOf(file);
-  for await (const chunk of createReadStream(target, { highWaterMark: 2 ** 20 })) hash.update(chunk);
-  return hash.digest('hex') === file.checksum.hex;
+  return (await hashFile(target, hashOf(file))) === file.checksum.hex;
 }
 
 function hashOf({ checksum, size }: HubFile): Hash {
@@ -65,8 +63,8 @@ function hashOf({ checksum, size }: HubFile): Hash {
 const maxFailuresInARow = 3;
 const pauseAfterFailureMs = 1000;
 
-/** Appends what is missing. @returns whether the content is what it should be */
-async function fill(partialPath: string, work: Download): Promise<boolean> {
+/** Appends what is missing. */
+async function fill(partialPath: string, work: Download): Promise<void> {
   const output = await open(partialPath, 'a+');
   try {
     let numFailures = 0;
@@ -87,7 +85,6 @@ async function fill(partialPath: string, work: Download): Promise<boolean> {
   } finally {
     await output.close();
   }
-  return isIntact(partialPath, work.file);
 }
 
 /** @returns why it ended before the file did, if trying again may help */

@@ -1,6 +1,7 @@
-import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { readJsonFile } from '../../core/index.ts';
+import { replaceFile } from '../../files/index.ts';
 
 /**
  * The cache that all Hugging Face programs of a user share: per repository `blobs/<checksum>`, `snapshots/<commit>/<file>` as links to
@@ -39,7 +40,8 @@ export class HubCache {
     if (revision === commit) return;
     const ref = path.join(this.repoFolder(repo), 'refs', ...revision.split('/'));
     await mkdir(path.dirname(ref), { recursive: true });
-    await replace(ref, (temporary) => writeFile(temporary, commit));
+    // Not beside it: what is there is taken for a revision.
+    await replaceFile(ref, (temporary) => writeFile(temporary, commit), this.repoFolder(repo));
   }
 
   /** Makes a blob appear in a snapshot. */
@@ -47,35 +49,45 @@ export class HubCache {
     const link = path.join(this.snapshotFolder(repo, commit), ...file.path.split('/'));
     const blob = this.blobPath(repo, file.checksum);
     await mkdir(path.dirname(link), { recursive: true });
-    await replace(link, async (temporary) => {
+    const write = async (temporary: string) => {
       // Windows allows links only to some users.
       await symlink(path.relative(path.dirname(link), blob), temporary).catch(() => copyFile(blob, temporary));
-    });
+    };
+    await replaceFile(link, write, this.repoFolder(repo));
   }
 
-  /** The models of which something is here, with their revisions. */
+  /** The models of which something is here, with their revisions; commits that no revision stands for count as revisions. */
   async repos(): Promise<{ readonly repo: string; readonly revisions: readonly string[] }[]> {
-    const folders = (await readdir(this.#folder).catch(() => [])).filter((name) => name.startsWith('models--')).sort();
+    const folders = (await readdir(this.#folder).catch(() => []))
+      .filter((name) => /^models--[^-].*--/.test(name))
+      .sort();
     return Promise.all(
       folders.map(async (name) => {
-        const refs = path.join(this.#folder, name, 'refs');
-        const entries = await readdir(refs, { recursive: true, withFileTypes: true }).catch(() => []);
-        const revisions = entries
-          .filter((entry) => entry.isFile())
-          .map((entry) => path.relative(refs, path.join(entry.parentPath, entry.name)).split(path.sep).join('/'));
-        return { repo: name.slice('models--'.length).replaceAll('--', '/'), revisions: revisions.sort() };
+        const repo = name.slice('models--'.length).replace('--', '/');
+        const revisions = await this.#revisions(repo);
+        const known = await Promise.all(revisions.map((revision) => this.commitOf(repo, revision)));
+        const commits = await readdir(path.join(this.repoFolder(repo), 'snapshots')).catch(() => []);
+        return { repo, revisions: [...revisions, ...commits.filter((commit) => !known.includes(commit))] };
       }),
     );
   }
-}
 
-/** Writes a file so that others see it whole: the old one, or the new one. */
-async function replace(file: string, write: (temporary: string) => Promise<void>): Promise<void> {
-  const temporary = `${file}.${randomUUID()}`;
-  try {
-    await write(temporary);
-    await rename(temporary, file);
-  } finally {
-    await rm(temporary, { force: true });
+  /** Whether something is here under that name that is no OPT. */
+  async holdsOther(repo: string): Promise<boolean> {
+    const snapshots = path.join(this.repoFolder(repo), 'snapshots');
+    for (const commit of await readdir(snapshots).catch(() => [])) {
+      const config = await readJsonFile(path.join(snapshots, commit), 'config.json').catch(() => undefined);
+      if (config !== undefined && config.model_type !== 'opt') return true;
+    }
+    return false;
+  }
+
+  async #revisions(repo: string): Promise<string[]> {
+    const refs = path.join(this.repoFolder(repo), 'refs');
+    const entries = await readdir(refs, { recursive: true, withFileTypes: true }).catch(() => []);
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => path.relative(refs, path.join(entry.parentPath, entry.name)).split(path.sep).join('/'))
+      .sort();
   }
 }

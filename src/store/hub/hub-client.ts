@@ -16,7 +16,7 @@ export interface Checksum {
   readonly hex: string;
 }
 
-/** The hub, or what is between it and us, did not answer. Trying again may help. */
+/** The hub, or what is between it and us, does not answer as it should. */
 export class HubUnreachableError extends ModelError {}
 
 /** The Hugging Face hub's models. */
@@ -32,24 +32,22 @@ export class HubClient {
   /** The commit that a branch, tag or commit stands for. @throws {ModelError} there is no such model or revision, or it may not be seen */
   async commitOf(repo: string, revision: string): Promise<string> {
     const { modelInfo } = await import('@huggingface/hub');
-    const { sha } = await modelInfo({
-      ...this.#access(`${repo} at ${revision}`),
-      name: repo,
-      revision,
-      additionalFields: ['sha'],
-    });
+    const access = this.#access(`${repo} at ${revision}`);
+    const { sha } = await this.#expectHub(modelInfo({ ...access, name: repo, revision, additionalFields: ['sha'] }));
     // It becomes the name of a folder.
-    if (!/^\w+$/.test(sha)) throw new ModelError(`${this.#host} gave no commit for ${repo}: ${show(sha)}`);
+    if (typeof sha !== 'string' || !/^\w{6,64}$/.test(sha)) {
+      throw new ModelError(`${this.#host} gave no commit for ${repo}: ${show(sha)}`);
+    }
     return sha;
   }
 
   async files(repo: string, commit: string): Promise<HubFile[]> {
     const { listFiles } = await import('@huggingface/hub');
-    const files: HubFile[] = [];
     const listing = listFiles({ ...this.#access(repo), repo, revision: commit, recursive: true });
-    for await (const { type, path, size, oid, lfs } of listing) {
-      // Such a path would lie outside the folder that it is meant for.
-      if (type !== 'file' || path.split(/[/\\]/).includes('..')) continue;
+    const entries = await this.#expectHub(collect(listing));
+    // A path that leads elsewhere would lie outside the folder that it is meant for.
+    const files = entries.filter(({ type, path }) => type === 'file' && !path.split(/[/\\]/).includes('..'));
+    return files.map(({ path, size, oid, lfs }) => {
       const checksum: Checksum = lfs
         ? { algorithm: 'sha256', hex: lfs.oid }
         : { algorithm: 'git-sha1', hex: oid ?? '' };
@@ -59,9 +57,8 @@ export class HubClient {
           `${this.#host} does not say what ${path} of ${repo} should hash to: ${show(checksum.hex)}`,
         );
       }
-      files.push({ path, size: lfs?.size ?? size, checksum });
-    }
-    return files;
+      return { path, size: lfs?.size ?? size, checksum };
+    });
   }
 
   /**
@@ -75,6 +72,16 @@ export class HubClient {
     const headers = { 'accept-encoding': 'identity', ...(offset > 0 && { range: `bytes=${offset}-` }) };
     const response = await this.#fetch(`${path} of ${repo}`, url, { headers });
     return { offset: response.status === 206 ? offset : 0, chunks: this.#chunks(response, path) };
+  }
+
+  /** What the library cannot make sense of: another server, or a connection that broke in the answer. */
+  async #expectHub<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (error instanceof ModelError) throw error;
+      throw new HubUnreachableError(`${this.#host} did not answer as the hub does (${causeOf(error)})`);
+    }
   }
 
   async *#chunks(response: Response, path: string): AsyncGenerator<Uint8Array> {
@@ -125,6 +132,12 @@ export class HubClient {
     if (status === 429 || status >= 500) return new HubUnreachableError(`${this.#host} answered ${status} for ${what}`);
     return new ModelError(`${this.#host} answered ${status} for ${what}`);
   }
+}
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
 }
 
 type FetchInput = Parameters<typeof fetch>[0];

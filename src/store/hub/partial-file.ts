@@ -1,104 +1,104 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { copyFile, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { exists, writerName, writerState } from '../../files/index.ts';
 
 /**
- * A file that is being downloaded, under a name that says who is writing it: `<file>.<host>-<process>-<id>.incomplete`.
- * Who finds one whose writer is gone takes it over by renaming it, which only one can do; who finds one that is being written waits.
+ * A file that is being downloaded, under a name that says who is writing it: `<file>.<writer>.incomplete`.
+ * A process writes only files of its own name: it waits while another is writing the same, and goes on from what one that is gone has left.
  */
 export class PartialFile {
   readonly #target: string;
   readonly path: string;
 
-  private constructor(target: string, path: string) {
+  private constructor(target: string) {
     this.#target = target;
-    this.path = path;
+    this.path = `${target}.${writerName()}${suffix}`;
   }
 
-  /** @returns undefined if the target is there, or came to be while somebody else was writing it */
-  static async claim(target: string): Promise<PartialFile | undefined> {
+  /** @returns undefined if the target is whole, or came to be while somebody else was writing it */
+  static async claim(target: string, isWhole: () => Promise<boolean>): Promise<PartialFile | undefined> {
     await mkdir(path.dirname(target), { recursive: true });
     for (;;) {
-      if (await exists(target)) return undefined;
-      const others = await partialsOf(target);
-      if (others.some(({ isBeingWritten }) => isBeingWritten)) {
+      const partials = await partialsOf(target);
+      if (partials.some(({ state }) => state === 'written')) {
         await setTimeout(pollMs);
         continue;
       }
-      const own = new PartialFile(target, `${target}.${owner}-${randomUUID().slice(0, 8)}${suffix}`);
-      if (await own.#take(others.map((other) => other.path))) return own;
+      if (await isWhole()) return undefined;
+      const own = new PartialFile(target);
+      await own.#begin(partials);
+      const rivals = (await partialsOf(target)).filter(({ path, state }) => state === 'written' && path !== own.path);
+      // Of several that begin at the same moment one goes first; should two, each has a file of its own.
+      if (rivals.every((rival) => own.path < rival.path)) return own;
+      await own.abandon();
     }
   }
 
-  /** Takes over the first that nobody else takes, or begins anew. @returns false if somebody began at the same moment and goes first */
-  async #take(abandoned: readonly string[]): Promise<boolean> {
-    for (const candidate of abandoned) {
-      try {
-        await rename(candidate, this.path);
-        return true;
-      } catch {}
-    }
-    await (await open(this.path, 'wx')).close();
-    const rivals = (await partialsOf(this.#target)).filter(({ isBeingWritten }) => isBeingWritten);
-    if (rivals.every((rival) => this.path <= rival.path)) return true;
-    await this.discard();
-    return false;
+  /** How much of the target earlier attempts have left. */
+  static async bytesOf(target: string): Promise<number> {
+    return Math.max(0, ...(await partialsOf(target)).map(({ bytes }) => bytes));
+  }
+
+  async #begin(partials: readonly Partial[]): Promise<void> {
+    const [largest] = [...partials].sort((a, b) => b.bytes - a.bytes);
+    // Who is silent may still wake up: it keeps its file.
+    if (largest?.state === 'left') await rename(largest.path, this.path).catch(() => {});
+    else if (largest !== undefined) await copyFile(largest.path, this.path).catch(() => {});
+    await (await open(this.path, 'a')).close();
+    const now = new Date();
+    await utimes(this.path, now, now);
   }
 
   /** Keeps what is there for whoever tries next. */
   async abandon(): Promise<void> {
-    await rename(this.path, `${this.#target}.abandoned${suffix}`);
+    await rename(this.path, `${this.#target}${abandonedSuffix}`);
   }
 
   async discard(): Promise<void> {
     await rm(this.path, { force: true });
   }
 
-  /** The file is whole: gives it its name. */
+  /** The file is whole: gives it its name, and clears away what others have left of it. */
   async complete(): Promise<void> {
     await rename(this.path, this.#target);
+    for (const { path, state } of await partialsOf(this.#target)) {
+      if (state === 'left') await rm(path, { force: true });
+    }
   }
 }
 
 const suffix = '.incomplete';
+const abandonedSuffix = `.abandoned${suffix}`;
 const pollMs = 200;
-/** A writer that has written nothing for so long is taken for dead, whatever its process number says. */
+/** A writer that has written nothing for so long is not waited for. */
 const silentAfterMs = 120_000;
-const host = hostname().replace(/[^\w]/g, '_');
-const owner = `${host}-${process.pid}`;
 
-async function exists(file: string): Promise<boolean> {
-  return stat(file).then(
-    () => true,
-    () => false,
-  );
+interface Partial {
+  readonly path: string;
+  readonly bytes: number;
+  /** `left` by a writer that is gone; a `silent` one may be. */
+  readonly state: 'written' | 'silent' | 'left';
 }
 
-async function partialsOf(target: string) {
+/** Files of other programs are not among them: Python's have no writer in their name. */
+async function partialsOf(target: string): Promise<Partial[]> {
   const folder = path.dirname(target);
   const prefix = `${path.basename(target)}.`;
-  const partials = [];
-  for (const name of await readdir(folder)) {
+  const partials: Partial[] = [];
+  for (const name of (await exists(folder)) ? await readdir(folder) : []) {
     if (!name.startsWith(prefix) || !name.endsWith(suffix)) continue;
-    const partial = path.join(folder, name);
-    partials.push({ path: partial, isBeingWritten: await isBeingWritten(partial, name.slice(prefix.length)) });
+    const file = path.join(folder, name);
+    const writer = name.slice(prefix.length, -suffix.length);
+    const state = writer === 'abandoned' ? 'dead' : writerState(writer);
+    const stats = await stat(file).catch(() => undefined);
+    if (state === undefined || stats === undefined) continue;
+    const isSilent = Date.now() - stats.mtimeMs > silentAfterMs;
+    partials.push({
+      path: file,
+      bytes: stats.size,
+      state: state === 'dead' ? 'left' : isSilent ? 'silent' : 'written',
+    });
   }
   return partials;
-}
-
-async function isBeingWritten(partial: string, writer: string): Promise<boolean> {
-  const [writerHost, writerProcess] = writer.split('-');
-  if (writerProcess === undefined || (writerHost === host && !isAlive(Number(writerProcess)))) return false;
-  const stats = await stat(partial).catch(() => undefined);
-  return stats !== undefined && Date.now() - stats.mtimeMs < silentAfterMs;
-}
-
-function isAlive(processId: number): boolean {
-  try {
-    return process.kill(processId, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

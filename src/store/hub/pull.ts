@@ -1,9 +1,13 @@
-import { rm, stat, statfs } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, stat, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { ModelError, readableSize } from '../../core/index.ts';
+import { exists } from '../../files/index.ts';
 import { type OptConfig, readOptConfig, selectWeights } from '../../model/index.ts';
-import { download } from './download.ts';
+import { download, isIntact } from './download.ts';
 import type { HubCache } from './hub-cache.ts';
 import type { HubClient, HubFile } from './hub-client.ts';
+import { PartialFile } from './partial-file.ts';
 
 /** A file on its way. */
 export interface PullProgress {
@@ -12,14 +16,18 @@ export interface PullProgress {
   readonly totalBytes: number;
 }
 
-export interface Pull {
+export interface PullOptions {
+  readonly revision: string;
+  /** Called for files that are here already, too. */
+  readonly onProgress: (progress: PullProgress) => void;
+  /** Called before anything is kept. @throws if the model is not wanted */
+  readonly checkConfig?: (config: OptConfig) => void;
+}
+
+export interface Pull extends PullOptions {
   readonly hub: HubClient;
   readonly cache: HubCache;
   readonly repo: string;
-  readonly revision: string;
-  readonly onProgress: (progress: PullProgress) => void;
-  /** Called before the weights are fetched. @throws if they are not wanted */
-  readonly checkConfig: (config: OptConfig) => void;
 }
 
 const configFiles = ['config.json', 'generation_config.json'];
@@ -33,32 +41,28 @@ const tokenizerFiles = [
 
 /**
  * Fetches what is needed of a model into the Hugging Face cache; what is there is checked, not fetched again.
- * The revision is remembered when everything is there: a pull that was cut off leaves no model that could be taken for whole.
+ * The weights' main file comes last, and the revision is remembered when everything is there: what a pull that was cut off leaves
+ * is not taken for a model.
  * @returns the model's folder
  * @throws {ModelError} there is no such model, it is no OPT, it does not fit on the disk, or it cannot be fetched
  */
 export async function pull(work: Pull): Promise<string> {
   const { hub, cache, repo, revision } = work;
   const commit = await hub.commitOf(repo, revision);
-  const files = await hub.files(repo, commit);
-  const { config, rest } = neededFiles(repo, files);
-  const wasHere = await stat(cache.repoFolder(repo)).catch(() => undefined);
-  const folder = cache.snapshotFolder(repo, commit);
-  try {
-    await fetchAll(work, commit, config);
-    work.checkConfig(await readOptConfig(folder));
-  } catch (error) {
-    if (wasHere === undefined) await rm(cache.repoFolder(repo), { recursive: true, force: true });
-    throw error;
+  const files = neededFiles(repo, await hub.files(repo, commit));
+  await checkConfig(work, commit, files);
+  await expectRoom(work, files);
+  for (const file of files) {
+    const checksum = file.checksum.hex;
+    await download({ ...sourceOf(work, commit, file), target: cache.blobPath(repo, checksum) });
+    await cache.link(repo, commit, { path: file.path, checksum });
   }
-  await expectRoom(work, rest);
-  await fetchAll(work, commit, rest);
   await cache.remember(repo, revision, commit);
-  return folder;
+  return cache.snapshotFolder(repo, commit);
 }
 
-/** The files that a model is opened from: its configuration first, which says whether the rest is wanted. */
-function neededFiles(repo: string, files: readonly HubFile[]) {
+/** The files that a model is opened from, in the order in which they are fetched. */
+function neededFiles(repo: string, files: readonly HubFile[]): HubFile[] {
   const names = files.map((file) => file.path);
   const weights = selectWeights(names);
   if (!names.includes('config.json'))
@@ -68,40 +72,49 @@ function neededFiles(repo: string, files: readonly HubFile[]) {
       `${repo} has no weights that can be read: neither safetensors nor PyTorch's nor ONNX in fp32 or fp16`,
     );
   }
-  const named = (wanted: readonly string[]) => files.filter((file) => wanted.includes(file.path));
-  return { config: named(configFiles), rest: named([...tokenizerFiles, ...weights.files]) };
+  const wanted = [...configFiles, ...tokenizerFiles, ...weights.parts, weights.main];
+  return wanted.flatMap((name) => files.filter((file) => file.path === name));
 }
 
-async function fetchAll(
-  { hub, cache, repo, onProgress }: Pull,
-  commit: string,
-  files: readonly HubFile[],
-): Promise<void> {
-  for (const file of files) {
-    const checksum = file.checksum.hex;
-    await download({
-      hub,
-      repo,
-      commit,
-      file,
-      target: cache.blobPath(repo, checksum),
-      onProgress: (bytes) => onProgress({ file: file.path, bytes, totalBytes: file.size }),
-    });
-    await cache.link(repo, commit, { path: file.path, checksum });
+/** Looks at the configuration before the cache gets anything of the model. */
+async function checkConfig(work: Pull, commit: string, files: readonly HubFile[]): Promise<void> {
+  const scratch = await mkdtemp(path.join(tmpdir(), 'weft-'));
+  try {
+    for (const file of files.filter(({ path: name }) => configFiles.includes(name))) {
+      const target = path.join(scratch, file.path);
+      const blob = work.cache.blobPath(work.repo, file.checksum.hex);
+      if (await isIntact(blob, file)) await copyFile(blob, target);
+      else await download({ ...sourceOf(work, commit, file), target });
+    }
+    const config = await readOptConfig(scratch);
+    work.checkConfig?.(config);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
   }
+}
+
+function sourceOf({ hub, repo, onProgress }: Pull, commit: string, file: HubFile) {
+  const report = (bytes: number) => onProgress({ file: file.path, bytes, totalBytes: file.size });
+  return { hub, repo, commit, file, onProgress: report };
 }
 
 async function expectRoom({ cache, repo }: Pull, files: readonly HubFile[]): Promise<void> {
   let missing = 0;
   for (const { checksum, size } of files) {
-    const isHere = await stat(cache.blobPath(repo, checksum.hex)).catch(() => undefined);
-    if (isHere === undefined) missing += size;
+    const blob = cache.blobPath(repo, checksum.hex);
+    if (!(await exists(blob))) missing += size - (await PartialFile.bytesOf(blob));
   }
-  const { bavail, bsize } = await statfs(cache.repoFolder(repo));
+  const { bavail, bsize } = await statfs(await nearestFolder(cache.repoFolder(repo)));
   const room = bavail * bsize;
   if (missing > room) {
     throw new ModelError(
       `${repo} takes ${readableSize(missing)}, and the disk of ${cache.repoFolder(repo)} has ${readableSize(room)} left: choose another with HF_HUB_CACHE`,
     );
   }
+}
+
+/** The folder itself, or the nearest above it that is there. */
+async function nearestFolder(folder: string): Promise<string> {
+  const stats = await stat(folder).catch(() => undefined);
+  return stats !== undefined || path.dirname(folder) === folder ? folder : nearestFolder(path.dirname(folder));
 }

@@ -13,8 +13,9 @@ export function fillNormal(values: Float32Array, random: () => number): void {
 }
 
 /**
- * A source of random numbers in [0, 1), 32 bits of each; the same on every machine for the same seed and stream.
- * Source: xoshiro128++ with splitmix32 for its first state, Blackman and Vigna, https://prng.di.unimi.it
+ * A source of random numbers in [0, 1), 32 bits of each; the same for the same seed and stream.
+ * Sources: xoshiro128++, Blackman and Vigna, https://prng.di.unimi.it; its first state from splitmix32,
+ * https://github.com/bryc/code/blob/master/jshash/PRNGs.md
  */
 export function randomSource(seed: number, stream: number): () => number {
   let x = (Math.imul(seed, 0x9e3779b1) ^ Math.imul(stream + 1, 0x85ebca77)) | 0;

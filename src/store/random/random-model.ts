@@ -1,7 +1,7 @@
 import { copyFile, open, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { buildFolder } from '../../core/index.ts';
-import { type ParameterShape, parameterShapes, readOptConfig } from '../../model/index.ts';
+import { buildFolder } from '../../files/index.ts';
+import { numElements, type ParameterShape, parameterShapes, readOptConfig } from '../../model/index.ts';
 import { fillNormal, randomSource } from './normal.ts';
 import { type PublishedShape, publishedConfig } from './published-shapes.ts';
 import { writeSafetensors } from './safetensors-writer.ts';
@@ -36,7 +36,7 @@ async function write(folder: string, { shape, seed, tokenizerFolder, onProgress 
   await writeJson(folder, 'config.json', publishedConfig(shape));
   for (const file of tokenizerFiles) await copyFile(path.join(tokenizerFolder, file), path.join(folder, file));
   const tensors = parameterShapes(await readOptConfig(folder)).map((tensor, stream) => ({ ...tensor, stream }));
-  const total = tensors.reduce((sum, tensor) => sum + numElements(tensor), 0);
+  const total = tensors.reduce((sum, tensor) => sum + numElements(tensor.shape), 0);
   let done = 0;
   const file = await open(path.join(folder, weightsFile), 'wx');
   try {
@@ -59,16 +59,12 @@ const deviation = 0.02;
 function* randomBlocks(tensor: ParameterShape, random: () => number): Generator<Float32Array> {
   const mean = tensor.name.endsWith('layer_norm.weight') ? 1 : 0;
   const block = new Float32Array(blockLength);
-  for (let left = numElements(tensor); left > 0; left -= blockLength) {
+  for (let left = numElements(tensor.shape); left > 0; left -= blockLength) {
     const values = block.subarray(0, left);
     fillNormal(values, random);
     for (let i = 0; i < values.length; i++) values[i] = mean + deviation * (values[i] ?? 0);
     yield values;
   }
-}
-
-function numElements({ shape }: ParameterShape): number {
-  return shape.reduce((a, b) => a * b, 1);
 }
 
 async function isWhole(folder: string, { shape, seed }: RandomModel): Promise<boolean> {

@@ -1,17 +1,12 @@
 import type { FileHandle } from 'node:fs/promises';
-
-/** A float32 tensor of a file that is being written. */
-export interface TensorToWrite {
-  readonly name: string;
-  readonly shape: readonly number[];
-}
+import { numElements, type ParameterShape } from '../../model/index.ts';
 
 /**
  * Writes a `.safetensors` file of float32 tensors from blocks of numbers, so that no tensor has to be in memory as a whole.
  * Format: https://github.com/huggingface/safetensors#format
  * @param blocksOf the numbers of a tensor in row-major order; a block may be overwritten once the next is asked for
  */
-export async function writeSafetensors<Tensor extends TensorToWrite>(
+export async function writeSafetensors<Tensor extends ParameterShape>(
   file: FileHandle,
   tensors: readonly Tensor[],
   blocksOf: (tensor: Tensor) => Iterable<Float32Array>,
@@ -20,7 +15,7 @@ export async function writeSafetensors<Tensor extends TensorToWrite>(
   let end = 0;
   for (const { name, shape } of tensors) {
     const start = end;
-    end += shape.reduce((a, b) => a * b, Float32Array.BYTES_PER_ELEMENT);
+    end += numElements(shape) * Float32Array.BYTES_PER_ELEMENT;
     header[name] = { dtype: 'F32', shape, data_offsets: [start, end] };
   }
   const text = JSON.stringify(header);

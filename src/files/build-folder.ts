@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { writerName, writerState } from './writer.ts';
 
 /** How a folder is made. */
 export interface FolderBuild {
@@ -13,26 +13,34 @@ export interface FolderBuild {
 
 /**
  * Makes a folder unless it is whole already. It is filled under another name and then renamed: so it is there whole or not at all,
- * what `write` throws leaves nothing behind, and two that build it at once do not disturb each other.
+ * what `write` throws leaves nothing behind, and several that build it at once do not disturb each other.
  */
 export async function buildFolder(folder: string, { write, isWhole }: FolderBuild): Promise<void> {
   if (await isWhole(folder)) return;
   const parent = path.dirname(folder);
-  const building = path.join(parent, `${buildPrefix}${randomUUID()}`);
-  const replaced = `${building}-replaced`;
+  const building = path.join(parent, `${buildPrefix}${writerName()}`);
   unfinished.add(building);
   try {
     await mkdir(building, { recursive: true });
-    await removeAbandonedBuilds(parent, building);
+    await removeAbandonedBuilds(parent);
     await write(building);
-    await rename(building, folder).catch(async () => {
-      if (await isWhole(folder)) return; // Somebody else was first.
-      await rename(folder, replaced);
-      await rename(building, folder);
+    await putInPlace(building, folder).catch(async (error: unknown) => {
+      // Somebody else may have been first.
+      if (!(await isWhole(folder))) throw error;
     });
   } finally {
+    await rm(building, { recursive: true, force: true }).catch(() => {});
     unfinished.delete(building);
-    for (const leftover of [building, replaced]) await rm(leftover, { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+async function putInPlace(building: string, folder: string): Promise<void> {
+  try {
+    await rename(building, folder);
+  } catch {
+    // A folder can only be renamed to one that is empty or not there.
+    await rm(folder, { recursive: true, force: true });
+    await rename(building, folder);
   }
 }
 
@@ -50,15 +58,16 @@ export function removeUnfinishedBuilds(): void {
   for (const folder of unfinished) rmSync(folder, { recursive: true, force: true });
 }
 
-const abandonedAfterMs = 3_600_000;
+/** Longer than any build takes: for writers of which nothing is known. */
+const abandonedAfterMs = 24 * 3_600_000;
 
-/** Removes what killed builds left behind, when no build can still be at it. @param building a build that has just begun */
-async function removeAbandonedBuilds(parent: string, building: string): Promise<void> {
-  const { mtimeMs: now } = await stat(building);
+/** Removes what killed builds left behind. */
+async function removeAbandonedBuilds(parent: string): Promise<void> {
   for (const entry of await readdir(parent)) {
     if (!isUnfinished(entry)) continue;
     const folder = path.join(parent, entry);
-    const { mtimeMs: startedAt } = await stat(folder).catch(() => ({ mtimeMs: now }));
-    if (now - startedAt > abandonedAfterMs) await rm(folder, { recursive: true, force: true });
+    const state = writerState(entry.slice(buildPrefix.length));
+    const isOld = Date.now() - (await stat(folder).catch(() => ({ mtimeMs: Date.now() }))).mtimeMs > abandonedAfterMs;
+    if (state === 'dead' || (state !== 'alive' && isOld)) await rm(folder, { recursive: true, force: true });
   }
 }

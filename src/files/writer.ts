@@ -1,0 +1,25 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+
+const host = hostname().replace(/\W/g, '_');
+
+/** A name for something that this process writes: others can tell from it whether the writer still lives. */
+export function writerName(): string {
+  return `${host}-${process.pid}-${randomUUID().slice(0, 8)}`;
+}
+
+/** What is known of a writer; of a process on another machine (or in another container) nothing is. */
+export type WriterState = 'alive' | 'dead' | 'unknown';
+
+/** @returns undefined if it is not a writer's name */
+export function writerState(name: string): WriterState | undefined {
+  const [, writerHost, processId] = /^(\w+)-(\d+)-[0-9a-f]{8}$/.exec(name) ?? [];
+  if (processId === undefined) return undefined;
+  if (writerHost !== host) return 'unknown';
+  try {
+    process.kill(Number(processId), 0);
+    return 'alive';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM' ? 'alive' : 'dead';
+  }
+}

@@ -1,0 +1,52 @@
+import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { buildFolder } from '../../../src/files/index.ts';
+import { temporaryFolder } from '../../support/fixtures.ts';
+
+const content = (folder: string) => readFile(path.join(folder, 'file'), 'utf8');
+const isWhole = (folder: string) =>
+  content(folder).then(
+    (text) => text === 'whole',
+    () => false,
+  );
+const write = (building: string) => writeFile(path.join(building, 'file'), 'whole');
+
+test('several that build a folder at once do not disturb each other, nor does a damaged one that was there', async () => {
+  for (const before of [undefined, 'damaged']) {
+    const parent = await temporaryFolder();
+    const folder = path.join(parent, 'built');
+    if (before !== undefined) {
+      await mkdir(folder);
+      await writeFile(path.join(folder, 'file'), before);
+    }
+    await Promise.all(Array.from({ length: 8 }, () => buildFolder(folder, { write, isWhole })));
+    expect(await content(folder)).toBe('whole');
+    expect(await readdir(parent)).toEqual(['built']);
+  }
+});
+
+test('what fails leaves nothing', async () => {
+  const parent = await temporaryFolder();
+  const failing = async (building: string) => {
+    await write(building);
+    throw new Error('no more');
+  };
+  await expect(buildFolder(path.join(parent, 'built'), { write: failing, isWhole })).rejects.toThrow('no more');
+  expect(await readdir(parent)).toEqual([]);
+});
+
+test('what killed builds left is cleared away, and not what a living one is writing', async () => {
+  const parent = await temporaryFolder();
+  const noProcess = 2 ** 22 + 1;
+  const { hostname } = await import('node:os');
+  const host = hostname().replace(/\W/g, '_');
+  const dead = `building-${host}-${noProcess}-0123abcd`;
+  const living = `building-${host}-${process.pid}-0123abcd`;
+  const old = 'building-elsewhere-1-0123abcd';
+  const young = 'building-elsewhere-2-0123abcd';
+  for (const name of [dead, living, old, young]) await mkdir(path.join(parent, name));
+  for (const name of [living, old]) await utimes(path.join(parent, name), new Date(0), new Date(0));
+  await buildFolder(path.join(parent, 'built'), { write, isWhole });
+  expect((await readdir(parent)).sort()).toEqual([young, living, 'built'].sort());
+});
