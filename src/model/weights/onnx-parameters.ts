@@ -84,6 +84,9 @@ function moduleOf(nodeName: string): string | undefined {
   return below > 0 && below < modules.length ? modules.slice(below).join('.') : undefined;
 }
 
+/** More nodes than any exporter puts between a weight and its use. */
+const maxHops = 16;
+
 /** The nodes of a graph and of the branches in it, and where their values come from. */
 class Values {
   readonly nodes: ReadNode[] = [];
@@ -97,8 +100,7 @@ class Values {
   /** The tensor that a value is, if nothing but its form was changed on the way. */
   originOf(value: string): OnnxParameter | undefined {
     let isTransposed = false;
-    // As many hops as there are nodes is a circle.
-    for (let hop = 0; hop <= this.nodes.length; hop++) {
+    for (let hop = 0; hop <= maxHops; hop++) {
       const tensor = this.#tensors.get(value);
       if (tensor !== undefined) return { tensor, isTransposed };
       const producer = this.#producers.get(value);
