@@ -23,7 +23,7 @@ export async function openByName(
   const memoryBytes = memoryLimit();
   const { folder, ...stored } = await openStore(cacheDir).locate(name, {
     revision,
-    onProgress: progressOfPull(),
+    ...progressOfPull(),
     checkConfig: (config) => expectMemoryFor(config, memoryBytes),
   });
   const onProgress = progressOf(`building the graph of ${stored.name}`);
@@ -37,9 +37,9 @@ export function userCacheDir(): string {
     case 'darwin':
       return path.join(homedir(), 'Library', 'Caches', 'weft');
     case 'win32':
-      return path.join(process.env.LOCALAPPDATA ?? path.join(homedir(), 'AppData', 'Local'), 'weft', 'cache');
+      return path.join(process.env.LOCALAPPDATA || path.join(homedir(), 'AppData', 'Local'), 'weft', 'cache');
     default:
-      return path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'weft');
+      return path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'weft');
   }
 }
 

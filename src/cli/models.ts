@@ -80,7 +80,7 @@ export async function models([name = '', ...args]: readonly string[]): Promise<v
 }
 
 async function pull({ store, name, revision }: CommandInput): Promise<string> {
-  const { folder } = await store.pull(name, { revision, onProgress: progressOfPull() });
+  const { folder } = await store.pull(name, { revision, ...progressOfPull() });
   return `${name} is in ${folder}\nweft serve ${name}`;
 }
 

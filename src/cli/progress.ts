@@ -1,6 +1,6 @@
 import { Presets, SingleBar } from 'cli-progress';
 import { readableSize } from '../core/index.ts';
-import type { PullProgress } from '../store/index.ts';
+import type { PullOptions, PullProgress } from '../store/index.ts';
 
 /** Builds shorter than this pass without a word. */
 const quietMs = 1000;
@@ -18,10 +18,14 @@ export function progressOf(label: string): (done: number, total: number) => void
 }
 
 /** Shows a bar for each file that is fetched; where there is no terminal, a line. */
-export function progressOfPull(): (progress: PullProgress) => void {
+export function progressOfPull(): Pick<PullOptions, 'onProgress' | 'onWait'> {
   let current = '';
   let bar: SingleBar | undefined;
-  return ({ file, bytes, totalBytes }) => {
+  const onWait = (file: string) => {
+    bar?.stop();
+    process.stderr.write(`another process is fetching ${file}: waiting for it\n`);
+  };
+  const onProgress = ({ file, bytes, totalBytes }: PullProgress) => {
     if (file !== current) {
       bar?.stop();
       current = file;
@@ -33,6 +37,7 @@ export function progressOfPull(): (progress: PullProgress) => void {
     bar?.update(bytes);
     if (bytes === totalBytes) bar?.stop();
   };
+  return { onProgress, onWait };
 }
 
 function startedBar(format: string, total: number): SingleBar {

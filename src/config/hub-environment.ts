@@ -31,7 +31,7 @@ export function loadHubEnvironment(environment: Readonly<Record<string, string |
   const home = inHome(given('HF_HOME') ?? path.join(given('XDG_CACHE_HOME') ?? '~/.cache', 'huggingface'));
   return {
     endpoint: endpointOf(given('HF_ENDPOINT') ?? 'https://huggingface.co'),
-    token: given('HF_TOKEN') ?? savedToken(inHome(given('HF_TOKEN_PATH') ?? path.join(home, 'token'))),
+    token: checkedToken(given('HF_TOKEN') ?? savedToken(inHome(given('HF_TOKEN_PATH') ?? path.join(home, 'token')))),
     isOffline: /^(1|on|yes|true)$/i.test(given('HF_HUB_OFFLINE') ?? ''),
     cacheDir: inHome(given('HF_HUB_CACHE') ?? given('HUGGINGFACE_HUB_CACHE') ?? path.join(home, 'hub')),
   };
@@ -44,7 +44,14 @@ function endpointOf(written: string): string {
   return written.replace(/\/+$/, '');
 }
 
-function inHome(folder: string): string {
+/** Nobody else may read it in a message. */
+function checkedToken(token: string | undefined): string | undefined {
+  if (token === undefined || /^[\x21-\x7e]+$/.test(token)) return token;
+  throw new UserError('HF_TOKEN (or the saved token) holds characters that no token has');
+}
+
+/** The folder, `~` being the user's own. */
+export function inHome(folder: string): string {
   return path.resolve(folder.replace(/^~(?=$|[/\\])/, homedir()));
 }
 

@@ -91,7 +91,8 @@ function fromArguments(keys: readonly SettingKey[], args: readonly string[]) {
 
 function unknownFlag(name: string, known: readonly string[]): UserError {
   const nearest = known.reduce((a, b) => (distance(name, a) <= distance(name, b) ? a : b), '');
-  const hint = distance(name, nearest) <= 3 ? `; did you mean ${nearest}?` : ': weft --help lists what there is';
+  const hint =
+    nearest !== '' && distance(name, nearest) <= 3 ? `; did you mean ${nearest}?` : ': weft --help lists what there is';
   return new UserError(`unknown flag ${show(name)}${hint}`);
 }
 

@@ -1,4 +1,5 @@
 import { show, UserError } from '../core/index.ts';
+import { inHome } from './hub-environment.ts';
 
 /** How one setting is written, checked and explained. */
 interface Setting<T> {
@@ -84,7 +85,7 @@ export const settings = {
     max: 3_600_000,
     description: 'longest that a shutdown waits for accepted requests (ms)',
   }),
-  cacheDir: text({
+  cacheDir: folder({
     default: '',
     defaultText: "weft in the user's cache folder",
     description: 'folder for built graphs and random models',
@@ -154,6 +155,11 @@ function text({
       return written;
     },
   };
+}
+
+function folder(declared: Declared<string>): Setting<string> {
+  const { parse, ...setting } = text({ ...declared, allowed: 'a folder' });
+  return { ...setting, parse: (written, name) => inHome(parse(written, name)) };
 }
 
 function choice<const Choice extends string>({

@@ -43,7 +43,10 @@ export function parameterShapes(config: OptConfig): ParameterShape[] {
 /** OPT's learned positions start at row 2 of their table: the first two rows are never used. */
 export const positionOffset = 2;
 
-/** The number of weights of the network; tied embeddings count once. */
+/** The number of weights of the network; tied embeddings count once. Does not list them: a broken configuration may ask for billions of layers. */
 export function numParameters(config: OptConfig): number {
-  return parameterShapes(config).reduce((sum, { shape }) => sum + numElements(shape), 0);
+  const count = (numLayers: number) =>
+    parameterShapes({ ...config, numLayers }).reduce((sum, { shape }) => sum + numElements(shape), 0);
+  const outside = count(0);
+  return outside + config.numLayers * (count(1) - outside);
 }

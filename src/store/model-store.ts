@@ -44,11 +44,13 @@ export class ModelStore {
   /** The model of that name, fetched if it is of the hub and not here. @throws {ModelError} it is not here and cannot be fetched */
   async locate(name: string, options: PullOptions): Promise<StoredModel> {
     const here = await this.#find(name, options.revision);
-    if (here !== undefined) return here;
+    if (here !== undefined && (here.origin !== 'hub' || (await hasTokenizer(here.folder)))) return here;
     if (!isRepo(name)) throw await this.#notHere(name);
     try {
       return await this.pull(name, options);
     } catch (error) {
+      // Without its tokenizer, which another program had no use for, it can still be served.
+      if (here !== undefined && error instanceof ModelError) return here;
       if (!(error instanceof HubUnreachableError)) throw error;
       throw new ModelError(
         `${name} is not on this machine, and ${error.message}; here are: ${await this.#namesHere()}`,
@@ -173,6 +175,10 @@ function isRepo(name: string): boolean {
 
 function isPlain(name: string): boolean {
   return /^\w[\w.-]*$/.test(name);
+}
+
+async function hasTokenizer(folder: string): Promise<boolean> {
+  return (await exists(path.join(folder, 'tokenizer.json'))) || exists(path.join(folder, 'vocab.json'));
 }
 
 /** What the disk or the rights refused; not a defect. */

@@ -266,6 +266,31 @@ describe('what cannot be pulled is one line that says why:', () => {
     await expect(readdir(path.join(machine.folder, 'hf'))).rejects.toThrow('ENOENT');
   });
 
+  test('a hub that is something else', async () => {
+    const machine = await Machine.create();
+    machine.hub.publish('a/b', await published());
+    for (const page of ['<html>Please log in</html>', '{}', 'null', '']) {
+      machine.hub.page = page;
+      expect(await machine.fail(['models', 'pull', 'a/b'])).toMatch(/did not answer as the hub does|gave no commit/);
+    }
+  });
+
+  test('a cache that cannot be written', async () => {
+    const machine = await Machine.create();
+    machine.hub.publish('a/b', await published());
+    const file = path.join(machine.folder, 'file');
+    await writeFile(file, '');
+    expect(await machine.fail(['models', 'pull', 'a/b'], { HF_HOME: file })).toMatch(
+      /a\/b cannot be kept on this machine: ENOTDIR/,
+    );
+  });
+
+  test('a token that cannot be one, without showing it', async () => {
+    const machine = await Machine.create();
+    const message = await machine.fail(['models', 'pull', 'a/b'], { HF_TOKEN: 'hf_se\ncret' });
+    expect(message).toMatch(/HF_TOKEN .* holds characters that no token has$/);
+  });
+
   test('one without weights that can be read', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', { 'config.json': Buffer.from('{}'), 'tf_model.h5': Buffer.alloc(10) });

@@ -31,6 +31,8 @@ export class HubServer {
   readonly requests: string[] = [];
   /** Whether it can begin in the middle of a file. */
   hasRanges = true;
+  /** Answers every question with this instead. */
+  page: string | undefined;
   /** Who does not have it is refused. */
   token: string | undefined;
   url = '';
@@ -92,6 +94,7 @@ export class HubServer {
   }
 
   #api(response: ServerResponse, name: string, [what, revision]: readonly string[]): ServerResponse {
+    if (this.page !== undefined) return response.writeHead(200, { 'content-type': 'text/html' }).end(this.page);
     const repo = this.#repos.get(name);
     if (repo === undefined) return refuse(response, 404, 'RepoNotFound');
     if (revision !== 'main' && revision !== repo.commit) return refuse(response, 404, 'RevisionNotFound');

@@ -59,7 +59,7 @@ export class PytorchWeights implements Weights {
     }
     try {
       const numBytes = storageExtent(tensor) * bytesPerElement[info.dtype];
-      const bytes = await this.#archive.read(`data/${tensor.storage.key}`, Number.POSITIVE_INFINITY);
+      const bytes = await this.#archive.readStored(`data/${tensor.storage.key}`);
       if (bytes.length < numBytes) throw new Error(`its storage has ${bytes.length} of ${numBytes} bytes`);
       return strided(toFloat32(bytes.subarray(0, numBytes), info.dtype), tensor);
     } catch (error) {
@@ -140,6 +140,12 @@ class Archive {
     if (entry.uncompressedSize > maxBytes) throw new Error(`its ${name} has ${entry.uncompressedSize} bytes`);
     const openEntry = promisify(this.#zip.openReadStream.bind(this.#zip) as OpenReadStream);
     return buffer(await openEntry(entry));
+  }
+
+  /** An entry that is not compressed, as `torch.save` writes all of them: it cannot be larger than the file. */
+  async readStored(name: string): Promise<Buffer> {
+    if (this.#entries.get(name)?.compressionMethod !== 0) throw new Error(`its ${name} is missing or compressed`);
+    return this.read(name, Number.POSITIVE_INFINITY);
   }
 
   close(): void {

@@ -15,6 +15,8 @@ export interface Download {
   readonly target: string;
   /** How many bytes of the file are there. */
   readonly onProgress: (bytes: number) => void;
+  /** Called once if somebody else is fetching it. */
+  readonly onWait: () => void;
 }
 
 /**
@@ -23,8 +25,8 @@ export interface Download {
  * @throws {ModelError} it cannot be fetched, or what comes is not what the hub says; what is left can be resumed or is gone
  */
 export async function download(work: Download): Promise<void> {
-  const { target, file, onProgress } = work;
-  const partial = await PartialFile.claim(target, () => isIntact(target, file));
+  const { target, file, onProgress, onWait } = work;
+  const partial = await PartialFile.claim(target, { isWhole: () => isIntact(target, file), onWait });
   if (partial === undefined) return onProgress(file.size);
   try {
     await fill(partial.path, work);
@@ -68,12 +70,14 @@ async function fill(partialPath: string, work: Download): Promise<void> {
   const output = await open(partialPath, 'a+');
   try {
     let numFailures = 0;
+    let furthest = 0;
     for (;;) {
       const { size: before } = await output.stat();
+      furthest = Math.max(furthest, before);
       work.onProgress(before);
       if (before >= work.file.size) break;
       const failure = await fetchRest(output, before, work);
-      const hasGrown = (await output.stat()).size > before;
+      const hasGrown = (await output.stat()).size > furthest;
       if (failure === undefined && hasGrown) continue;
       numFailures = hasGrown ? 1 : numFailures + 1;
       if (numFailures === maxFailuresInARow) {

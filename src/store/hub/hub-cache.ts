@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { readJsonFile } from '../../core/index.ts';
 import { replaceFile } from '../../files/index.ts';
@@ -37,7 +37,7 @@ export class HubCache {
 
   /** Remembers which commit a revision is. */
   async remember(repo: string, revision: string, commit: string): Promise<void> {
-    if (revision === commit) return;
+    if (revision === commit || (await this.commitOf(repo, revision)) === commit) return;
     const ref = path.join(this.repoFolder(repo), 'refs', ...revision.split('/'));
     await mkdir(path.dirname(ref), { recursive: true });
     // Not beside it: what is there is taken for a revision.
@@ -48,10 +48,12 @@ export class HubCache {
   async link(repo: string, commit: string, file: { readonly path: string; readonly checksum: string }): Promise<void> {
     const link = path.join(this.snapshotFolder(repo, commit), ...file.path.split('/'));
     const blob = this.blobPath(repo, file.checksum);
+    const target = path.relative(path.dirname(link), blob);
+    if ((await readlink(link).catch(() => undefined)) === target) return;
     await mkdir(path.dirname(link), { recursive: true });
     const write = async (temporary: string) => {
       // Windows allows links only to some users.
-      await symlink(path.relative(path.dirname(link), blob), temporary).catch(() => copyFile(blob, temporary));
+      await symlink(target, temporary).catch(() => copyFile(blob, temporary));
     };
     await replaceFile(link, write, this.repoFolder(repo));
   }

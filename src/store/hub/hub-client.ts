@@ -1,3 +1,4 @@
+import type { ListFileEntry } from '@huggingface/hub';
 import type { HubEnvironment } from '../../config/index.ts';
 import { ModelError, messageOf, show } from '../../core/index.ts';
 
@@ -45,20 +46,7 @@ export class HubClient {
     const { listFiles } = await import('@huggingface/hub');
     const listing = listFiles({ ...this.#access(repo), repo, revision: commit, recursive: true });
     const entries = await this.#expectHub(collect(listing));
-    // A path that leads elsewhere would lie outside the folder that it is meant for.
-    const files = entries.filter(({ type, path }) => type === 'file' && !path.split(/[/\\]/).includes('..'));
-    return files.map(({ path, size, oid, lfs }) => {
-      const checksum: Checksum = lfs
-        ? { algorithm: 'sha256', hex: lfs.oid }
-        : { algorithm: 'git-sha1', hex: oid ?? '' };
-      // It becomes the name of a file.
-      if (!/^[0-9a-f]{40,64}$/.test(checksum.hex)) {
-        throw new ModelError(
-          `${this.#host} does not say what ${path} of ${repo} should hash to: ${show(checksum.hex)}`,
-        );
-      }
-      return { path, size: lfs?.size ?? size, checksum };
-    });
+    return entries.map(hubFileOf).filter((file) => file !== undefined);
   }
 
   /**
@@ -104,15 +92,19 @@ export class HubClient {
   /** @param what is asked for, for the message */
   async #fetch(what: string, input: FetchInput, init: RequestInit = {}): Promise<Response> {
     const headers = new Headers(init.headers);
-    if (this.#token !== undefined) headers.set('authorization', `Bearer ${this.#token}`);
+    // A list of files may go on at another address, which the token is not for.
+    const isHub = new URL(input instanceof Request ? input.url : input).origin === new URL(this.#endpoint).origin;
+    if (this.#token !== undefined && isHub) headers.set('authorization', `Bearer ${this.#token}`);
     let response: Response;
     try {
       response = await fetch(input, { ...init, headers });
     } catch (error) {
       throw new HubUnreachableError(`${this.#host} cannot be reached (${causeOf(error)})`);
     }
-    if (response.ok) return response;
+    if (response.ok && canBeFollowed(response)) return response;
     await response.body?.cancel();
+    if (response.ok)
+      throw new HubUnreachableError(`${this.#host} gave a list of files whose next page cannot be found`);
     throw this.#refusal(what, response);
   }
 
@@ -132,6 +124,30 @@ export class HubClient {
     if (status === 429 || status >= 500) return new HubUnreachableError(`${this.#host} answered ${status} for ${what}`);
     return new ModelError(`${this.#host} answered ${status} for ${what}`);
   }
+}
+
+/** The library ends silently at a next page that it does not understand. */
+function canBeFollowed({ headers }: Response): boolean {
+  const link = headers.get('link') ?? '';
+  return !/rel="?next/.test(link) || /<https?:[^>]+>; rel="next"/.test(link);
+}
+
+/** @returns undefined for folders, and for what could not be kept under its name or checked */
+function hubFileOf(entry: ListFileEntry | null): HubFile | undefined {
+  const { type, path, size, oid, lfs } = entry ?? {};
+  if (type !== 'file' || typeof path !== 'string' || !path.split('/').every(isFileName)) return undefined;
+  const bytes = lfs?.size ?? size;
+  const checksum = lfs
+    ? ({ algorithm: 'sha256', hex: String(lfs.oid).toLowerCase() } as const)
+    : ({ algorithm: 'git-sha1', hex: String(oid).toLowerCase() } as const);
+  if (bytes === undefined || !Number.isSafeInteger(bytes) || bytes < 0) return undefined;
+  return /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(checksum.hex) ? { path, size: bytes, checksum } : undefined;
+}
+
+const maxNameBytes = 255;
+
+function isFileName(name: string): boolean {
+  return !/^\.{0,2}$|[\0\\]/.test(name) && Buffer.byteLength(name) <= maxNameBytes;
 }
 
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {

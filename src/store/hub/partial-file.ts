@@ -17,11 +17,17 @@ export class PartialFile {
   }
 
   /** @returns undefined if the target is whole, or came to be while somebody else was writing it */
-  static async claim(target: string, isWhole: () => Promise<boolean>): Promise<PartialFile | undefined> {
+  static async claim(
+    target: string,
+    { isWhole, onWait }: { isWhole(): Promise<boolean>; onWait(): void },
+  ): Promise<PartialFile | undefined> {
     await mkdir(path.dirname(target), { recursive: true });
+    let isWaiting = false;
     for (;;) {
       const partials = await partialsOf(target);
       if (partials.some(({ state }) => state === 'written')) {
+        if (!isWaiting) onWait();
+        isWaiting = true;
         await setTimeout(pollMs);
         continue;
       }

@@ -20,6 +20,8 @@ export interface PullOptions {
   readonly revision: string;
   /** Called for files that are here already, too. */
   readonly onProgress: (progress: PullProgress) => void;
+  /** Called when another process is fetching a file: it is waited for. */
+  readonly onWait: (file: string) => void;
   /** Called before anything is kept. @throws if the model is not wanted */
   readonly checkConfig?: (config: OptConfig) => void;
 }
@@ -93,9 +95,15 @@ async function checkConfig(work: Pull, commit: string, files: readonly HubFile[]
   }
 }
 
-function sourceOf({ hub, repo, onProgress }: Pull, commit: string, file: HubFile) {
-  const report = (bytes: number) => onProgress({ file: file.path, bytes, totalBytes: file.size });
-  return { hub, repo, commit, file, onProgress: report };
+function sourceOf({ hub, repo, onProgress, onWait }: Pull, commit: string, file: HubFile) {
+  return {
+    hub,
+    repo,
+    commit,
+    file,
+    onProgress: (bytes: number) => onProgress({ file: file.path, bytes, totalBytes: file.size }),
+    onWait: () => onWait(file.path),
+  };
 }
 
 async function expectRoom({ cache, repo }: Pull, files: readonly HubFile[]): Promise<void> {

@@ -42,7 +42,7 @@ test('what killed builds left is cleared away, and not what a living one is writ
   const { hostname } = await import('node:os');
   const host = hostname().replace(/\W/g, '_');
   const dead = `building-${host}-${noProcess}-0123abcd`;
-  const living = `building-${host}-${process.pid}-0123abcd`;
+  const living = `building-${host}-${process.ppid}-0123abcd`;
   const old = 'building-elsewhere-1-0123abcd';
   const young = 'building-elsewhere-2-0123abcd';
   for (const name of [dead, living, old, young]) await mkdir(path.join(parent, name));

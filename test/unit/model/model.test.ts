@@ -55,6 +55,7 @@ describe('a folder is refused, with what is wrong with it:', () => {
       /head size of 4; it has to be a multiple of 8/,
     ],
     ['a size that is none', { num_hidden_layers: 'three' }, /num_hidden_layers is "three", not a positive integer/],
+    ['billions of layers', { num_hidden_layers: 1e10 }, /lack model\.decoder\.layers\.3/],
     [
       'an unknown activation',
       { activation_function: 'swish' },
@@ -157,6 +158,18 @@ describe('a pickle', () => {
       /asks for "posix\.system", which weights do not need; nothing of it was run/,
     );
     expect(await readdir(path.dirname(victim))).toEqual([]);
+  });
+
+  test('with compressed numbers is refused: they could be of any size', async () => {
+    const folder = await copyOf(mini, ['config.json']);
+    const file = path.join(folder, 'pytorch_model.bin');
+    const bytes = await readFile(path.join(mini, 'pytorch_model.bin'));
+    // The compression method in each entry of the central directory.
+    for (let at = bytes.indexOf('PK\x01\x02'); at >= 0; at = bytes.indexOf('PK\x01\x02', at + 4)) {
+      if (!bytes.subarray(at + 46, at + 80).includes('data.pkl')) bytes.writeUInt16LE(8, at + 10);
+    }
+    await writeFile(file, bytes);
+    expect(await refusal(folder)).toMatch(/its data\/\d+ is missing or compressed/);
   });
 
   test.each([
