@@ -1,5 +1,5 @@
 import { ModelError, messageOf, type SlotMove } from '../core/index.ts';
-import type { OptConfig } from '../model/index.ts';
+import type { AttentionGroup, OptConfig } from '../model/index.ts';
 import { NativeBuffer, type Session } from './ort/index.ts';
 
 const bytesPerElement = 4;
@@ -22,11 +22,20 @@ export function kvCacheBytes({ numLayers, numHeads, headDim, numSlots, maxModelL
   return 2 * numLayers * numSlots * numHeads * maxModelLen * headDim * bytesPerElement;
 }
 
-/** Keys and values of every slot: per layer two buffers float32 [slots, heads, maxModelLen, head size]. */
+/** The slots that a group of rows attends in. */
+export interface SlotRange {
+  readonly firstSlot: number;
+  readonly numRows: number;
+}
+
+/**
+ * Keys and values of every slot: per layer two buffers float32 [slots, heads, maxModelLen, head size].
+ * Behind them is one slot more, for the row of a group that would be empty.
+ */
 export class KvCache {
   readonly #shape: KvCacheShape;
-  readonly #parts: { readonly past: string; readonly present: string; readonly buffer: NativeBuffer }[] = [];
-  #bound: { readonly firstSlot: number; readonly numRows: number } | undefined;
+  readonly #parts: { readonly name: string; readonly buffer: NativeBuffer }[] = [];
+  readonly #bound = new Map<AttentionGroup, SlotRange>();
 
   /** @throws {ModelError} the system has no room for it */
   constructor(shape: KvCacheShape) {
@@ -34,8 +43,10 @@ export class KvCache {
     try {
       for (let layer = 0; layer < shape.numLayers; layer++) {
         for (const part of ['key', 'value']) {
-          const buffer = new NativeBuffer(shape.numSlots * this.#slotBytes);
-          this.#parts.push({ past: `past_key_values.${layer}.${part}`, present: `present.${layer}.${part}`, buffer });
+          this.#parts.push({
+            name: `${layer}.${part}`,
+            buffer: new NativeBuffer((shape.numSlots + 1) * this.#slotBytes),
+          });
         }
       }
     } catch (error) {
@@ -47,18 +58,20 @@ export class KvCache {
     }
   }
 
-  /** Binds neighbouring slots as past and as present, so that a run appends to them in place. */
-  bind(session: Session, firstSlot: number, numRows: number): void {
-    if (this.#bound?.firstSlot === firstSlot && this.#bound.numRows === numRows) return;
-    this.#bound = undefined;
+  /** Binds neighbouring slots as a group's past and present, so that a run appends to them in place; without rows, the slot that nobody has. */
+  bind(session: Session, group: AttentionGroup, rows: SlotRange): void {
+    const { firstSlot, numRows } = rows.numRows > 0 ? rows : { firstSlot: this.#shape.numSlots, numRows: 1 };
+    const bound = this.#bound.get(group);
+    if (bound?.firstSlot === firstSlot && bound.numRows === numRows) return;
+    this.#bound.delete(group);
     const { numHeads, maxModelLen, headDim } = this.#shape;
     const shape = [numRows, numHeads, maxModelLen, headDim];
-    for (const { past, present, buffer } of this.#parts) {
+    for (const { name, buffer } of this.#parts) {
       const tensor = { buffer, byteOffset: firstSlot * this.#slotBytes, type: 'float32', shape } as const;
-      session.bindInput(past, tensor);
-      session.bindOutput(present, tensor);
+      session.bindInput(`${group}.past.${name}`, tensor);
+      session.bindOutput(`${group}.present.${name}`, tensor);
     }
-    this.#bound = { firstSlot, numRows };
+    this.#bound.set(group, { firstSlot, numRows });
   }
 
   /** Copies what a slot holds to another. */

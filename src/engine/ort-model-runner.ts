@@ -12,10 +12,10 @@ import type { Model } from '../model/index.ts';
 import { KvCache, kvCacheShape } from './kv-cache.ts';
 import { NativeBuffer, Session, type SessionOptions } from './ort/index.ts';
 import { type GraphRun, planRuns } from './run-plan.ts';
-import { Sampler, type TokenSampler } from './sampler.ts';
-import { StepInputs } from './step-inputs.ts';
+import { isGreedy, Sampler, type TokenSampler } from './sampler.ts';
+import { numLogits, StepInputs } from './step-inputs.ts';
 
-/** Rows sampled between two turns of the event loop: one takes up to some 4 ms where the vocabulary is 50,000. */
+/** Rows drawn between two turns of the event loop: one takes up to some 4 ms where the vocabulary is 50,000. */
 const rowsPerTurn = 4;
 
 export interface OrtModelRunnerOptions {
@@ -35,6 +35,9 @@ export class OrtModelRunner implements ModelRunner {
   readonly #logitsBuffer: NativeBuffer;
   /** [maxBatchSize, vocabulary] */
   readonly #logits: Float32Array;
+  readonly #nextTokenBuffer: NativeBuffer;
+  /** [maxBatchSize] */
+  readonly #nextToken: BigInt64Array;
   readonly #sampler: TokenSampler;
   #isDisposed = false;
 
@@ -52,9 +55,15 @@ export class OrtModelRunner implements ModelRunner {
         `ONNX Runtime cannot load ${model.graphPath}: ${messageOf(error)}; delete its folder to have it built anew`,
       );
     }
-    this.#inputs = new StepInputs(limits.maxBatchSize, limits.maxStepTokens);
+    this.#inputs = new StepInputs(this.#session, {
+      maxRows: limits.maxBatchSize,
+      maxTokens: limits.maxStepTokens,
+      qkvWidth: 3 * model.config.hiddenSize,
+    });
     this.#logitsBuffer = new NativeBuffer(limits.maxBatchSize * vocabSize * Float32Array.BYTES_PER_ELEMENT);
     this.#logits = new Float32Array(this.#logitsBuffer.bytes);
+    this.#nextTokenBuffer = new NativeBuffer(limits.maxBatchSize * BigInt64Array.BYTES_PER_ELEMENT);
+    this.#nextToken = new BigInt64Array(this.#nextTokenBuffer.bytes);
     this.#sampler = sampler;
   }
 
@@ -74,20 +83,31 @@ export class OrtModelRunner implements ModelRunner {
     this.#isDisposed = true;
     this.#session.release();
     this.#logitsBuffer.free();
+    this.#nextTokenBuffer.free();
     this.#inputs.free();
     this.#cache.free();
   }
 
   async #run(run: GraphRun, tokens: (SampledToken | undefined)[]): Promise<void> {
-    const sampled = this.#inputs.fill(this.#session, run);
-    this.#cache.bind(this.#session, run.firstSlot, run.rows.length);
-    const shape = [sampled.length, this.#vocabSize];
-    this.#session.bindOutput('logits', { buffer: this.#logitsBuffer, type: 'float32', shape });
+    const sampled = this.#inputs.fill(run);
+    for (const group of ['decode', 'prompt'] as const) {
+      const { firstSlot, rows } = run[group];
+      this.#cache.bind(this.#session, group, { firstSlot, numRows: rows.length });
+    }
+    const numRows = numLogits(sampled);
+    const logitsShape = [numRows, this.#vocabSize];
+    this.#session.bindOutput('logits', { buffer: this.#logitsBuffer, type: 'float32', shape: logitsShape });
+    this.#session.bindOutput('next_token', { buffer: this.#nextTokenBuffer, type: 'int64', shape: [numRows] });
     await this.#session.run();
+    let numDrawn = 0;
     for (const [i, { index, row }] of sampled.entries()) {
-      if (i % rowsPerTurn === rowsPerTurn - 1) await setImmediate();
-      const logits = this.#logits.subarray(i * this.#vocabSize, (i + 1) * this.#vocabSize);
       const { sampling, outputTokenIds } = row.sequence;
+      if (isGreedy(sampling)) {
+        tokens[index] = { tokenId: Number(this.#nextToken[i]) };
+        continue;
+      }
+      if (++numDrawn % rowsPerTurn === 0) await setImmediate();
+      const logits = this.#logits.subarray(i * this.#vocabSize, (i + 1) * this.#vocabSize);
       tokens[index] = { tokenId: this.#sampler.sample(logits, sampling, outputTokenIds.length) };
     }
   }

@@ -1,11 +1,17 @@
 import type { Step, StepRow } from '../core/index.ts';
 
 /**
- * One run of the graph: rows in neighbouring slots, each fed up to `width` new tokens.
- * GroupQueryAttention allows three shapes, and a step is cut into runs of them: rows with one new token each;
- * fresh prompts side by side, padded on the right; one row with several new tokens behind what it has cached.
+ * One run of the graph: decoding rows with one new token each, and a group of prompts beside them.
+ * GroupQueryAttention takes two kinds of groups: fresh prompts side by side, padded on the right, or one row with several new
+ * tokens behind what it has cached. A step that has more groups than one is cut into several runs.
  */
 export interface GraphRun {
+  readonly decode: RowGroup;
+  readonly prompt: RowGroup;
+}
+
+/** Rows in neighbouring slots; may be empty. */
+export interface RowGroup {
   readonly firstSlot: number;
   readonly rows: readonly GraphRow[];
   /** New tokens of the longest row. */
@@ -19,48 +25,47 @@ export interface GraphRow {
 }
 
 /**
- * The runs that make up a step: decoding rows, chunks of long prompts, fresh prompts.
- * @param maxTokens of one run, padding included: bounds its memory
+ * The runs that make up a step: the first takes the decoding rows along.
+ * @param maxTokens of a group of prompts, padding included: bounds the memory of attention
  */
 export function planRuns(step: Step, maxTokens: number): GraphRun[] {
   const rows = step.rows.map((row, index) => ({ row, index }));
   const decoding = rows.filter(({ row }) => row.sequence.isDecoding);
   const fresh = rows.filter(({ row }) => isFresh(row));
   const chunks = rows.filter(({ row }) => !row.sequence.isDecoding && !isFresh(row));
-  const runs = [
-    ...(decoding.length > 0 ? [decoding] : []),
-    ...chunks.map((chunk) => [chunk]),
-    ...padded(fresh, maxTokens),
+  const [first = [], ...others] = [...padded(fresh, maxTokens), ...chunks.map((chunk) => [chunk])];
+  return [
+    { decode: groupOf(decoding), prompt: groupOf(first) },
+    ...others.map((prompt) => ({ decode: groupOf([]), prompt: groupOf(prompt) })),
   ];
-  return runs.map(runOf);
 }
 
 function isFresh(row: StepRow): boolean {
   return row.sequence.numComputedTokens === 0;
 }
 
-/** Fresh prompts in slot order, as many to a run as fit with their padding. */
+/** Fresh prompts in slot order, as many to a group as fit with their padding. */
 function padded(fresh: readonly GraphRow[], maxTokens: number): GraphRow[][] {
-  const runs: GraphRow[][] = [];
+  const groups: GraphRow[][] = [];
   let width = 0;
   for (const row of fresh) {
-    const run = runs.at(-1);
+    const group = groups.at(-1);
     const widened = Math.max(width, row.row.numNewTokens);
-    if (run !== undefined && (run.length + 1) * widened <= maxTokens) {
-      run.push(row);
+    if (group !== undefined && (group.length + 1) * widened <= maxTokens) {
+      group.push(row);
       width = widened;
     } else {
-      runs.push([row]);
+      groups.push([row]);
       width = row.row.numNewTokens;
     }
   }
-  return runs;
+  return groups;
 }
 
-function runOf(rows: readonly GraphRow[]): GraphRun {
+function groupOf(rows: readonly GraphRow[]): RowGroup {
   const firstSlot = rows[0]?.row.slot ?? 0;
   for (const [i, { row }] of rows.entries()) {
     if (row.slot !== firstSlot + i) throw new Error(`slot ${row.slot} does not lie behind slot ${firstSlot + i - 1}`);
   }
-  return { firstSlot, rows, width: Math.max(...rows.map(({ row }) => row.numNewTokens)) };
+  return { firstSlot, rows, width: Math.max(0, ...rows.map(({ row }) => row.numNewTokens)) };
 }

@@ -4,7 +4,12 @@ import { uniform } from './random.ts';
 /** Below this temperature the likeliest token is as good as certain, and dividing by it would overflow. */
 const greedyBelow = 1e-5;
 
-/** Chooses the next token of a row. */
+/** Whether the likeliest token is taken, which the graph itself finds. */
+export function isGreedy({ temperature }: SamplingParams): boolean {
+  return temperature < greedyBelow;
+}
+
+/** Draws the next token of a row. */
 export interface TokenSampler {
   /**
    * @param logits of one row, [vocabulary]; overwritten by the next run
@@ -29,7 +34,7 @@ export class Sampler implements TokenSampler {
 
   sample(logits: Float32Array, params: SamplingParams, tokenIndex: number): number {
     const best = argmax(logits);
-    if (params.temperature < greedyBelow) return best;
+    if (isGreedy(params)) return best;
     const total = this.#weigh(logits, logits[best] ?? 0, params.temperature);
     const random = uniform(params.seed, tokenIndex);
     const kept = this.#likeliest(params, total);

@@ -1,78 +1,152 @@
-import type { Sequence } from '../core/index.ts';
 import { type ElementType, NativeBuffer, type Session } from './ort/index.ts';
-import type { GraphRun } from './run-plan.ts';
+import type { GraphRow, GraphRun, RowGroup } from './run-plan.ts';
 
 /** The graph's inputs that change with every run, in native memory that is written and bound again and again. */
 export class StepInputs {
+  readonly #qkvWidth: number;
   readonly #inputIds: Input<BigInt64Array>;
   readonly #positionIds: Input<BigInt64Array>;
-  readonly #seqlensK: Input<Int32Array>;
-  readonly #totalSequenceLength: Input<Int32Array>;
+  readonly #attended: Input<BigInt64Array>;
   readonly #logitIndex: Input<BigInt64Array>;
+  readonly #decode: GroupInputs;
+  readonly #prompt: GroupInputs;
+  readonly #promptShape: Input<BigInt64Array>;
 
-  constructor(maxRows: number, maxTokens: number) {
-    this.#inputIds = int64Input('input_ids', maxTokens);
-    this.#positionIds = int64Input('position_ids', maxTokens);
-    this.#seqlensK = int32Input('seqlens_k', maxRows);
-    this.#totalSequenceLength = int32Input('total_sequence_length', 1);
-    this.#logitIndex = int64Input('logit_index', maxRows);
+  /** @param qkvWidth of the graph: 3 · hidden */
+  constructor(
+    session: Session,
+    { maxRows, maxTokens, qkvWidth }: { maxRows: number; maxTokens: number; qkvWidth: number },
+  ) {
+    this.#qkvWidth = qkvWidth;
+    this.#inputIds = int64Input(session, 'input_ids', maxTokens);
+    this.#positionIds = int64Input(session, 'position_ids', maxTokens);
+    this.#attended = int64Input(session, 'attended', maxTokens);
+    this.#logitIndex = int64Input(session, 'logit_index', maxRows);
+    this.#decode = groupInputs(session, 'decode', { maxRows, maxTokens: maxRows });
+    this.#prompt = groupInputs(session, 'prompt', { maxRows, maxTokens });
+    this.#promptShape = int64Input(session, 'prompt.shape', 3);
   }
 
   /** Writes and binds the inputs of a run. @returns the rows to sample, in the order of their logits */
-  fill(session: Session, run: GraphRun): GraphRun['rows'] {
-    const { rows, width } = run;
-    const sampled: GraphRun['rows'][number][] = [];
-    let longest = 0;
-    for (const [i, graphRow] of rows.entries()) {
-      const { sequence, numNewTokens } = graphRow.row;
-      const start = sequence.numComputedTokens;
-      this.#fillTokens(sequence, i * width, width, numNewTokens);
-      this.#seqlensK.values[i] = start + numNewTokens - 1;
-      longest = Math.max(longest, start + width);
-      if (start + numNewTokens < sequence.numTokens) continue;
-      this.#logitIndex.values[sampled.length] = BigInt(i * width + numNewTokens - 1);
-      sampled.push(graphRow);
+  fill({ decode, prompt }: GraphRun): readonly GraphRow[] {
+    const sampled: GraphRow[] = [];
+    const numDecodeResults = Math.max(1, decode.rows.length);
+    let numTokens = 0;
+    for (const [group, inputs, firstResult] of [
+      [decode, this.#decode, 0],
+      [prompt, this.#prompt, numDecodeResults],
+    ] as const) {
+      for (const [i, graphRow] of group.rows.entries()) {
+        const { sequence, numNewTokens } = graphRow.row;
+        const start = sequence.numComputedTokens;
+        for (let j = 0; j < group.width; j++) {
+          // Padding repeats the row's last token: nobody reads what it gives.
+          const isPadding = j >= numNewTokens;
+          inputs.tokens.values[i * group.width + j] = BigInt(isPadding ? numTokens - 1 : numTokens);
+          if (isPadding) continue;
+          this.#inputIds.values[numTokens] = BigInt(sequence.tokenAt(start + j));
+          this.#positionIds.values[numTokens] = BigInt(start + j);
+          this.#attended.values[numTokens] = BigInt(firstResult + i * group.width + j);
+          numTokens++;
+        }
+        if (start + numNewTokens < sequence.numTokens) continue;
+        this.#logitIndex.values[sampled.length] = BigInt(numTokens - 1);
+        sampled.push(graphRow);
+      }
+      fillLengths(inputs, group);
     }
-    this.#totalSequenceLength.values[0] = longest;
-    this.#inputIds.bind(session, [rows.length, width]);
-    this.#positionIds.bind(session, [rows.length, width]);
-    this.#seqlensK.bind(session, [rows.length]);
-    this.#totalSequenceLength.bind(session, [1]);
-    this.#logitIndex.bind(session, [sampled.length]);
+    const numPrompts = Math.max(1, prompt.rows.length);
+    const promptWidth = Math.max(1, prompt.width);
+    this.#promptShape.values.set([numPrompts, promptWidth, this.#qkvWidth].map(BigInt));
+    this.#promptShape.bind(3);
+    for (const input of [this.#inputIds, this.#positionIds, this.#attended]) input.bind(numTokens);
+    if (sampled.length === 0) this.#logitIndex.values[0] = 0n;
+    this.#logitIndex.bind(numLogits(sampled));
+    bindGroup(this.#decode, numDecodeResults, 1);
+    bindGroup(this.#prompt, numPrompts, promptWidth);
     return sampled;
   }
 
   free(): void {
-    const inputs = [this.#inputIds, this.#positionIds, this.#seqlensK, this.#totalSequenceLength, this.#logitIndex];
-    for (const input of inputs) input.buffer.free();
-  }
-
-  /** A row's new tokens and their positions, padded on the right with token 0. */
-  #fillTokens(sequence: Sequence, at: number, width: number, numNewTokens: number): void {
-    const start = sequence.numComputedTokens;
-    for (let i = 0; i < width; i++) {
-      this.#inputIds.values[at + i] = i < numNewTokens ? BigInt(sequence.tokenAt(start + i)) : 0n;
-      this.#positionIds.values[at + i] = BigInt(i < numNewTokens ? start + i : 0);
+    const { decode, prompt } = { decode: this.#decode, prompt: this.#prompt };
+    for (const group of [decode, prompt]) {
+      for (const input of [group.tokens, group.seqlensK, group.totalSequenceLength]) input.buffer.free();
     }
+    const own = [this.#inputIds, this.#positionIds, this.#attended, this.#logitIndex, this.#promptShape];
+    for (const input of own) input.buffer.free();
   }
+}
+
+/** Rows of logits that a run gives: one is computed even if none is asked for, since ArgMax cannot do with none. */
+export function numLogits(sampled: readonly GraphRow[]): number {
+  return Math.max(1, sampled.length);
+}
+
+/** What tells attention about the rows of one group. */
+interface GroupInputs {
+  readonly tokens: Input<BigInt64Array>;
+  readonly seqlensK: Input<Int32Array>;
+  readonly totalSequenceLength: Input<Int32Array>;
+}
+
+/** An empty group gets one row with one token: see the graph. */
+function fillLengths({ tokens, seqlensK, totalSequenceLength }: GroupInputs, { rows, width }: RowGroup): void {
+  if (rows.length === 0) {
+    tokens.values[0] = 0n;
+    seqlensK.values[0] = 0;
+    totalSequenceLength.values[0] = 1;
+    return;
+  }
+  let longest = 0;
+  for (const [i, { row }] of rows.entries()) {
+    const start = row.sequence.numComputedTokens;
+    seqlensK.values[i] = start + row.numNewTokens - 1;
+    longest = Math.max(longest, start + width);
+  }
+  totalSequenceLength.values[0] = longest;
+}
+
+function bindGroup({ tokens, seqlensK, totalSequenceLength }: GroupInputs, numRows: number, width: number): void {
+  tokens.bind(numRows * width);
+  seqlensK.bind(numRows);
+  totalSequenceLength.bind(1);
+}
+
+function groupInputs(
+  session: Session,
+  group: string,
+  { maxRows, maxTokens }: { maxRows: number; maxTokens: number },
+): GroupInputs {
+  return {
+    tokens: int64Input(session, `${group}.tokens`, maxTokens),
+    seqlensK: int32Input(session, `${group}.seqlens_k`, maxRows),
+    totalSequenceLength: int32Input(session, `${group}.total_sequence_length`, 1),
+  };
 }
 
 interface Input<Values> {
   readonly buffer: NativeBuffer;
   readonly values: Values;
-  bind(session: Session, shape: readonly number[]): void;
+  /** Binds the first values. */
+  bind(length: number): void;
 }
 
-function int64Input(name: string, length: number): Input<BigInt64Array> {
-  const buffer = new NativeBuffer(length * BigInt64Array.BYTES_PER_ELEMENT);
-  return { buffer, values: new BigInt64Array(buffer.bytes), bind: binder(name, buffer, 'int64') };
+function int64Input(session: Session, name: string, maxLength: number): Input<BigInt64Array> {
+  const buffer = new NativeBuffer(maxLength * BigInt64Array.BYTES_PER_ELEMENT);
+  return { buffer, values: new BigInt64Array(buffer.bytes), bind: binder(session, name, { buffer, type: 'int64' }) };
 }
 
-function int32Input(name: string, length: number): Input<Int32Array> {
-  const buffer = new NativeBuffer(length * Int32Array.BYTES_PER_ELEMENT);
-  return { buffer, values: new Int32Array(buffer.bytes), bind: binder(name, buffer, 'int32') };
+function int32Input(session: Session, name: string, maxLength: number): Input<Int32Array> {
+  const buffer = new NativeBuffer(maxLength * Int32Array.BYTES_PER_ELEMENT);
+  return { buffer, values: new Int32Array(buffer.bytes), bind: binder(session, name, { buffer, type: 'int32' }) };
 }
 
-function binder(name: string, buffer: NativeBuffer, type: ElementType): Input<unknown>['bind'] {
-  return (session, shape) => session.bindInput(name, { buffer, type, shape });
+/** A binding that did not change is kept: it costs more than writing the values. */
+function binder(session: Session, name: string, memory: { buffer: NativeBuffer; type: ElementType }) {
+  let bound = -1;
+  return (length: number) => {
+    if (length === bound) return;
+    session.bindInput(name, { ...memory, shape: [length] });
+    bound = length;
+  };
 }

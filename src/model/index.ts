@@ -1,3 +1,4 @@
+export type { AttentionGroup } from './graph/opt-graph.ts';
 export {
   expectMemoryFor,
   findGraph,

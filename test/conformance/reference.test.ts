@@ -24,7 +24,8 @@ async function generate(folder: string, cases: readonly ModelCase[]) {
     prompt_token_ids: promptTokenIds,
     greedy_token_ids: { length: maxNewTokens },
   } of cases) {
-    const sequence = new Sequence({ id: 'case', promptTokenIds, sampling: greedy, maxNewTokens, arrivedAtMs: 0 });
+    const sampling = { ...greedy, temperature: 1 };
+    const sequence = new Sequence({ id: 'case', promptTokenIds, sampling, maxNewTokens, arrivedAtMs: 0 });
     logits.length = 0;
     while (sequence.outputTokenIds.length < maxNewTokens) {
       const numNewTokens = sequence.numUncomputedTokens;

@@ -4,25 +4,35 @@ import { positionOffset } from '../parameters.ts';
 import type { GraphWriter } from './graph-writer.ts';
 
 /** Raised with every change of what this file writes: graphs of an older version are built anew. */
-export const graphVersion = 1;
+export const graphVersion = 2;
 
 const layerNormEpsilon = 1e-5;
 
 /** One pass over the weights, in units of one layer. */
 export type OnProgress = (done: number, total: number) => void;
 
+/** The two groups of rows that a run attends in: see {@link writeOptGraph}. */
+export type AttentionGroup = 'decode' | 'prompt';
+
 /**
- * Writes the decoder of an OPT with its cache in place. With B rows of S new tokens, R of them to sample from:
+ * Writes the decoder of an OPT with its cache in place. A run computes N tokens of all its rows at once, decoding ones and prompts:
+ * everything is shared but attention, which has two groups. D rows feed one token each; P prompts feed S tokens each, padded.
+ * R of the N tokens are those to sample behind.
  *
  * | input | shape | |
  * | --- | --- | --- |
- * | `input_ids`, `position_ids` | int64 [B, S] | positions count from 0 |
- * | `seqlens_k` | int32 [B] | keys of the row that are valid after this run, minus 1 |
- * | `total_sequence_length` | int32 [1] | the longest of them |
- * | `logit_index` | int64 [R] | rows of the flattened [B·S] to compute logits for |
- * | `past_key_values.N.key`, `.value` | float32 [B, heads, T, head size] | bound to the same memory as `present.N.*` |
+ * | `input_ids`, `position_ids` | int64 [N] | positions count from 0 |
+ * | `logit_index` | int64 [R] | tokens to compute logits behind |
+ * | `decode.tokens` | int64 [D] | which of the N tokens the row feeds |
+ * | `prompt.tokens` | int64 [P·S] | the same; padding may be any token |
+ * | `prompt.shape` | int64 [3] | P, S, 3·hidden |
+ * | `attended` | int64 [N] | where the result for a token is in the D + P·S results of both groups |
+ * | `decode.seqlens_k`, `prompt.seqlens_k` | int32 [D], [P] | keys of the row that are valid after this run, minus 1 |
+ * | `decode.total_sequence_length`, `prompt.…` | int32 [1] | the longest of them, padding included |
+ * | `decode.past.L.key`, `.value`, `prompt.past.…` | float32 [D or P, heads, T, head size] | bound to the same memory as `….present.L.*` |
  *
- * Output: `logits` float32 [R, vocabulary], and `present.N.key`, `.value`.
+ * Neither group may be empty (GroupQueryAttention divides by its number of rows): an empty one gets a row of a slot that nobody has,
+ * to which `attended` does not point. Outputs: `logits` float32 [R, vocabulary], `next_token` int64 [R], the likeliest, and `….present.L.*`.
  * Network: `modeling_opt.py` of Hugging Face transformers. Attention: `GroupQueryAttention` in
  * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
  * @throws {ModelError} a weight is missing or of another shape
@@ -37,6 +47,9 @@ export interface OptSource {
   readonly weights: OptWeights;
   readonly onProgress: OnProgress;
 }
+
+const groups: readonly AttentionGroup[] = ['decode', 'prompt'];
+const kvParts = ['key', 'value'] as const;
 
 class OptGraph {
   readonly #graph: GraphWriter;
@@ -67,18 +80,21 @@ class OptGraph {
   }
 
   #declareInputs(): void {
-    for (const name of ['input_ids', 'position_ids'])
-      this.#graph.input({ name, type: 'int64', shape: ['batch', 'new_tokens'] });
-    this.#graph.input({ name: 'seqlens_k', type: 'int32', shape: ['batch'] });
-    this.#graph.input({ name: 'total_sequence_length', type: 'int32', shape: [1] });
+    for (const name of ['input_ids', 'position_ids', 'attended'])
+      this.#graph.input({ name, type: 'int64', shape: ['tokens'] });
     this.#graph.input({ name: 'logit_index', type: 'int64', shape: ['sampled'] });
+    this.#graph.input({ name: 'decode.tokens', type: 'int64', shape: ['decode_rows'] });
+    this.#graph.input({ name: 'prompt.tokens', type: 'int64', shape: ['prompt_tokens'] });
+    this.#graph.input({ name: 'prompt.shape', type: 'int64', shape: [3] });
+    for (const group of groups) {
+      this.#graph.input({ name: `${group}.seqlens_k`, type: 'int32', shape: [`${group}_rows`] });
+      this.#graph.input({ name: `${group}.total_sequence_length`, type: 'int32', shape: [1] });
+    }
     this.#graph.constant('hidden_shape', [-1, this.#config.hiddenSize]);
-    const qkvWidth = this.#graph.constant('qkv_width', [3 * this.#config.hiddenSize]);
-    const idsShape = this.#graph.node('Shape', 'ids_shape', ['input_ids']);
-    this.#graph.node('Concat', 'qkv_shape', [idsShape, qkvWidth], { axis: 0 });
+    this.#graph.constant('decode.shape', [-1, 1, 3 * this.#config.hiddenSize]);
   }
 
-  /** Word and position embeddings, flattened to [B·S, hidden]. */
+  /** Word and position embeddings, [N, hidden]. */
   async #embed(): Promise<string> {
     const { vocabSize, wordEmbedDim, hiddenSize, maxPositions } = this.#config;
     const words = await this.#weights.read('embed_tokens.weight', [vocabSize, wordEmbedDim]);
@@ -86,13 +102,10 @@ class OptGraph {
     const positions = await this.#weights.read('embed_positions.weight', [maxPositions + positionOffset, hiddenSize]);
     const used = positions.subarray(positionOffset * hiddenSize);
     await this.#graph.weight('embed_positions', [maxPositions, hiddenSize], used);
-    const flat = this.#graph.constant('flat', [-1]);
-    const ids = this.#graph.node('Reshape', 'flat_ids', ['input_ids', flat]);
-    const positionIds = this.#graph.node('Reshape', 'flat_positions', ['position_ids', flat]);
-    let embedded = this.#graph.node('Gather', 'word', ['embed_tokens', ids]);
+    let embedded = this.#graph.node('Gather', 'word', ['embed_tokens', 'input_ids']);
     if (wordEmbedDim !== hiddenSize)
       embedded = await this.#linear('project_in', embedded, { from: wordEmbedDim, to: hiddenSize, hasBias: false });
-    const position = this.#graph.node('Gather', 'position', ['embed_positions', positionIds]);
+    const position = this.#graph.node('Gather', 'position', ['embed_positions', 'position_ids']);
     return this.#graph.node('Add', 'embedded', [embedded, position]);
   }
 
@@ -114,21 +127,29 @@ class OptGraph {
 
   async #attention(layer: number, input: string): Promise<string> {
     const at = `layers.${layer}.self_attn`;
-    const { hiddenSize, numHeads, headDim, hasBias } = this.#config;
+    const { hiddenSize, hasBias } = this.#config;
     await this.#stackedWeights(at, ['q_proj', 'k_proj', 'v_proj'], { from: hiddenSize, to: hiddenSize, hasBias });
-    const flatQkv = this.#gemm(`${at}.qkv`, input, hasBias);
-    const qkv = this.#graph.node('Reshape', `${at}.qkv_rows`, [flatQkv, 'qkv_shape']);
-    const cache = { type: 'float32', shape: ['batch', numHeads, 'max_length', headDim] } as const;
-    const past = ['key', 'value'].map((part) =>
-      this.#graph.input({ name: `past_key_values.${layer}.${part}`, ...cache }),
-    );
-    const present = ['key', 'value'].map((part) => this.#graph.output({ name: `present.${layer}.${part}`, ...cache }));
-    const inputs = [qkv, '', '', ...past, 'seqlens_k', 'total_sequence_length'];
-    const attributes = { num_heads: numHeads, kv_num_heads: numHeads };
-    const outputs = [`${at}.context_rows`, ...present] as const;
-    const rows = this.#graph.node('com.microsoft.GroupQueryAttention', outputs, inputs, attributes);
-    const context = this.#graph.node('Reshape', `${at}.context`, [rows, 'hidden_shape']);
+    const qkv = this.#gemm(`${at}.qkv`, input, hasBias);
+    const contexts = groups.map((group) => this.#groupAttention(layer, group, qkv));
+    const both = this.#graph.node('Concat', `${at}.contexts`, contexts, { axis: 0 });
+    const context = this.#graph.node('Gather', `${at}.context`, [both, 'attended'], { axis: 0 });
     return this.#linear(`${at}.out_proj`, context, { from: hiddenSize, to: hiddenSize, hasBias });
+  }
+
+  /** What the rows of a group attend to, flattened to [rows · tokens, hidden]. */
+  #groupAttention(layer: number, group: AttentionGroup, qkv: string): string {
+    const at = `${group}.${layer}`;
+    const { numHeads, headDim } = this.#config;
+    const cache = { type: 'float32', shape: [`${group}_rows`, numHeads, 'max_length', headDim] } as const;
+    const past = kvParts.map((part) => this.#graph.input({ name: `${group}.past.${layer}.${part}`, ...cache }));
+    const present = kvParts.map((part) => this.#graph.output({ name: `${group}.present.${layer}.${part}`, ...cache }));
+    const flat = this.#graph.node('Gather', `${at}.flat`, [qkv, `${group}.tokens`], { axis: 0 });
+    const rows = this.#graph.node('Reshape', `${at}.rows`, [flat, `${group}.shape`]);
+    const inputs = [rows, '', '', ...past, `${group}.seqlens_k`, `${group}.total_sequence_length`];
+    const outputs = [`${at}.attended`, ...present] as const;
+    const attributes = { num_heads: numHeads, kv_num_heads: numHeads };
+    const attended = this.#graph.node('com.microsoft.GroupQueryAttention', outputs, inputs, attributes);
+    return this.#graph.node('Reshape', `${at}.context`, [attended, 'hidden_shape']);
   }
 
   /** Logits of the rows that are sampled; only those pass the last norm and the head. */
@@ -138,13 +159,17 @@ class OptGraph {
     if (hasFinalLayerNorm) hidden = await this.#norm('final_layer_norm', hidden);
     if (wordEmbedDim !== hiddenSize)
       hidden = await this.#linear('project_out', hidden, { from: hiddenSize, to: wordEmbedDim, hasBias: false });
-    let head = 'embed_tokens';
-    if (!tieWordEmbeddings) {
-      const shape = [vocabSize, wordEmbedDim];
-      head = await this.#graph.weight('lm_head', shape, await this.#weights.readHead(shape));
-    }
+    const shape = [vocabSize, wordEmbedDim];
+    // Tied or not, the head is a weight of its own: ONNX Runtime repacks it, and of the table that is only looked up no more is
+    // taken into memory than the rows in use.
+    const head = tieWordEmbeddings
+      ? await this.#weights.read('embed_tokens.weight', shape)
+      : await this.#weights.readHead(shape);
+    await this.#graph.weight('lm_head', shape, head);
     this.#graph.output({ name: 'logits', type: 'float32', shape: ['sampled', vocabSize] });
-    this.#graph.node('Gemm', 'logits', [hidden, head], { transB: 1 });
+    this.#graph.node('Gemm', 'logits', [hidden, 'lm_head'], { transB: 1 });
+    this.#graph.output({ name: 'next_token', type: 'int64', shape: ['sampled'] });
+    this.#graph.node('ArgMax', 'next_token', ['logits'], { axis: -1, keepdims: 0 });
   }
 
   async #linear(name: string, input: string, { from, to, hasBias }: LinearShape): Promise<string> {
