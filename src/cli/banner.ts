@@ -29,7 +29,7 @@ export function banner({
   weft ${version}
 
   model     ${model.name}: OPT, ${millions(numParameters(model.config))} parameters, ${numLayers} layers, ${numHeads} heads, ${hiddenSize} wide
-  device    CPU, fp32, ${threads} threads
+  device    CPU, ${model.precision}, ${threads} threads
   batch     up to ${limits.maxBatchSize} sequences, newcomers gathered for at most ${batchTimeoutMs} ms
   context   ${limits.maxModelLen} tokens, in steps of up to ${limits.maxStepTokens}
   KV cache  ${mebibytes(cache)} when every slot is full

@@ -1,7 +1,8 @@
 import { homedir, totalmem } from 'node:os';
 import path from 'node:path';
-import { loadHubEnvironment } from '../config/index.ts';
-import { expectMemoryFor, openModel } from '../model/index.ts';
+import { flagOf, loadHubEnvironment, type Settings } from '../config/index.ts';
+import { UserError } from '../core/index.ts';
+import { expectMemoryFor, openModel, type Precision, precisions } from '../model/index.ts';
 import { ModelStore } from '../store/index.ts';
 import { embeddedModelFolder } from './package-info.ts';
 import { progressOf, progressOfPull } from './progress.ts';
@@ -15,20 +16,34 @@ export function openStore(cacheDir: string): ModelStore {
   });
 }
 
+type OpenSettings = Pick<Settings, 'cacheDir' | 'revision' | 'precision'>;
+
 /** A model by any of its names, fetched and its graph built where they are not here yet. @throws {ModelError} it cannot be had or served */
 export async function openByName(
   name: string,
-  { cacheDir, revision }: { readonly cacheDir: string; readonly revision: string },
+  { cacheDir: chosenCacheDir, revision, precision: chosenPrecision }: OpenSettings,
 ) {
+  const cacheDir = chosenCacheDir || userCacheDir();
+  const precision = precisionOf(chosenPrecision);
   const memoryBytes = memoryLimit();
   const { folder, ...stored } = await openStore(cacheDir).locate(name, {
     revision,
     ...progressOfPull(),
-    checkConfig: (config) => expectMemoryFor(config, memoryBytes),
+    checkConfig: (config) => expectMemoryFor(config, { precision, memoryBytes }),
   });
   const onProgress = progressOf(`building the graph of ${stored.name}`);
-  const model = await openModel(folder, cacheDir, { name: stored.name, memoryBytes, onProgress });
+  const model = await openModel(folder, cacheDir, { name: stored.name, precision, memoryBytes, onProgress });
   return { folder, model };
+}
+
+/** @throws {UserError} the device cannot do it well */
+function precisionOf(chosen: Settings['precision']): Precision {
+  if (chosen === 'auto') return 'fp32';
+  const precision = precisions.find((candidate) => candidate === chosen);
+  if (precision !== undefined) return precision;
+  throw new UserError(
+    `${flagOf('precision')} ${chosen} is for GPUs: on the CPU ONNX Runtime has no fast products in it; there are ${precisions.join(', ')}`,
+  );
 }
 
 /** Where this user's programs keep what they can make again. */

@@ -17,7 +17,7 @@ Flags of serve, each also as an environment variable:
 ${renderFlags()}
 
 Flags of models:
-${renderFlags(['cacheDir', 'revision', 'seed'])}
+${renderFlags(['cacheDir', 'revision', 'precision', 'seed'])}
 
 Variables of the Hugging Face libraries that are heeded:
 ${renderHubVariables()}

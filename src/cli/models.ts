@@ -1,7 +1,7 @@
 import path from 'node:path';
-import { flagOf, loadCommand } from '../config/index.ts';
+import { flagOf, loadCommand, type Settings } from '../config/index.ts';
 import { messageOf, millions, readableSize, show, UserError } from '../core/index.ts';
-import { findGraph, inspectModel, numParameters, removeGraph, weightsBytes } from '../model/index.ts';
+import { findGraphs, inspectModel, numParameters, removeGraphs, weightsBytes } from '../model/index.ts';
 import { type ModelStore, publishedShapes, type StoredModel } from '../store/index.ts';
 import { openByName, openStore, userCacheDir } from './local-models.ts';
 import { progressOf, progressOfPull } from './progress.ts';
@@ -13,6 +13,7 @@ interface CommandInput {
   readonly name: string;
   readonly cacheDir: string;
   readonly revision: string;
+  readonly precision: Settings['precision'];
   readonly seed: number;
 }
 
@@ -21,7 +22,7 @@ interface ModelsCommand {
   readonly argument?: string;
   readonly description: string;
   /** Beside `--cache-dir`, which all have. */
-  readonly flags: readonly ('revision' | 'seed')[];
+  readonly flags: readonly ('revision' | 'precision' | 'seed')[];
   run(input: CommandInput): Promise<string>;
 }
 
@@ -44,7 +45,7 @@ const commands: Readonly<Record<string, ModelsCommand>> = {
   convert: {
     argument: 'MODEL',
     description: 'build the graph of a model now rather than at its first start',
-    flags: ['revision'],
+    flags: ['revision', 'precision'],
     run: convert,
   },
 };
@@ -101,25 +102,25 @@ async function rowOf(model: StoredModel): Promise<string[]> {
 async function info({ store, name, revision, cacheDir }: CommandInput): Promise<string> {
   const model = await store.get(name, revision);
   const { config, weights } = await inspectModel(model.folder);
-  const graph = await findGraph(model.folder, cacheDir);
+  const graphs = [...(await findGraphs(model.folder, cacheDir))];
   const { numLayers, numHeads, hiddenSize, ffnDim, vocabSize, maxPositions } = config;
   return table([
     ['name', model.name],
     ['from', originOf(model)],
     ['folder', path.resolve(model.folder)],
     ['network', `OPT, ${numLayers} layers, ${numHeads} heads, ${hiddenSize} wide, feed-forward ${ffnDim}`],
-    ['weights', `${numParameters(config).toLocaleString('en')}, ${readableSize(weightsBytes(config))} in fp32`],
+    ['weights', `${numParameters(config).toLocaleString('en')}, ${readableSize(weightsBytes(config, 'fp32'))} in fp32`],
     ['vocabulary', `${vocabSize.toLocaleString('en')} tokens`],
     ['context', `${maxPositions.toLocaleString('en')} tokens`],
     ...weights.map(({ path: file, bytes }) => ['file', `${path.relative(model.folder, file)}, ${readableSize(bytes)}`]),
-    ['graph', graph ?? 'not known of: the first start builds it, or weft models convert'],
+    ...graphs.map(([precision, folder]) => ['graph', `${precision}, ${folder}`]),
   ]);
 }
 
 async function remove({ store, name, cacheDir }: CommandInput): Promise<string> {
   // Graphs first: the weights say which are theirs, and without one a model is as whole as before.
   const revisions = (await store.list()).filter((model) => model.name === name && model.origin !== 'embedded');
-  for (const { folder } of revisions) await removeGraph(folder, cacheDir);
+  for (const { folder } of revisions) await removeGraphs(folder, cacheDir);
   const { folder } = await store.remove(name);
   return `${name} is gone from ${folder}`;
 }
@@ -132,8 +133,8 @@ async function random({ store, name, seed }: CommandInput): Promise<string> {
   return `${made.name} is in ${made.folder}\nweft serve ${made.name}`;
 }
 
-async function convert({ name, revision, cacheDir }: CommandInput): Promise<string> {
-  const { model } = await openByName(name, { cacheDir, revision });
+async function convert({ name, ...settings }: CommandInput): Promise<string> {
+  const { model } = await openByName(name, settings);
   return `the graph of ${model.name} is in ${path.dirname(model.graphPath)}`;
 }
 

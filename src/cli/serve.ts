@@ -8,7 +8,7 @@ import type { Model } from '../model/index.ts';
 import { buildServer } from '../server/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { banner } from './banner.ts';
-import { openByName, userCacheDir } from './local-models.ts';
+import { openByName } from './local-models.ts';
 import { embeddedModelFolder, packageVersion } from './package-info.ts';
 import { endAtOnceOnSignals, stopOnSignals } from './shutdown.ts';
 
@@ -18,10 +18,7 @@ const defaultPromptBudget = 256;
 export async function serve(args: readonly string[]): Promise<void> {
   const stopEndingAtOnce = endAtOnceOnSignals();
   const settings = loadSettings(args, process.env);
-  const { folder, model } = await openByName(settings.model || embeddedModelFolder, {
-    cacheDir: settings.cacheDir || userCacheDir(),
-    revision: settings.revision,
-  });
+  const { folder, model } = await openByName(settings.model || embeddedModelFolder, settings);
   const tokenizer = await loadTokenizer(folder);
   const limits = stepLimits(settings, model);
   const threads = settings.threads || availableParallelism();

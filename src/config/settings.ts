@@ -29,6 +29,11 @@ export const settings = {
   }),
   host: text({ default: '127.0.0.1', description: 'address to listen on; 0.0.0.0 is every interface' }),
   port: integer({ default: 8080, min: 0, max: 65535, description: 'port to listen on; 0 picks a free one' }),
+  precision: choice({
+    default: 'auto',
+    choices: ['auto', 'fp32', 'fp16', 'bf16', 'int8', 'int8-fast'],
+    description: 'what the model computes in; auto is fp32 on the CPU',
+  }),
   maxBatchSize: integer({
     default: 50,
     min: 1,

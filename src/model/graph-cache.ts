@@ -5,6 +5,7 @@ import { ModelError, messageOf } from '../core/index.ts';
 import { buildFolder } from '../files/index.ts';
 import { fileDigest, rememberedDigest } from './file-digest.ts';
 import { dataFile, GraphWriter, graphFile } from './graph/graph-writer.ts';
+import type { Precision } from './graph/linear-layers.ts';
 import { graphVersion, type OnProgress, writeOptGraph } from './graph/opt-graph.ts';
 import type { OptConfig } from './opt-config.ts';
 import { OptWeights } from './opt-weights.ts';
@@ -14,6 +15,7 @@ import type { WeightsFiles } from './weights/index.ts';
 interface GraphContent {
   readonly config: OptConfig;
   readonly files: WeightsFiles;
+  readonly precision: Precision;
 }
 
 interface GraphSource extends GraphContent {
@@ -27,7 +29,7 @@ interface GraphSource extends GraphContent {
  */
 export async function cachedGraph(cacheDir: string, source: GraphSource): Promise<string> {
   const digests = await Promise.all(source.files.paths.map((file) => fileDigest(file, cacheDir)));
-  const folder = graphFolder(cacheDir, source.config, digests);
+  const folder = graphFolder(cacheDir, source, digests);
   try {
     await buildFolder(folder, { write: (building) => writeGraph(building, source), isWhole });
   } catch (error) {
@@ -40,24 +42,28 @@ export async function cachedGraph(cacheDir: string, source: GraphSource): Promis
 }
 
 /** The folder of the model's graph, if it is built; only what is remembered of the weights is asked: none of them are read. */
-export async function findCachedGraph(cacheDir: string, { config, files }: GraphContent): Promise<string | undefined> {
-  const digests = await Promise.all(files.paths.map((file) => rememberedDigest(file, cacheDir)));
+export async function findCachedGraph(cacheDir: string, content: GraphContent): Promise<string | undefined> {
+  const digests = await Promise.all(content.files.paths.map((file) => rememberedDigest(file, cacheDir)));
   if (digests.includes(undefined)) return undefined;
-  const folder = graphFolder(cacheDir, config, digests);
+  const folder = graphFolder(cacheDir, content, digests);
   return (await isWhole(folder)) ? folder : undefined;
 }
 
-function graphFolder(cacheDir: string, config: OptConfig, digests: readonly (string | undefined)[]): string {
-  const hash = createHash('sha256').update(JSON.stringify({ graphVersion, config, digests }));
+function graphFolder(
+  cacheDir: string,
+  { config, precision }: GraphContent,
+  digests: readonly (string | undefined)[],
+): string {
+  const hash = createHash('sha256').update(JSON.stringify({ graphVersion, config, precision, digests }));
   return path.join(cacheDir, `opt-${hash.digest('hex').slice(0, 32)}`);
 }
 
-async function writeGraph(folder: string, { config, files, onProgress }: GraphSource): Promise<void> {
+async function writeGraph(folder: string, { files, ...source }: GraphSource): Promise<void> {
   const weights = await files.open();
   try {
     const graph = await GraphWriter.create(folder);
     try {
-      await writeOptGraph(graph, { config, weights: new OptWeights(weights), onProgress });
+      await writeOptGraph(graph, { ...source, weights: new OptWeights(weights) });
     } finally {
       await graph.close();
     }

@@ -1,11 +1,12 @@
+export { type Precision, precisions } from './graph/linear-layers.ts';
 export type { AttentionGroup } from './graph/opt-graph.ts';
 export {
   expectMemoryFor,
-  findGraph,
+  findGraphs,
   inspectModel,
   type Model,
   openModel,
-  removeGraph,
+  removeGraphs,
   weightsBytes,
 } from './model.ts';
 export { type OptConfig, readOptConfig } from './opt-config.ts';

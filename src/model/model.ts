@@ -1,6 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelError, readableSize } from '../core/index.ts';
+import { type Precision, precisions } from './graph/linear-layers.ts';
 import type { OnProgress } from './graph/opt-graph.ts';
 import { cachedGraph, findCachedGraph } from './graph-cache.ts';
 import { type OptConfig, readOptConfig } from './opt-config.ts';
@@ -11,6 +12,7 @@ import { findWeights } from './weights/index.ts';
 export interface Model {
   readonly name: string;
   readonly config: OptConfig;
+  readonly precision: Precision;
   /** The ONNX file; its weights lie beside it. */
   readonly graphPath: string;
 }
@@ -18,6 +20,8 @@ export interface Model {
 export interface OpenOptions {
   /** By default the folder's. */
   readonly name?: string;
+  /** By default fp32. */
+  readonly precision?: Precision;
   /** What the process may use; no limit by default. */
   readonly memoryBytes?: number;
   /** Called while the graph is built. */
@@ -31,6 +35,7 @@ export interface OpenOptions {
 export async function openModel(folder: string, cacheDir: string, options: OpenOptions = {}): Promise<Model> {
   const {
     name = path.basename(path.resolve(folder)),
+    precision = 'fp32',
     memoryBytes = Number.POSITIVE_INFINITY,
     onProgress = () => {},
   } = options;
@@ -38,24 +43,27 @@ export async function openModel(folder: string, cacheDir: string, options: OpenO
   if (stats === undefined) throw new ModelError(`there is no model folder ${folder}`);
   if (!stats.isDirectory()) throw new ModelError(`${folder} is a file: give the folder of a Hugging Face OPT model`);
   const config = await readOptConfig(folder);
-  expectMemoryFor(config, memoryBytes);
-  const graphPath = await cachedGraph(cacheDir, { config, files: await findWeights(folder), onProgress });
-  return { name, config, graphPath };
+  expectMemoryFor(config, { precision, memoryBytes });
+  const graphPath = await cachedGraph(cacheDir, { config, files: await findWeights(folder), precision, onProgress });
+  return { name, config, precision, graphPath };
 }
 
 /** @throws {ModelError} the weights alone are larger than the memory */
-export function expectMemoryFor(config: OptConfig, memoryBytes: number): void {
-  const needed = weightsBytes(config);
+export function expectMemoryFor(
+  config: OptConfig,
+  { precision, memoryBytes }: { readonly precision: Precision; readonly memoryBytes: number },
+): void {
+  const needed = weightsBytes(config, precision);
   if (needed > memoryBytes) {
     throw new ModelError(
-      `the model has ${numParameters(config).toLocaleString('en')} weights, ${readableSize(needed)} in fp32, and this process may use ${readableSize(memoryBytes)} of memory`,
+      `the model has ${numParameters(config).toLocaleString('en')} weights, ${readableSize(needed)} in ${precision}, and this process may use ${readableSize(memoryBytes)} of memory`,
     );
   }
 }
 
 /** What the weights take in memory. */
-export function weightsBytes(config: OptConfig): number {
-  return numParameters(config) * Float32Array.BYTES_PER_ELEMENT;
+export function weightsBytes(config: OptConfig, precision: Precision): number {
+  return numParameters(config) * (precision === 'fp32' ? 4 : 1);
 }
 
 /** What a model's folder holds. */
@@ -77,15 +85,21 @@ export async function inspectModel(folder: string): Promise<ModelFiles> {
 }
 
 /**
- * The folder of a model's graph; undefined if the cache does not have it, or nothing is remembered of the weights.
+ * The folders of a model's graphs by their precision, as far as the cache has them and something is remembered of the weights.
  * @throws {ModelError} not the folder of an OPT
  */
-export async function findGraph(folder: string, cacheDir: string): Promise<string | undefined> {
-  return findCachedGraph(cacheDir, { config: await readOptConfig(folder), files: await findWeights(folder) });
+export async function findGraphs(folder: string, cacheDir: string): Promise<ReadonlyMap<Precision, string>> {
+  const content = { config: await readOptConfig(folder), files: await findWeights(folder) };
+  const found = new Map<Precision, string>();
+  for (const precision of precisions) {
+    const graph = await findCachedGraph(cacheDir, { ...content, precision });
+    if (graph !== undefined) found.set(precision, graph);
+  }
+  return found;
 }
 
-/** Removes a model's graph from the cache, where {@link findGraph} finds it. */
-export async function removeGraph(folder: string, cacheDir: string): Promise<void> {
-  const graph = await findGraph(folder, cacheDir).catch(() => undefined);
-  if (graph !== undefined) await rm(graph, { recursive: true, force: true });
+/** Removes a model's graphs from the cache, where {@link findGraphs} finds them. */
+export async function removeGraphs(folder: string, cacheDir: string): Promise<void> {
+  const graphs = await findGraphs(folder, cacheDir).catch(() => new Map<Precision, string>());
+  for (const graph of graphs.values()) await rm(graph, { recursive: true, force: true });
 }

@@ -82,7 +82,7 @@ describe('what is here', () => {
     );
     const { stdout } = await machine.succeed('models', 'info', 'a/b');
     expect(stdout).toMatch(/^network +OPT, 3 layers, 4 heads, 64 wide/m);
-    expect(stdout).toMatch(/^graph +\/.*\/opt-[0-9a-f]{32}$/m);
+    expect(stdout).toMatch(/^graph +fp32, \/.*\/opt-[0-9a-f]{32}$/m);
     expect(await graphsIn(machine)).toHaveLength(1);
     await machine.succeed('models', 'rm', 'a/b');
     expect(await graphsIn(machine)).toEqual([]);

@@ -11,6 +11,14 @@ const alignment = 4096;
 
 type Attributes = Readonly<Record<string, number | string | { readonly float: number }>>;
 
+type TensorValues = Float32Array | Int8Array | Uint8Array | BigInt64Array;
+
+function elementTypeOf(values: TensorValues): number {
+  if (values instanceof Float32Array) return elementType.float32;
+  if (values instanceof Int8Array) return elementType.int8;
+  return values instanceof Uint8Array ? elementType.uint8 : elementType.int64;
+}
+
 /** Writes an ONNX graph: nodes are collected, weights go straight to the file beside it. */
 export class GraphWriter {
   readonly #folder: string;
@@ -64,15 +72,14 @@ export class GraphWriter {
     return outputs[0];
   }
 
-  /** A small constant of whole numbers, kept in the graph itself. */
-  constant(name: string, values: readonly number[]): string {
-    const rawData = Buffer.from(BigInt64Array.from(values, BigInt).buffer);
-    this.#initializers.push({ name, dataType: elementType.int64, dims: [values.length], rawData });
+  /** A small constant, kept in the graph itself. */
+  constant(name: string, dims: readonly number[], values: TensorValues): string {
+    const rawData = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+    this.#initializers.push({ name, dataType: elementTypeOf(values), dims, rawData });
     return name;
   }
 
-  /** Writes a weight in float32. */
-  async weight(name: string, dims: readonly number[], values: Float32Array): Promise<string> {
+  async weight(name: string, dims: readonly number[], values: TensorValues): Promise<string> {
     const offset = Math.ceil(this.#dataEnd / alignment) * alignment;
     await writeAll(this.#data, Buffer.from(values.buffer, values.byteOffset, values.byteLength), offset);
     this.#dataEnd = offset + values.byteLength;
@@ -82,7 +89,7 @@ export class GraphWriter {
         value: String(value),
       }),
     );
-    this.#initializers.push({ name, dataType: elementType.float32, dims, dataLocation: 1, externalData });
+    this.#initializers.push({ name, dataType: elementTypeOf(values), dims, dataLocation: 1, externalData });
     return name;
   }
 

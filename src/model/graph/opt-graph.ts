@@ -2,9 +2,10 @@ import type { Activation, OptConfig } from '../opt-config.ts';
 import type { OptWeights } from '../opt-weights.ts';
 import { positionOffset } from '../parameters.ts';
 import type { GraphWriter } from './graph-writer.ts';
+import { type LinearLayers, type LinearWeights, linearLayers, type Precision } from './linear-layers.ts';
 
 /** Raised with every change of what this file writes: graphs of an older version are built anew. */
-export const graphVersion = 2;
+export const graphVersion = 3;
 
 const layerNormEpsilon = 1e-5;
 
@@ -44,6 +45,7 @@ export async function writeOptGraph(graph: GraphWriter, source: OptSource): Prom
 /** What a graph is made of. */
 export interface OptSource {
   readonly config: OptConfig;
+  readonly precision: Precision;
   readonly weights: OptWeights;
   readonly onProgress: OnProgress;
 }
@@ -55,10 +57,12 @@ class OptGraph {
   readonly #graph: GraphWriter;
   readonly #config: OptConfig;
   readonly #weights: OptWeights;
+  readonly #linears: LinearLayers;
   readonly #onProgress: OnProgress;
 
-  constructor(graph: GraphWriter, { config, weights, onProgress }: OptSource) {
+  constructor(graph: GraphWriter, { config, precision, weights, onProgress }: OptSource) {
     this.#graph = graph;
+    this.#linears = linearLayers(graph, precision);
     this.#config = config;
     this.#weights = weights;
     this.#onProgress = onProgress;
@@ -90,8 +94,9 @@ class OptGraph {
       this.#graph.input({ name: `${group}.seqlens_k`, type: 'int32', shape: [`${group}_rows`] });
       this.#graph.input({ name: `${group}.total_sequence_length`, type: 'int32', shape: [1] });
     }
-    this.#graph.constant('hidden_shape', [-1, this.#config.hiddenSize]);
-    this.#graph.constant('decode.shape', [-1, 1, 3 * this.#config.hiddenSize]);
+    const { hiddenSize } = this.#config;
+    this.#graph.constant('hidden_shape', [2], BigInt64Array.of(-1n, BigInt(hiddenSize)));
+    this.#graph.constant('decode.shape', [3], BigInt64Array.of(-1n, 1n, 3n * BigInt(hiddenSize)));
   }
 
   /** Word and position embeddings, [N, hidden]. */
@@ -128,8 +133,12 @@ class OptGraph {
   async #attention(layer: number, input: string): Promise<string> {
     const at = `layers.${layer}.self_attn`;
     const { hiddenSize, hasBias } = this.#config;
-    await this.#stackedWeights(at, ['q_proj', 'k_proj', 'v_proj'], { from: hiddenSize, to: hiddenSize, hasBias });
-    const qkv = this.#gemm(`${at}.qkv`, input, hasBias);
+    const stacked = await this.#stacked(at, ['q_proj', 'k_proj', 'v_proj'], {
+      from: hiddenSize,
+      to: hiddenSize,
+      hasBias,
+    });
+    const qkv = await this.#linears.write(`${at}.qkv`, { value: input, rowsOf: 'input_ids' }, stacked);
     const contexts = groups.map((group) => this.#groupAttention(layer, group, qkv));
     const both = this.#graph.node('Concat', `${at}.contexts`, contexts, { axis: 0 });
     const context = this.#graph.node('Gather', `${at}.context`, [both, 'attended'], { axis: 0 });
@@ -158,42 +167,47 @@ class OptGraph {
     let hidden = this.#graph.node('Gather', 'sampled_rows', [input, 'logit_index'], { axis: 0 });
     if (hasFinalLayerNorm) hidden = await this.#norm('final_layer_norm', hidden);
     if (wordEmbedDim !== hiddenSize)
-      hidden = await this.#linear('project_out', hidden, { from: hiddenSize, to: wordEmbedDim, hasBias: false });
+      hidden = await this.#linear('project_out', hidden, {
+        from: hiddenSize,
+        to: wordEmbedDim,
+        hasBias: false,
+        rowsOf: 'logit_index',
+      });
     const shape = [vocabSize, wordEmbedDim];
     // Tied or not, the head is a weight of its own: ONNX Runtime repacks it, and of the table that is only looked up no more is
     // taken into memory than the rows in use.
-    const head = tieWordEmbeddings
+    const weight = tieWordEmbeddings
       ? await this.#weights.read('embed_tokens.weight', shape)
       : await this.#weights.readHead(shape);
-    await this.#graph.weight('lm_head', shape, head);
+    await this.#linears.write(
+      'logits',
+      { value: hidden, rowsOf: 'logit_index' },
+      { weight, from: wordEmbedDim, to: vocabSize },
+    );
     this.#graph.output({ name: 'logits', type: 'float32', shape: ['sampled', vocabSize] });
-    this.#graph.node('Gemm', 'logits', [hidden, 'lm_head'], { transB: 1 });
     this.#graph.output({ name: 'next_token', type: 'int64', shape: ['sampled'] });
     this.#graph.node('ArgMax', 'next_token', ['logits'], { axis: -1, keepdims: 0 });
   }
 
-  async #linear(name: string, input: string, { from, to, hasBias }: LinearShape): Promise<string> {
-    await this.#graph.weight(`${name}.weight`, [to, from], await this.#weights.read(`${name}.weight`, [to, from]));
-    if (hasBias) await this.#graph.weight(`${name}.bias`, [to], await this.#weights.read(`${name}.bias`, [to]));
-    return this.#gemm(name, input, hasBias);
+  async #linear(
+    name: string,
+    input: string,
+    { from, to, hasBias, rowsOf = 'input_ids' }: LinearShape,
+  ): Promise<string> {
+    const weight = await this.#weights.read(`${name}.weight`, [to, from]);
+    const bias = hasBias ? await this.#weights.read(`${name}.bias`, [to]) : undefined;
+    return this.#linears.write(name, { value: input, rowsOf }, { weight, bias, from, to });
   }
 
   /** Several linear layers over one input as a single one: their weights below each other. */
-  async #stackedWeights(at: string, names: readonly string[], { from, to, hasBias }: LinearShape): Promise<void> {
+  async #stacked(at: string, names: readonly string[], { from, to, hasBias }: LinearShape): Promise<LinearWeights> {
     const weight = new Float32Array(names.length * to * from);
-    const bias = new Float32Array(names.length * to);
+    const bias = hasBias ? new Float32Array(names.length * to) : undefined;
     for (const [i, name] of names.entries()) {
       weight.set(await this.#weights.read(`${at}.${name}.weight`, [to, from]), i * to * from);
-      if (hasBias) bias.set(await this.#weights.read(`${at}.${name}.bias`, [to]), i * to);
+      bias?.set(await this.#weights.read(`${at}.${name}.bias`, [to]), i * to);
     }
-    await this.#graph.weight(`${at}.qkv.weight`, [names.length * to, from], weight);
-    if (hasBias) await this.#graph.weight(`${at}.qkv.bias`, [names.length * to], bias);
-  }
-
-  /** `input · weightᵀ + bias`: PyTorch keeps linear weights as [out, in]. */
-  #gemm(name: string, input: string, hasBias: boolean): string {
-    const inputs = [input, `${name}.weight`, ...(hasBias ? [`${name}.bias`] : [])];
-    return this.#graph.node('Gemm', `${name}.out`, inputs, { transB: 1 });
+    return { weight, bias, from, to: names.length * to };
   }
 
   async #norm(name: string, input: string): Promise<string> {
@@ -220,6 +234,8 @@ interface LinearShape {
   readonly from: number;
   readonly to: number;
   readonly hasBias: boolean;
+  /** The input of the graph that has as many rows as the layer's; `input_ids` unless it is said otherwise. */
+  readonly rowsOf?: string;
 }
 
 const operatorOf: Readonly<Record<Activation, readonly [string, Readonly<Record<string, string>>]>> = {
