@@ -14,18 +14,26 @@ export interface LinearWeights {
   readonly to: number;
 }
 
-/** Writes linear layers of one precision. */
+/** What a linear layer computes on. */
+export interface LinearInput {
+  /** Of shape [rows, from]. */
+  readonly value: string;
+  /** An input of the graph that has as many elements as there are rows. */
+  readonly rowsOf: string;
+  /** Whether what is negative counts as zero (ReLU). */
+  readonly isRectified?: boolean;
+}
+
+export interface LinearOutput {
+  /** Of shape [rows, to]; named after the layer. */
+  readonly value: string;
+  /** A bias [to] that is still to be added: whoever reads the value may do that in passing. */
+  readonly bias?: string;
+}
+
+/** Writes linear layers of one precision: `input · weightᵀ + bias` for each row of the input. */
 export interface LinearLayers {
-  /**
-   * `input · weightᵀ + bias` for each row of the input.
-   * @param input of shape [rows, from]; its rows are those of the graph's input `rowsOf`
-   * @returns the output, [rows, to], which has the name of the layer if that is the name of an output of the graph
-   */
-  write(
-    name: string,
-    input: { readonly value: string; readonly rowsOf: string },
-    weights: LinearWeights,
-  ): Promise<string>;
+  write(name: string, input: LinearInput, weights: LinearWeights): Promise<LinearOutput>;
 }
 
 export function linearLayers(graph: GraphWriter, precision: Precision): LinearLayers {
@@ -46,14 +54,13 @@ class Fp32Layers implements LinearLayers {
     this.#graph = graph;
   }
 
-  async write(
-    name: string,
-    { value }: { readonly value: string },
-    { weight, bias, from, to }: LinearWeights,
-  ): Promise<string> {
-    const inputs = [value, await this.#graph.weight(`${name}.weight`, [to, from], weight)];
+  async write(name: string, input: LinearInput, { weight, bias, from, to }: LinearWeights): Promise<LinearOutput> {
+    const inputs = [
+      rectified(this.#graph, name, input),
+      await this.#graph.weight(`${name}.weight`, [to, from], weight),
+    ];
     if (bias !== undefined) inputs.push(await this.#graph.weight(`${name}.bias`, [to], bias));
-    return this.#graph.node('Gemm', name, inputs, { transB: 1 });
+    return { value: this.#graph.node('Gemm', name, inputs, { transB: 1 }) };
   }
 }
 
@@ -65,16 +72,22 @@ class FastInt8Layers implements LinearLayers {
     this.#graph = graph;
   }
 
-  async write(name: string, { value }: { readonly value: string }, weights: LinearWeights): Promise<string> {
+  async write(name: string, input: LinearInput, weights: LinearWeights): Promise<LinearOutput> {
+    const value = rectified(this.#graph, name, input);
     const inputs = [value, ...(await writeQuantized(this.#graph, name, weights)), ''];
     if (weights.bias !== undefined) inputs.push(await this.#graph.weight(`${name}.bias`, [weights.to], weights.bias));
-    return this.#graph.node('com.microsoft.DynamicQuantizeMatMul', name, inputs);
+    return { value: this.#graph.node('com.microsoft.DynamicQuantizeMatMul', name, inputs) };
   }
+}
+
+function rectified(graph: GraphWriter, name: string, { value, isRectified }: LinearInput): string {
+  return isRectified ? graph.node('Relu', `${name}.rectified`, [value]) : value;
 }
 
 /**
  * Weights and activations in 8 bits, the activations by a scale for each row: what a row gives depends on nothing but the row.
- * With m the largest magnitude of the row, it is quantized to 128 + round(127 · x / m), multiplied in whole numbers, and scaled back.
+ * With m the largest magnitude of the row, x becomes 128 + round(127 · x / m); where negative values count as zero,
+ * round(255 · x / m), which cuts them off by itself. Products are summed in whole numbers and scaled back.
  */
 class Int8Layers implements LinearLayers {
   readonly #graph: GraphWriter;
@@ -83,49 +96,52 @@ class Int8Layers implements LinearLayers {
   constructor(graph: GraphWriter) {
     this.#graph = graph;
     graph.constant('int8.last_axis', [1], BigInt64Array.of(-1n));
-    graph.constant('int8.step', [], Float32Array.of(1 / 127));
+    graph.constant('int8.signed_step', [], Float32Array.of(1 / 127));
+    graph.constant('int8.rectified_step', [], Float32Array.of(1 / 255));
     // A row of zeros has no scale of its own.
-    graph.constant('int8.smallest_scale', [], Float32Array.of(1e-30));
+    graph.constant('int8.smallest', [], Float32Array.of(1e-30));
     graph.constant('int8.one', [], Float32Array.of(1));
-    graph.constant('int8.zero_point', [1], Uint8Array.of(128));
+    graph.constant('int8.signed_zero', [1], Uint8Array.of(128));
+    graph.constant('int8.rectified_zero', [1], Uint8Array.of(0));
   }
 
   async write(
     name: string,
-    { value, rowsOf }: { readonly value: string; readonly rowsOf: string },
+    { value, rowsOf, isRectified = false }: LinearInput,
     weights: LinearWeights,
-  ): Promise<string> {
+  ): Promise<LinearOutput> {
     const graph = this.#graph;
+    const kind = isRectified ? 'rectified' : 'signed';
     const [weight, weightScale] = await writeQuantized(graph, name, weights);
-    const largest = graph.node('ReduceMax', `${name}.largest`, [value, 'int8.last_axis'], { keepdims: 0 });
-    const smallest = graph.node('ReduceMin', `${name}.smallest`, [value, 'int8.last_axis'], { keepdims: 0 });
-    const negated = graph.node('Neg', `${name}.negated`, [smallest]);
-    const magnitude = graph.node('Max', `${name}.magnitude`, [largest, negated, 'int8.smallest_scale']);
-    const scale = graph.node('Mul', `${name}.scale`, [magnitude, 'int8.step']);
-    const quantized = graph.node('QuantizeLinear', `${name}.quantized`, [value, scale, this.#zeroPointsOf(rowsOf)], {
-      axis: 0,
-    });
-    const product = graph.node('com.microsoft.MatMulIntegerToFloat', `${name}.product`, [
-      quantized,
-      weight,
-      'int8.one',
-      weightScale,
-      'int8.zero_point',
-    ]);
+    const largest = [graph.node('ReduceMax', `${name}.largest`, [value, 'int8.last_axis'], { keepdims: 0 })];
+    if (!isRectified) {
+      const smallest = graph.node('ReduceMin', `${name}.smallest`, [value, 'int8.last_axis'], { keepdims: 0 });
+      largest.push(graph.node('Neg', `${name}.negated`, [smallest]));
+    }
+    const magnitude = graph.node('Max', `${name}.magnitude`, [...largest, 'int8.smallest']);
+    const scale = graph.node('Mul', `${name}.scale`, [magnitude, `int8.${kind}_step`]);
+    const quantized = graph.node(
+      'QuantizeLinear',
+      `${name}.quantized`,
+      [value, scale, this.#zeroPointsOf(rowsOf, kind)],
+      { axis: 0 },
+    );
+    const operands = [quantized, weight, 'int8.one', weightScale, `int8.${kind}_zero`];
+    const product = graph.node('com.microsoft.MatMulIntegerToFloat', `${name}.product`, operands);
     const column = graph.node('Unsqueeze', `${name}.scale_column`, [scale, 'int8.last_axis']);
-    if (weights.bias === undefined) return graph.node('Mul', name, [product, column]);
-    const scaled = graph.node('Mul', `${name}.scaled`, [product, column]);
-    return graph.node('Add', name, [scaled, await graph.weight(`${name}.bias`, [weights.to], weights.bias)]);
+    const output = { value: graph.node('Mul', name, [product, column]) };
+    if (weights.bias === undefined) return output;
+    return { ...output, bias: await graph.weight(`${name}.bias`, [weights.to], weights.bias) };
   }
 
   /** One zero point per row, as QuantizeLinear wants it: the same for all layers. */
-  #zeroPointsOf(rowsOf: string): string {
-    const known = this.#zeroPoints.get(rowsOf);
+  #zeroPointsOf(rowsOf: string, kind: 'signed' | 'rectified'): string {
+    const name = `int8.${rowsOf}.${kind}_zeros`;
+    const known = this.#zeroPoints.get(name);
     if (known !== undefined) return known;
-    const shape = this.#graph.node('Shape', `int8.${rowsOf}.shape`, [rowsOf]);
-    const zeroPoints = this.#graph.node('Expand', `int8.${rowsOf}.zero_points`, ['int8.zero_point', shape]);
-    this.#zeroPoints.set(rowsOf, zeroPoints);
-    return zeroPoints;
+    const shape = this.#graph.node('Shape', `${name}.shape`, [rowsOf]);
+    this.#zeroPoints.set(name, this.#graph.node('Expand', name, [`int8.${kind}_zero`, shape]));
+    return name;
   }
 }
 

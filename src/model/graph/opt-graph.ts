@@ -2,10 +2,17 @@ import type { Activation, OptConfig } from '../opt-config.ts';
 import type { OptWeights } from '../opt-weights.ts';
 import { positionOffset } from '../parameters.ts';
 import type { GraphWriter } from './graph-writer.ts';
-import { type LinearLayers, type LinearWeights, linearLayers, type Precision } from './linear-layers.ts';
+import {
+  type LinearInput,
+  type LinearLayers,
+  type LinearOutput,
+  type LinearWeights,
+  linearLayers,
+  type Precision,
+} from './linear-layers.ts';
 
 /** Raised with every change of what this file writes: graphs of an older version are built anew. */
-export const graphVersion = 3;
+export const graphVersion = 5;
 
 const layerNormEpsilon = 1e-5;
 
@@ -69,18 +76,13 @@ class OptGraph {
   }
 
   async write(): Promise<void> {
-    const { numLayers } = this.#config;
-    const steps = numLayers + 2;
+    const { numLayers, doLayerNormBefore } = this.#config;
     this.#declareInputs();
-    let hidden = await this.#embed();
-    this.#onProgress(1, steps);
-    for (let layer = 0; layer < numLayers; layer++) {
-      hidden = await this.#layer(layer, hidden);
-      this.#onProgress(layer + 2, steps);
-    }
-    await this.#head(hidden);
+    const embedded = await this.#embed();
+    this.#onProgress(1, numLayers + 2);
+    await this.#head(await (doLayerNormBefore ? this.#preNormLayers(embedded) : this.#postNormLayers(embedded)));
     await this.#graph.finish();
-    this.#onProgress(steps, steps);
+    this.#onProgress(numLayers + 2, numLayers + 2);
   }
 
   #declareInputs(): void {
@@ -108,29 +110,59 @@ class OptGraph {
     const used = positions.subarray(positionOffset * hiddenSize);
     await this.#graph.weight('embed_positions', [maxPositions, hiddenSize], used);
     let embedded = this.#graph.node('Gather', 'word', ['embed_tokens', 'input_ids']);
-    if (wordEmbedDim !== hiddenSize)
-      embedded = await this.#linear('project_in', embedded, { from: wordEmbedDim, to: hiddenSize, hasBias: false });
+    if (wordEmbedDim !== hiddenSize) {
+      const shape = { from: wordEmbedDim, to: hiddenSize, hasBias: false };
+      embedded = (await this.#linear('project_in', { value: embedded }, shape)).value;
+    }
     const position = this.#graph.node('Gather', 'position', ['embed_positions', 'position_ids']);
     return this.#graph.node('Add', 'embedded', [embedded, position]);
   }
 
-  async #layer(layer: number, input: string): Promise<string> {
-    const at = `layers.${layer}`;
-    const { doLayerNormBefore: before, hiddenSize, ffnDim, hasBias } = this.#config;
-    const attentionIn = before ? await this.#norm(`${at}.self_attn_layer_norm`, input) : input;
-    const attended = await this.#attention(layer, attentionIn);
-    let hidden = this.#graph.node('Add', `${at}.attended`, [input, attended]);
-    if (!before) hidden = await this.#norm(`${at}.self_attn_layer_norm`, hidden);
-
-    const feedIn = before ? await this.#norm(`${at}.final_layer_norm`, hidden) : hidden;
-    const up = await this.#linear(`${at}.fc1`, feedIn, { from: hiddenSize, to: ffnDim, hasBias });
-    const active = this.#activate(`${at}.activation`, up);
-    const down = await this.#linear(`${at}.fc2`, active, { from: ffnDim, to: hiddenSize, hasBias });
-    hidden = this.#graph.node('Add', `${at}.fed`, [hidden, down]);
-    return before ? hidden : this.#norm(`${at}.final_layer_norm`, hidden);
+  /** Norms in front of attention and feed-forward, as all but 350m have them. */
+  async #preNormLayers(embedded: string): Promise<string> {
+    const { numLayers } = this.#config;
+    let sum = embedded;
+    let normed = await this.#norm('layers.0.self_attn_layer_norm', sum);
+    for (let layer = 0; layer < numLayers; layer++) {
+      const attended = await this.#attention(layer, normed);
+      const middle = await this.#addAndNorm(`layers.${layer}.final_layer_norm`, sum, attended);
+      const fed = await this.#feedForward(layer, middle.normed);
+      const isLast = layer === numLayers - 1;
+      // Behind the last layer only some rows are normed.
+      if (isLast) sum = this.#graph.node('Add', 'fed', [middle.sum, this.#settled('fed.biased', fed)]);
+      else ({ sum, normed } = await this.#addAndNorm(`layers.${layer + 1}.self_attn_layer_norm`, middle.sum, fed));
+      this.#onProgress(layer + 2, numLayers + 2);
+    }
+    return sum;
   }
 
-  async #attention(layer: number, input: string): Promise<string> {
+  /** Norms behind attention and feed-forward. */
+  async #postNormLayers(embedded: string): Promise<string> {
+    const { numLayers } = this.#config;
+    let hidden = embedded;
+    for (let layer = 0; layer < numLayers; layer++) {
+      const attended = await this.#attention(layer, hidden);
+      hidden = (await this.#addAndNorm(`layers.${layer}.self_attn_layer_norm`, hidden, attended)).normed;
+      const fed = await this.#feedForward(layer, hidden);
+      hidden = (await this.#addAndNorm(`layers.${layer}.final_layer_norm`, hidden, fed)).normed;
+      this.#onProgress(layer + 2, numLayers + 2);
+    }
+    return hidden;
+  }
+
+  async #feedForward(layer: number, input: string): Promise<LinearOutput> {
+    const at = `layers.${layer}`;
+    const { hiddenSize, ffnDim, hasBias, activation } = this.#config;
+    const up = await this.#linear(`${at}.fc1`, { value: input }, { from: hiddenSize, to: ffnDim, hasBias });
+    const value = this.#settled(`${at}.fc1.biased`, up);
+    const isRectified = activation === 'relu';
+    const active = isRectified
+      ? value
+      : this.#graph.node('Gelu', `${at}.activation`, [value], geluAttributes[activation]);
+    return this.#linear(`${at}.fc2`, { value: active, isRectified }, { from: ffnDim, to: hiddenSize, hasBias });
+  }
+
+  async #attention(layer: number, input: string): Promise<LinearOutput> {
     const at = `layers.${layer}.self_attn`;
     const { hiddenSize, hasBias } = this.#config;
     const stacked = await this.#stacked(at, ['q_proj', 'k_proj', 'v_proj'], {
@@ -138,11 +170,14 @@ class OptGraph {
       to: hiddenSize,
       hasBias,
     });
-    const qkv = await this.#linears.write(`${at}.qkv`, { value: input, rowsOf: 'input_ids' }, stacked);
+    const qkv = this.#settled(
+      `${at}.qkv.biased`,
+      await this.#linears.write(`${at}.qkv`, { value: input, rowsOf: tokens }, stacked),
+    );
     const contexts = groups.map((group) => this.#groupAttention(layer, group, qkv));
     const both = this.#graph.node('Concat', `${at}.contexts`, contexts, { axis: 0 });
     const context = this.#graph.node('Gather', `${at}.context`, [both, 'attended'], { axis: 0 });
-    return this.#linear(`${at}.out_proj`, context, { from: hiddenSize, to: hiddenSize, hasBias });
+    return this.#linear(`${at}.out_proj`, { value: context }, { from: hiddenSize, to: hiddenSize, hasBias });
   }
 
   /** What the rows of a group attend to, flattened to [rows · tokens, hidden]. */
@@ -166,37 +201,37 @@ class OptGraph {
     const { hasFinalLayerNorm, hiddenSize, wordEmbedDim, vocabSize, tieWordEmbeddings } = this.#config;
     let hidden = this.#graph.node('Gather', 'sampled_rows', [input, 'logit_index'], { axis: 0 });
     if (hasFinalLayerNorm) hidden = await this.#norm('final_layer_norm', hidden);
-    if (wordEmbedDim !== hiddenSize)
-      hidden = await this.#linear('project_out', hidden, {
-        from: hiddenSize,
-        to: wordEmbedDim,
-        hasBias: false,
-        rowsOf: 'logit_index',
-      });
+    const rowsOf = 'logit_index';
+    if (wordEmbedDim !== hiddenSize) {
+      const projection = { from: hiddenSize, to: wordEmbedDim, hasBias: false };
+      hidden = (await this.#linear('project_out', { value: hidden, rowsOf }, projection)).value;
+    }
     const shape = [vocabSize, wordEmbedDim];
     // Tied or not, the head is a weight of its own: ONNX Runtime repacks it, and of the table that is only looked up no more is
     // taken into memory than the rows in use.
     const weight = tieWordEmbeddings
       ? await this.#weights.read('embed_tokens.weight', shape)
       : await this.#weights.readHead(shape);
-    await this.#linears.write(
-      'logits',
-      { value: hidden, rowsOf: 'logit_index' },
-      { weight, from: wordEmbedDim, to: vocabSize },
-    );
+    await this.#linears.write('logits', { value: hidden, rowsOf }, { weight, from: wordEmbedDim, to: vocabSize });
     this.#graph.output({ name: 'logits', type: 'float32', shape: ['sampled', vocabSize] });
     this.#graph.output({ name: 'next_token', type: 'int64', shape: ['sampled'] });
     this.#graph.node('ArgMax', 'next_token', ['logits'], { axis: -1, keepdims: 0 });
   }
 
+  /** @param input `rowsOf` is {@link tokens} unless it is said otherwise */
   async #linear(
     name: string,
-    input: string,
-    { from, to, hasBias, rowsOf = 'input_ids' }: LinearShape,
-  ): Promise<string> {
+    input: Omit<LinearInput, 'rowsOf'> & Partial<LinearInput>,
+    { from, to, hasBias }: LinearShape,
+  ): Promise<LinearOutput> {
     const weight = await this.#weights.read(`${name}.weight`, [to, from]);
     const bias = hasBias ? await this.#weights.read(`${name}.bias`, [to]) : undefined;
-    return this.#linears.write(name, { value: input, rowsOf }, { weight, bias, from, to });
+    return this.#linears.write(name, { rowsOf: tokens, ...input }, { weight, bias, from, to });
+  }
+
+  /** The value of a layer's output, its bias added if that was left to do. */
+  #settled(name: string, { value, bias }: LinearOutput): string {
+    return bias === undefined ? value : this.#graph.node('Add', name, [value, bias]);
   }
 
   /** Several linear layers over one input as a single one: their weights below each other. */
@@ -224,23 +259,24 @@ class OptGraph {
     });
   }
 
-  #activate(name: string, input: string): string {
-    const [operator, attributes] = operatorOf[this.#config.activation];
-    return this.#graph.node(operator, name, [input], attributes);
+  /** The sum of the residual and a layer's output, and its norm. SkipLayerNormalization would be one operator, and takes twice as long. */
+  async #addAndNorm(name: string, residual: string, output: LinearOutput): Promise<{ sum: string; normed: string }> {
+    const sum = this.#graph.node('Add', `${name}.sum`, [residual, this.#settled(`${name}.biased`, output)]);
+    return { sum, normed: await this.#norm(name, sum) };
   }
 }
+
+/** The input of the graph that has as many rows as the run has tokens. */
+const tokens = 'input_ids';
 
 interface LinearShape {
   readonly from: number;
   readonly to: number;
   readonly hasBias: boolean;
-  /** The input of the graph that has as many rows as the layer's; `input_ids` unless it is said otherwise. */
-  readonly rowsOf?: string;
 }
 
-const operatorOf: Readonly<Record<Activation, readonly [string, Readonly<Record<string, string>>]>> = {
-  relu: ['Relu', {}],
-  gelu: ['Gelu', {}],
-  gelu_new: ['Gelu', { approximate: 'tanh' }],
-  gelu_pytorch_tanh: ['Gelu', { approximate: 'tanh' }],
+const geluAttributes: Readonly<Record<Exclude<Activation, 'relu'>, Readonly<Record<string, string>>>> = {
+  gelu: {},
+  gelu_new: { approximate: 'tanh' },
+  gelu_pytorch_tanh: { approximate: 'tanh' },
 };
