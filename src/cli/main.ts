@@ -11,6 +11,8 @@ const help = `weft ${packageVersion}: LLM text generation with continuous batchi
       serve a model over HTTP: the path of a Hugging Face OPT folder, the name of a model that is here, or OWNER/NAME of one
       on the Hugging Face hub, which is fetched if it is not here; without one, the embedded model
 ${renderModelsCommands()}
+  weft bench engine [MODEL] [--threads …] [--spinning …]
+      measure the steps of a model in every precision on this machine
   weft --version
 
 Flags of serve, each also as an environment variable:
@@ -35,6 +37,9 @@ async function main(args: readonly string[]): Promise<void> {
     // Loaded only here: engine and server take longer to load than most other commands take to run.
     const { serve } = await import('./serve.ts');
     await serve(rest);
+  } else if (command === 'bench' && rest[0] === 'engine') {
+    const { benchEngine } = await import('./bench-engine.ts');
+    await benchEngine(rest.slice(1));
   } else if (command === 'models') {
     endAtOnceOnSignals();
     await models(rest);

@@ -1,2 +1,3 @@
 export { kvCacheBytes, kvCacheShape } from './kv-cache.ts';
 export { OrtModelRunner } from './ort-model-runner.ts';
+export { bestProductMs } from './product-rate.ts';

@@ -1,5 +1,6 @@
 export { type Precision, precisions } from './graph/linear-layers.ts';
 export type { AttentionGroup } from './graph/opt-graph.ts';
+export { writeProduct } from './graph/product-graph.ts';
 export {
   expectMemoryFor,
   findGraphs,

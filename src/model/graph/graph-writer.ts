@@ -39,6 +39,10 @@ export class GraphWriter {
     return new GraphWriter(folder, await open(path.join(folder, dataFile), 'w'));
   }
 
+  get path(): string {
+    return path.join(this.#folder, graphFile);
+  }
+
   input(info: ValueInfo): string {
     this.#inputs.push(info);
     return info.name;
@@ -102,7 +106,7 @@ export class GraphWriter {
       inputs: this.#inputs,
       outputs: this.#outputs,
     };
-    await writeFile(path.join(this.#folder, graphFile), encodeModel(graph), { flush: true });
+    await writeFile(this.path, encodeModel(graph), { flush: true });
   }
 
   async close(): Promise<void> {
