@@ -48,7 +48,13 @@ module.exports = {
       to: { path: 'node_modules/koffi' },
     },
     { name: 'cli-is-imported-by-nobody', severity: 'error', from: { pathNot: '^src/cli/' }, to: { path: '^src/cli/' } },
-    { name: 'bench-uses-http', severity: 'error', from: { path: '^bench/' }, to: { path: '^src/' } },
+    {
+      name: 'bench-uses-http',
+      comment: 'all but the server with a model that takes no time',
+      severity: 'error',
+      from: { path: '^bench/', pathNot: '^bench/null-server\\.ts$' },
+      to: { path: '^src/' },
+    },
     {
       name: 'src-imports-only-src',
       severity: 'error',

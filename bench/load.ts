@@ -25,7 +25,7 @@ interface Counts {
   readonly latenciesMs: number[];
 }
 
-/** A closed loop of JSON requests to `POST /generate`. */
+/** A closed loop of requests to `POST /generate`, as JSON or streamed. */
 export async function closedLoop(options: LoadOptions): Promise<LoadResult> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: options.numClients });
   const start = performance.now() + options.warmUpMs;
@@ -73,7 +73,9 @@ function post(url: string, agent: http.Agent, body: string): Promise<number> {
       response.on('error', reject);
       response.on('end', () => {
         if (response.statusCode !== 200) return reject(new Error(`status ${response.statusCode}`));
-        resolve(JSON.parse(Buffer.concat(chunks).toString('utf8')).usage.completion_tokens);
+        const text = Buffer.concat(chunks).toString('utf8');
+        const isStream = response.headers['content-type']?.startsWith('text/event-stream');
+        resolve(isStream ? text.split('event: token').length - 1 : JSON.parse(text).usage.completion_tokens);
       });
     });
     request.on('error', reject);

@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { homedir, totalmem } from 'node:os';
 import path from 'node:path';
 import { flagOf, loadHubEnvironment, type Settings } from '../config/index.ts';
 import { UserError } from '../core/index.ts';
-import { expectMemoryFor, openModel, type Precision, precisions } from '../model/index.ts';
+import { expectMemoryFor, type Int8Range, openModel, type Precision, precisions } from '../model/index.ts';
 import { ModelStore } from '../store/index.ts';
 import { embeddedModelFolder } from './package-info.ts';
 import { progressOf, progressOfPull } from './progress.ts';
@@ -32,8 +33,24 @@ export async function openByName(
     checkConfig: (config) => expectMemoryFor(config, { precision, memoryBytes }),
   });
   const onProgress = progressOf(`building the graph of ${stored.name}`);
-  const model = await openModel(folder, cacheDir, { name: stored.name, precision, memoryBytes, onProgress });
+  const model = await openModel(folder, cacheDir, {
+    name: stored.name,
+    precision,
+    int8Range: int8Range(),
+    memoryBytes,
+    onProgress,
+  });
   return { folder, model };
+}
+
+/** What the processor multiplies without overflow; where that cannot be told, what all can. */
+function int8Range(): Int8Range {
+  if (process.arch === 'arm64') return 127;
+  try {
+    return /^flags.*vnni/m.test(readFileSync('/proc/cpuinfo', 'utf8')) ? 127 : 63;
+  } catch {
+    return 63;
+  }
 }
 
 /** @throws {UserError} the device cannot do it well */

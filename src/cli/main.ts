@@ -13,6 +13,8 @@ const help = `weft ${packageVersion}: LLM text generation with continuous batchi
 ${renderModelsCommands()}
   weft bench engine [MODEL] [--threads …] [--spinning …]
       measure the steps of a model in every precision on this machine
+  weft bench quality TEXT_FILE [MODEL]
+      measure what every precision costs in how well the model foretells a text
   weft --version
 
 Flags of serve, each also as an environment variable:
@@ -37,9 +39,9 @@ async function main(args: readonly string[]): Promise<void> {
     // Loaded only here: engine and server take longer to load than most other commands take to run.
     const { serve } = await import('./serve.ts');
     await serve(rest);
-  } else if (command === 'bench' && rest[0] === 'engine') {
-    const { benchEngine } = await import('./bench-engine.ts');
-    await benchEngine(rest.slice(1));
+  } else if (command === 'bench') {
+    const { bench } = await import('./bench.ts');
+    await bench(rest);
   } else if (command === 'models') {
     endAtOnceOnSignals();
     await models(rest);

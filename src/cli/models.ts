@@ -102,7 +102,7 @@ async function rowOf(model: StoredModel): Promise<string[]> {
 async function info({ store, name, revision, cacheDir }: CommandInput): Promise<string> {
   const model = await store.get(name, revision);
   const { config, weights } = await inspectModel(model.folder);
-  const graphs = [...(await findGraphs(model.folder, cacheDir))];
+  const graphs = await findGraphs(model.folder, cacheDir);
   const { numLayers, numHeads, hiddenSize, ffnDim, vocabSize, maxPositions } = config;
   return table([
     ['name', model.name],
@@ -113,7 +113,7 @@ async function info({ store, name, revision, cacheDir }: CommandInput): Promise<
     ['vocabulary', `${vocabSize.toLocaleString('en')} tokens`],
     ['context', `${maxPositions.toLocaleString('en')} tokens`],
     ...weights.map(({ path: file, bytes }) => ['file', `${path.relative(model.folder, file)}, ${readableSize(bytes)}`]),
-    ...graphs.map(([precision, folder]) => ['graph', `${precision}, ${folder}`]),
+    ...graphs.map(({ precision, folder }) => ['graph', `${precision}, ${folder}`]),
   ]);
 }
 

@@ -1,3 +1,4 @@
 export { kvCacheBytes, kvCacheShape } from './kv-cache.ts';
 export { OrtModelRunner } from './ort-model-runner.ts';
 export { bestProductMs } from './product-rate.ts';
+export type { TokenSampler } from './sampler.ts';

@@ -5,7 +5,7 @@ import { ModelError, messageOf } from '../core/index.ts';
 import { buildFolder } from '../files/index.ts';
 import { fileDigest, rememberedDigest } from './file-digest.ts';
 import { dataFile, GraphWriter, graphFile } from './graph/graph-writer.ts';
-import type { Precision } from './graph/linear-layers.ts';
+import type { Int8Range, Precision } from './graph/linear-layers.ts';
 import { graphVersion, type OnProgress, writeOptGraph } from './graph/opt-graph.ts';
 import type { OptConfig } from './opt-config.ts';
 import { OptWeights } from './opt-weights.ts';
@@ -16,6 +16,7 @@ interface GraphContent {
   readonly config: OptConfig;
   readonly files: WeightsFiles;
   readonly precision: Precision;
+  readonly int8Range: Int8Range;
 }
 
 interface GraphSource extends GraphContent {
@@ -51,10 +52,11 @@ export async function findCachedGraph(cacheDir: string, content: GraphContent): 
 
 function graphFolder(
   cacheDir: string,
-  { config, precision }: GraphContent,
+  { config, precision, int8Range }: GraphContent,
   digests: readonly (string | undefined)[],
 ): string {
-  const hash = createHash('sha256').update(JSON.stringify({ graphVersion, config, precision, digests }));
+  const kind = precision === 'fp32' ? { precision } : { precision, int8Range };
+  const hash = createHash('sha256').update(JSON.stringify({ graphVersion, config, ...kind, digests }));
   return path.join(cacheDir, `opt-${hash.digest('hex').slice(0, 32)}`);
 }
 

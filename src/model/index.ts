@@ -1,4 +1,4 @@
-export { type Precision, precisions } from './graph/linear-layers.ts';
+export { type Int8Range, type Precision, precisions } from './graph/linear-layers.ts';
 export type { AttentionGroup } from './graph/opt-graph.ts';
 export { writeProduct } from './graph/product-graph.ts';
 export {

@@ -1,7 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelError, readableSize } from '../core/index.ts';
-import { type Precision, precisions } from './graph/linear-layers.ts';
+import { type Int8Range, type Precision, precisions } from './graph/linear-layers.ts';
 import type { OnProgress } from './graph/opt-graph.ts';
 import { cachedGraph, findCachedGraph } from './graph-cache.ts';
 import { type OptConfig, readOptConfig } from './opt-config.ts';
@@ -22,6 +22,8 @@ export interface OpenOptions {
   readonly name?: string;
   /** By default fp32. */
   readonly precision?: Precision;
+  /** By default what all processors can do. */
+  readonly int8Range?: Int8Range;
   /** What the process may use; no limit by default. */
   readonly memoryBytes?: number;
   /** Called while the graph is built. */
@@ -36,6 +38,7 @@ export async function openModel(folder: string, cacheDir: string, options: OpenO
   const {
     name = path.basename(path.resolve(folder)),
     precision = 'fp32',
+    int8Range = 63,
     memoryBytes = Number.POSITIVE_INFINITY,
     onProgress = () => {},
   } = options;
@@ -44,7 +47,8 @@ export async function openModel(folder: string, cacheDir: string, options: OpenO
   if (!stats.isDirectory()) throw new ModelError(`${folder} is a file: give the folder of a Hugging Face OPT model`);
   const config = await readOptConfig(folder);
   expectMemoryFor(config, { precision, memoryBytes });
-  const graphPath = await cachedGraph(cacheDir, { config, files: await findWeights(folder), precision, onProgress });
+  const files = await findWeights(folder);
+  const graphPath = await cachedGraph(cacheDir, { config, files, precision, int8Range, onProgress });
   return { name, config, precision, graphPath };
 }
 
@@ -84,22 +88,30 @@ export async function inspectModel(folder: string): Promise<ModelFiles> {
   return { config, weights: await Promise.all(weights) };
 }
 
+/** A graph that is in the cache. */
+export interface BuiltGraph {
+  readonly precision: Precision;
+  readonly folder: string;
+}
+
 /**
- * The folders of a model's graphs by their precision, as far as the cache has them and something is remembered of the weights.
+ * A model's graphs, as far as the cache has them and something is remembered of the weights.
  * @throws {ModelError} not the folder of an OPT
  */
-export async function findGraphs(folder: string, cacheDir: string): Promise<ReadonlyMap<Precision, string>> {
+export async function findGraphs(folder: string, cacheDir: string): Promise<BuiltGraph[]> {
   const content = { config: await readOptConfig(folder), files: await findWeights(folder) };
-  const found = new Map<Precision, string>();
+  const found = new Map<string, BuiltGraph>();
   for (const precision of precisions) {
-    const graph = await findCachedGraph(cacheDir, { ...content, precision });
-    if (graph !== undefined) found.set(precision, graph);
+    for (const int8Range of [63, 127] as const) {
+      const graph = await findCachedGraph(cacheDir, { ...content, precision, int8Range });
+      if (graph !== undefined) found.set(graph, { precision, folder: graph });
+    }
   }
-  return found;
+  return [...found.values()];
 }
 
 /** Removes a model's graphs from the cache, where {@link findGraphs} finds them. */
 export async function removeGraphs(folder: string, cacheDir: string): Promise<void> {
-  const graphs = await findGraphs(folder, cacheDir).catch(() => new Map<Precision, string>());
-  for (const graph of graphs.values()) await rm(graph, { recursive: true, force: true });
+  const graphs = await findGraphs(folder, cacheDir).catch(() => []);
+  for (const graph of graphs) await rm(graph.folder, { recursive: true, force: true });
 }

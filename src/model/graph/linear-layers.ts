@@ -36,14 +36,23 @@ export interface LinearLayers {
   write(name: string, input: LinearInput, weights: LinearWeights): Promise<LinearOutput>;
 }
 
-export function linearLayers(graph: GraphWriter, precision: Precision): LinearLayers {
+/**
+ * The largest magnitude of an 8-bit weight. Processors without VNNI (or the dot products of arm64) add up two products of 8 bits in 16,
+ * which overflows above 63.
+ */
+export type Int8Range = 63 | 127;
+
+export function linearLayers(
+  graph: GraphWriter,
+  { precision, int8Range }: { readonly precision: Precision; readonly int8Range: Int8Range },
+): LinearLayers {
   switch (precision) {
     case 'fp32':
       return new Fp32Layers(graph);
     case 'int8':
-      return new Int8Layers(graph);
+      return new Int8Layers(graph, int8Range);
     case 'int8-fast':
-      return new FastInt8Layers(graph);
+      return new FastInt8Layers(graph, int8Range);
   }
 }
 
@@ -67,14 +76,16 @@ class Fp32Layers implements LinearLayers {
 /** Weights and activations in 8 bits, the activations by one scale for all rows: what a row gives depends on the rows beside it. */
 class FastInt8Layers implements LinearLayers {
   readonly #graph: GraphWriter;
+  readonly #range: Int8Range;
 
-  constructor(graph: GraphWriter) {
+  constructor(graph: GraphWriter, range: Int8Range) {
     this.#graph = graph;
+    this.#range = range;
   }
 
   async write(name: string, input: LinearInput, weights: LinearWeights): Promise<LinearOutput> {
     const value = rectified(this.#graph, name, input);
-    const inputs = [value, ...(await writeQuantized(this.#graph, name, weights)), ''];
+    const inputs = [value, ...(await writeQuantized(this.#graph, name, { ...weights, range: this.#range })), ''];
     if (weights.bias !== undefined) inputs.push(await this.#graph.weight(`${name}.bias`, [weights.to], weights.bias));
     return { value: this.#graph.node('com.microsoft.DynamicQuantizeMatMul', name, inputs) };
   }
@@ -91,10 +102,12 @@ function rectified(graph: GraphWriter, name: string, { value, isRectified }: Lin
  */
 class Int8Layers implements LinearLayers {
   readonly #graph: GraphWriter;
+  readonly #range: Int8Range;
   readonly #zeroPoints = new Map<string, string>();
 
-  constructor(graph: GraphWriter) {
+  constructor(graph: GraphWriter, range: Int8Range) {
     this.#graph = graph;
+    this.#range = range;
     graph.constant('int8.last_axis', [1], BigInt64Array.of(-1n));
     graph.constant('int8.signed_step', [], Float32Array.of(1 / 127));
     graph.constant('int8.rectified_step', [], Float32Array.of(1 / 255));
@@ -112,7 +125,7 @@ class Int8Layers implements LinearLayers {
   ): Promise<LinearOutput> {
     const graph = this.#graph;
     const kind = isRectified ? 'rectified' : 'signed';
-    const [weight, weightScale] = await writeQuantized(graph, name, weights);
+    const [weight, weightScale] = await writeQuantized(graph, name, { ...weights, range: this.#range });
     const largest = [graph.node('ReduceMax', `${name}.largest`, [value, 'int8.last_axis'], { keepdims: 0 })];
     if (!isRectified) {
       const smallest = graph.node('ReduceMin', `${name}.smallest`, [value, 'int8.last_axis'], { keepdims: 0 });
@@ -149,7 +162,7 @@ class Int8Layers implements LinearLayers {
 async function writeQuantized(
   graph: GraphWriter,
   name: string,
-  { weight, from, to }: LinearWeights,
+  { weight, from, to, range }: LinearWeights & { readonly range: Int8Range },
 ): Promise<[string, string]> {
   const values = new Int8Array(from * to);
   const scales = new Float32Array(to);
@@ -157,7 +170,7 @@ async function writeQuantized(
     const row = weight.subarray(column * from, (column + 1) * from);
     let largest = 0;
     for (const value of row) largest = Math.max(largest, Math.abs(value));
-    const scale = largest === 0 ? 1 : largest / 127;
+    const scale = largest === 0 ? 1 : largest / range;
     scales[column] = scale;
     for (let i = 0; i < from; i++) values[i * to + column] = Math.round((row[i] ?? 0) / scale);
   }

@@ -3,6 +3,7 @@ import type { OptWeights } from '../opt-weights.ts';
 import { positionOffset } from '../parameters.ts';
 import type { GraphWriter } from './graph-writer.ts';
 import {
+  type Int8Range,
   type LinearInput,
   type LinearLayers,
   type LinearOutput,
@@ -12,7 +13,7 @@ import {
 } from './linear-layers.ts';
 
 /** Raised with every change of what this file writes: graphs of an older version are built anew. */
-export const graphVersion = 5;
+export const graphVersion = 6;
 
 const layerNormEpsilon = 1e-5;
 
@@ -53,6 +54,7 @@ export async function writeOptGraph(graph: GraphWriter, source: OptSource): Prom
 export interface OptSource {
   readonly config: OptConfig;
   readonly precision: Precision;
+  readonly int8Range: Int8Range;
   readonly weights: OptWeights;
   readonly onProgress: OnProgress;
 }
@@ -67,9 +69,9 @@ class OptGraph {
   readonly #linears: LinearLayers;
   readonly #onProgress: OnProgress;
 
-  constructor(graph: GraphWriter, { config, precision, weights, onProgress }: OptSource) {
+  constructor(graph: GraphWriter, { config, precision, int8Range, weights, onProgress }: OptSource) {
     this.#graph = graph;
-    this.#linears = linearLayers(graph, precision);
+    this.#linears = linearLayers(graph, { precision, int8Range });
     this.#config = config;
     this.#weights = weights;
     this.#onProgress = onProgress;

@@ -3,16 +3,16 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { EngineError, ModelError, type SamplingParams, Sequence, type StepLimits } from '../../../src/core/index.ts';
 import { OrtModelRunner } from '../../../src/engine/index.ts';
-import { openModel } from '../../../src/model/index.ts';
+import { openModel, type Precision } from '../../../src/model/index.ts';
 import { Scheduler } from '../../../src/scheduler/index.ts';
 import { greedy } from '../../support/builders.ts';
 import { embeddedModel, temporaryFolder } from '../../support/fixtures.ts';
 
 const session = { threads: 2, spinning: false } as const;
 
-async function runnerOf(limits: StepLimits): Promise<OrtModelRunner> {
+async function runnerOf(limits: StepLimits, precision: Precision = 'fp32'): Promise<OrtModelRunner> {
   const runner = new OrtModelRunner({
-    model: await openModel(embeddedModel, await temporaryFolder()),
+    model: await openModel(embeddedModel, await temporaryFolder(), { precision }),
     limits,
     session,
   });
@@ -55,12 +55,17 @@ async function runAll(runner: OrtModelRunner, sequences: readonly Sequence[], pe
 }
 
 describe('in a batch, with others joining, leaving and moving, each sequence gets the tokens that it gets alone', () => {
+  const seeded = (i: number) => ({ ...greedy, temperature: 1, seed: i, ...(i % 3 === 0 && { topK: 40 }) });
+  const nucleus = (i: number) => ({ ...greedy, temperature: 1.2, seed: i, topP: 0.9 });
+
   test.each([
-    ['greedy', () => greedy],
-    ['sampled with a seed', (i: number) => ({ ...greedy, temperature: 1, seed: i, ...(i % 3 === 0 && { topK: 40 }) })],
-    ['sampled from a nucleus', (i: number) => ({ ...greedy, temperature: 1.2, seed: i, topP: 0.9 })],
-  ])('%s', async (_, sampling) => {
-    const runner = await runnerOf({ maxBatchSize: 8, maxModelLen: 512, maxStepTokens: 8 + 128 });
+    ['greedy', 'fp32', () => greedy],
+    ['sampled with a seed', 'fp32', seeded],
+    ['sampled from a nucleus', 'fp32', nucleus],
+    ['greedy', 'int8', () => greedy],
+    ['sampled with a seed', 'int8', seeded],
+  ] as const)('%s, %s', async (_, precision, sampling) => {
+    const runner = await runnerOf({ maxBatchSize: 8, maxModelLen: 512, maxStepTokens: 8 + 128 }, precision);
     const alone = someSequences(30, sampling);
     for (const sequence of alone) await runAll(runner, [sequence], 1);
     const together = someSequences(30, sampling);

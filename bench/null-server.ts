@@ -1,0 +1,41 @@
+/** A server whose model takes no time: what is left is what Weft itself costs. Prints its address. */
+import { setImmediate } from 'node:timers/promises';
+import { type ModelRunner, systemClock } from '../src/core/index.ts';
+import { LlmEngine } from '../src/llm/index.ts';
+import { buildServer } from '../src/server/index.ts';
+import { loadTokenizer } from '../src/tokenizer/index.ts';
+
+const vocabSize = 3072;
+
+const runner: ModelRunner = {
+  limits: { maxBatchSize: 50, maxModelLen: 512, maxStepTokens: 306 },
+  async run({ rows }) {
+    // As with a real step, the result comes in a later turn of the event loop.
+    await setImmediate();
+    return rows.map(({ sequence, numNewTokens }) => {
+      const isComplete = sequence.numComputedTokens + numNewTokens >= sequence.numTokens;
+      return isComplete ? { tokenId: 300 + (sequence.numTokens % 1000) } : undefined;
+    });
+  },
+  dispose() {},
+};
+
+const engine = new LlmEngine({
+  runner,
+  tokenizer: await loadTokenizer('models/opt-stories'),
+  clock: systemClock,
+  vocabSize,
+  eosTokenIds: [2],
+  batchTimeoutMs: 100,
+  maxQueueSize: 512,
+});
+const server = await buildServer({
+  generator: engine,
+  modelName: 'null',
+  version: '0',
+  logLevel: 'silent',
+  maxBodyBytes: 2 ** 19,
+});
+await engine.warmUp();
+console.log(await server.app.listen({ host: '127.0.0.1', port: 0 }));
+process.on('SIGTERM', () => process.exit(0));

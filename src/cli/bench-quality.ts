@@ -1,0 +1,127 @@
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { loadCommand } from '../config/index.ts';
+import { messageOf, Sequence, UserError } from '../core/index.ts';
+import { OrtModelRunner, type TokenSampler } from '../engine/index.ts';
+import { precisions } from '../model/index.ts';
+import { loadTokenizer } from '../tokenizer/index.ts';
+import { openByName } from './local-models.ts';
+import { embeddedModelFolder } from './package-info.ts';
+
+const windowTokens = 256;
+const numRows = 50;
+const documentSeparator = '<|endoftext|>';
+
+/** What a precision makes of each token of a text. */
+interface Reading {
+  /** Of the tokens that came, by the model's probabilities (nats). */
+  readonly lossSum: number;
+  /** The likeliest token at each place. */
+  readonly likeliest: readonly Int32Array[];
+}
+
+/** `weft bench quality`: how well every precision foretells a text, and how often it has the same likeliest token as fp32. */
+export async function benchQuality(args: readonly string[]): Promise<void> {
+  const { settings, operands } = loadCommand(['cacheDir', 'revision', 'threads'], args, process.env);
+  const [file, name = embeddedModelFolder] = operands;
+  if (file === undefined) throw new UserError('weft bench quality lacks its text: the path of a file');
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new UserError(`${file} cannot be read: ${messageOf(error)}`);
+  });
+  const windows = await windowsOf(text, name, settings);
+  const numTokens = windows.reduce((sum, tokens) => sum + tokens.length - 1, 0);
+  const lines = [
+    '| precision | loss (nats per token) | perplexity | likeliest token as in fp32 |',
+    '| --- | --- | --- | --- |',
+  ];
+  let reference: Reading | undefined;
+  for (const precision of precisions) {
+    const { model } = await openByName(name, { ...settings, precision });
+    const reading = await read(windows, (sampler) => {
+      const limits = { maxBatchSize: numRows, maxModelLen: windowTokens, maxStepTokens: 2 * numRows };
+      const session = { threads: settings.threads || availableParallelism(), spinning: true };
+      return new OrtModelRunner({ model, limits, session, sampler });
+    });
+    reference ??= reading;
+    const loss = reading.lossSum / numTokens;
+    const same = `${(100 * agreement(reading, reference)).toFixed(2)} %`;
+    lines.push(`| ${[precision, loss.toFixed(4), Math.exp(loss).toFixed(3), same].join(' | ')} |`);
+  }
+  process.stdout.write(`${lines.join('\n')}\n\n${numTokens} tokens in windows of ${windowTokens}\n`);
+}
+
+/** The text's documents one behind the other, cut into windows; what is left over is left out. */
+async function windowsOf(text: string, name: string, settings: Parameters<typeof openByName>[1]): Promise<number[][]> {
+  const { folder } = await openByName(name, settings);
+  const tokenizer = await loadTokenizer(folder);
+  if (tokenizer === undefined) throw new UserError(`${name} has no tokenizer to read a text with`);
+  const tokens: number[] = [];
+  for (const document of text.split(documentSeparator)) {
+    tokens.push(...(await tokenizer.encode(document.trim(), new AbortController().signal)));
+  }
+  await tokenizer.dispose();
+  const numWindows = Math.floor(tokens.length / windowTokens);
+  return Array.from({ length: numWindows }, (_, i) => tokens.slice(i * windowTokens, (i + 1) * windowTokens));
+}
+
+/** Feeds the windows token by token, many side by side, as a server would; what is sampled is what the text says. */
+async function read(
+  windows: readonly (readonly number[])[],
+  runnerOf: (sampler: TokenSampler) => OrtModelRunner,
+): Promise<Reading> {
+  const likeliest = windows.map((window) => new Int32Array(window.length - 1));
+  let lossSum = 0;
+  const runner = runnerOf({
+    sample: (logits, { seed: window }, place) => {
+      const next = windows[window]?.[place + 1] ?? 0;
+      const { best, logSum } = summary(logits);
+      const places = likeliest[window];
+      if (places !== undefined) places[place] = best;
+      lossSum += logSum - (logits[next] ?? 0);
+      return next;
+    },
+  });
+  for (let first = 0; first < windows.length; first += numRows) {
+    const rows = windows.slice(first, first + numRows).map(([start = 0], i) => {
+      const sampling = { temperature: 1, topK: -1, topP: 1, seed: first + i, ignoreEos: true };
+      return new Sequence({
+        id: `${first + i}`,
+        promptTokenIds: [start],
+        sampling,
+        maxNewTokens: windowTokens,
+        arrivedAtMs: 0,
+      });
+    });
+    for (let place = 0; place < windowTokens - 1; place++) {
+      const step = rows.map((sequence, slot) => ({ sequence, slot, numNewTokens: 1 }));
+      const sampled = await runner.run({ moves: [], rows: step });
+      for (const [i, token] of sampled.entries()) {
+        const sequence = rows[i];
+        if (sequence === undefined || token === undefined) continue;
+        sequence.numComputedTokens++;
+        sequence.outputTokenIds.push(token.tokenId);
+      }
+    }
+  }
+  runner.dispose();
+  return { lossSum, likeliest };
+}
+
+function summary(logits: Float32Array): { readonly best: number; readonly logSum: number } {
+  let best = 0;
+  for (let id = 1; id < logits.length; id++) if ((logits[id] ?? 0) > (logits[best] ?? 0)) best = id;
+  const max = logits[best] ?? 0;
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - max);
+  return { best, logSum: max + Math.log(sum) };
+}
+
+function agreement({ likeliest }: Reading, reference: Reading): number {
+  let numSame = 0;
+  let numPlaces = 0;
+  for (const [window, places] of likeliest.entries()) {
+    numPlaces += places.length;
+    for (const [place, id] of places.entries()) if (reference.likeliest[window]?.[place] === id) numSame++;
+  }
+  return numSame / numPlaces;
+}
