@@ -24,7 +24,7 @@ interface Measured {
   readonly step: string;
   readonly ms: number;
   readonly numTokens: number;
-  /** Of the network's products and of attention; padding and repetition do not count. */
+  /** Of the layers' products, of attention and of the head; padding and repetition do not count. */
   readonly usefulFlops: number;
 }
 
@@ -52,16 +52,17 @@ export async function benchEngine(args: readonly string[]): Promise<void> {
 }
 
 async function measure({ config, precision }: Model, runner: OrtModelRunner): Promise<Measured[]> {
+  const numKeys = Math.min(contextTokens, runner.limits.maxModelLen - 1);
   const lines: Measured[] = [];
   for (const numRows of decodeRows) {
-    const rows = Array.from({ length: numRows }, (_, slot) => decodingRow(slot));
+    const rows = Array.from({ length: numRows }, (_, slot) => decodingRow(config, slot, numKeys));
     const ms = await medianMs(() => runner.run({ moves: [], rows }));
-    const usefulFlops = numRows * (tokenFlops(config, contextTokens) + headFlops(config));
+    const usefulFlops = numRows * (tokenFlops(config, numKeys) + headFlops(config));
     lines.push({ precision, step: `decode ${numRows}`, ms, numTokens: numRows, usefulFlops });
   }
   for (const { numPrompts, promptTokens } of prefills) {
-    if (promptTokens > runner.limits.maxModelLen) continue;
-    const rows = Array.from({ length: numPrompts }, (_, slot) => promptRow(slot, promptTokens));
+    if (promptTokens >= runner.limits.maxModelLen) continue;
+    const rows = Array.from({ length: numPrompts }, (_, slot) => promptRow(config, slot, promptTokens));
     const ms = await medianMs(() => runner.run({ moves: [], rows }));
     const numTokens = numPrompts * promptTokens;
     const usefulFlops = numTokens * tokenFlops(config, promptTokens / 2) + numPrompts * headFlops(config);
@@ -70,15 +71,15 @@ async function measure({ config, precision }: Model, runner: OrtModelRunner): Pr
   return lines;
 }
 
-function decodingRow(slot: number): StepRow {
-  const { sequence } = promptRow(slot, contextTokens);
-  sequence.numComputedTokens = contextTokens;
+function decodingRow(config: OptConfig, slot: number, numKeys: number): StepRow {
+  const { sequence } = promptRow(config, slot, numKeys);
+  sequence.numComputedTokens = numKeys;
   sequence.outputTokenIds.push(5);
   return { sequence, slot, numNewTokens: 1 };
 }
 
-function promptRow(slot: number, promptTokens: number): StepRow {
-  const promptTokenIds = Array.from({ length: promptTokens }, (_, i) => 4 + ((slot * 131 + i * 17) % 1000));
+function promptRow({ vocabSize }: OptConfig, slot: number, promptTokens: number): StepRow {
+  const promptTokenIds = Array.from({ length: promptTokens }, (_, i) => (slot * 131 + i * 17) % vocabSize);
   const sequence = new Sequence({
     id: `${slot}`,
     promptTokenIds,

@@ -8,7 +8,7 @@ import { loadTokenizer } from '../tokenizer/index.ts';
 import { openByName } from './local-models.ts';
 import { embeddedModelFolder } from './package-info.ts';
 
-const windowTokens = 256;
+const maxWindowTokens = 256;
 const numRows = 50;
 const documentSeparator = '<|endoftext|>';
 
@@ -28,7 +28,10 @@ export async function benchQuality(args: readonly string[]): Promise<void> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new UserError(`${file} cannot be read: ${messageOf(error)}`);
   });
-  const windows = await windowsOf(text, name, settings);
+  const { folder, model: fp32 } = await openByName(name, { ...settings, precision: 'fp32' });
+  const windowTokens = Math.min(maxWindowTokens, fp32.config.maxPositions);
+  const windows = await windowsOf(text, folder, windowTokens);
+  if (windows.length === 0) throw new UserError(`${file} has fewer than the ${windowTokens} tokens of a window`);
   const numTokens = windows.reduce((sum, tokens) => sum + tokens.length - 1, 0);
   const lines = [
     '| precision | loss (nats per token) | perplexity | likeliest token as in fp32 |',
@@ -37,11 +40,9 @@ export async function benchQuality(args: readonly string[]): Promise<void> {
   let reference: Reading | undefined;
   for (const precision of precisions) {
     const { model } = await openByName(name, { ...settings, precision });
-    const reading = await read(windows, (sampler) => {
-      const limits = { maxBatchSize: numRows, maxModelLen: windowTokens, maxStepTokens: 2 * numRows };
-      const session = { threads: settings.threads || availableParallelism(), spinning: true };
-      return new OrtModelRunner({ model, limits, session, sampler });
-    });
+    const limits = { maxBatchSize: numRows, maxModelLen: windowTokens, maxStepTokens: 2 * numRows };
+    const session = { threads: settings.threads || availableParallelism(), spinning: true };
+    const reading = await read(windows, (sampler) => new OrtModelRunner({ model, limits, session, sampler }));
     reference ??= reading;
     const loss = reading.lossSum / numTokens;
     const same = `${(100 * agreement(reading, reference)).toFixed(2)} %`;
@@ -50,16 +51,18 @@ export async function benchQuality(args: readonly string[]): Promise<void> {
   process.stdout.write(`${lines.join('\n')}\n\n${numTokens} tokens in windows of ${windowTokens}\n`);
 }
 
-/** The text's documents one behind the other, cut into windows; what is left over is left out. */
-async function windowsOf(text: string, name: string, settings: Parameters<typeof openByName>[1]): Promise<number[][]> {
-  const { folder } = await openByName(name, settings);
+/** The text's documents one behind the other, cut into windows; what is left over is left out. @throws {UserError} no tokenizer */
+async function windowsOf(text: string, folder: string, windowTokens: number): Promise<number[][]> {
   const tokenizer = await loadTokenizer(folder);
-  if (tokenizer === undefined) throw new UserError(`${name} has no tokenizer to read a text with`);
+  if (tokenizer === undefined) throw new UserError(`${folder} has no tokenizer to read a text with`);
   const tokens: number[] = [];
-  for (const document of text.split(documentSeparator)) {
-    tokens.push(...(await tokenizer.encode(document.trim(), new AbortController().signal)));
+  try {
+    for (const document of text.split(documentSeparator)) {
+      for (const id of await tokenizer.encode(document.trim(), new AbortController().signal)) tokens.push(id);
+    }
+  } finally {
+    await tokenizer.dispose();
   }
-  await tokenizer.dispose();
   const numWindows = Math.floor(tokens.length / windowTokens);
   return Array.from({ length: numWindows }, (_, i) => tokens.slice(i * windowTokens, (i + 1) * windowTokens));
 }
@@ -81,29 +84,33 @@ async function read(
       return next;
     },
   });
-  for (let first = 0; first < windows.length; first += numRows) {
-    const rows = windows.slice(first, first + numRows).map(([start = 0], i) => {
-      const sampling = { temperature: 1, topK: -1, topP: 1, seed: first + i, ignoreEos: true };
-      return new Sequence({
-        id: `${first + i}`,
-        promptTokenIds: [start],
-        sampling,
-        maxNewTokens: windowTokens,
-        arrivedAtMs: 0,
+  const numPlaces = (windows[0]?.length ?? 1) - 1;
+  try {
+    for (let first = 0; first < windows.length; first += numRows) {
+      const rows = windows.slice(first, first + numRows).map(([start = 0], i) => {
+        const sampling = { temperature: 1, topK: -1, topP: 1, seed: first + i, ignoreEos: true };
+        return new Sequence({
+          id: `${first + i}`,
+          promptTokenIds: [start],
+          sampling,
+          maxNewTokens: maxWindowTokens,
+          arrivedAtMs: 0,
+        });
       });
-    });
-    for (let place = 0; place < windowTokens - 1; place++) {
-      const step = rows.map((sequence, slot) => ({ sequence, slot, numNewTokens: 1 }));
-      const sampled = await runner.run({ moves: [], rows: step });
-      for (const [i, token] of sampled.entries()) {
-        const sequence = rows[i];
-        if (sequence === undefined || token === undefined) continue;
-        sequence.numComputedTokens++;
-        sequence.outputTokenIds.push(token.tokenId);
+      for (let place = 0; place < numPlaces; place++) {
+        const step = rows.map((sequence, slot) => ({ sequence, slot, numNewTokens: 1 }));
+        const sampled = await runner.run({ moves: [], rows: step });
+        for (const [i, token] of sampled.entries()) {
+          const sequence = rows[i];
+          if (sequence === undefined || token === undefined) continue;
+          sequence.numComputedTokens++;
+          sequence.outputTokenIds.push(token.tokenId);
+        }
       }
     }
+  } finally {
+    runner.dispose();
   }
-  runner.dispose();
   return { lossSum, likeliest };
 }
 

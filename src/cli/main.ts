@@ -40,6 +40,7 @@ async function main(args: readonly string[]): Promise<void> {
     const { serve } = await import('./serve.ts');
     await serve(rest);
   } else if (command === 'bench') {
+    endAtOnceOnSignals();
     const { bench } = await import('./bench.ts');
     await bench(rest);
   } else if (command === 'models') {

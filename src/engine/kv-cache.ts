@@ -17,7 +17,7 @@ export function kvCacheShape(config: OptConfig, numSlots: number, maxModelLen: n
   return { numLayers, numHeads, headDim, numSlots, maxModelLen };
 }
 
-/** What the cache takes when every slot is full; pages are only taken from the system as they are written. */
+/** What the cache takes when every slot is full, without the slot that nobody has, of which only the first token is written. Pages are taken from the system as they are written. */
 export function kvCacheBytes({ numLayers, numHeads, headDim, numSlots, maxModelLen }: KvCacheShape): number {
   return 2 * numLayers * numSlots * numHeads * maxModelLen * headDim * bytesPerElement;
 }

@@ -58,7 +58,6 @@ export class OrtModelRunner implements ModelRunner {
     this.#inputs = new StepInputs(this.#session, {
       maxRows: limits.maxBatchSize,
       maxTokens: limits.maxStepTokens,
-      qkvWidth: 3 * model.config.hiddenSize,
     });
     this.#logitsBuffer = new NativeBuffer(limits.maxBatchSize * vocabSize * Float32Array.BYTES_PER_ELEMENT);
     this.#logits = new Float32Array(this.#logitsBuffer.bytes);

@@ -9,7 +9,7 @@ export function isGreedy({ temperature }: SamplingParams): boolean {
   return temperature < greedyBelow;
 }
 
-/** Draws the next token of a row. */
+/** Chooses the next token of a row. */
 export interface TokenSampler {
   /**
    * @param logits of one row, [vocabulary]; overwritten by the next run

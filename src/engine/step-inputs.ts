@@ -1,9 +1,9 @@
+import type { AttentionGroup } from '../model/index.ts';
 import { type ElementType, NativeBuffer, type Session } from './ort/index.ts';
 import type { GraphRow, GraphRun, RowGroup } from './run-plan.ts';
 
 /** The graph's inputs that change with every run, in native memory that is written and bound again and again. */
 export class StepInputs {
-  readonly #qkvWidth: number;
   readonly #inputIds: Input<BigInt64Array>;
   readonly #positionIds: Input<BigInt64Array>;
   readonly #attended: Input<BigInt64Array>;
@@ -12,12 +12,7 @@ export class StepInputs {
   readonly #prompt: GroupInputs;
   readonly #promptShape: Input<BigInt64Array>;
 
-  /** @param qkvWidth of the graph: 3 · hidden */
-  constructor(
-    session: Session,
-    { maxRows, maxTokens, qkvWidth }: { maxRows: number; maxTokens: number; qkvWidth: number },
-  ) {
-    this.#qkvWidth = qkvWidth;
+  constructor(session: Session, { maxRows, maxTokens }: { maxRows: number; maxTokens: number }) {
     this.#inputIds = int64Input(session, 'input_ids', maxTokens);
     this.#positionIds = int64Input(session, 'position_ids', maxTokens);
     this.#attended = int64Input(session, 'attended', maxTokens);
@@ -57,7 +52,7 @@ export class StepInputs {
     }
     const numPrompts = Math.max(1, prompt.rows.length);
     const promptWidth = Math.max(1, prompt.width);
-    this.#promptShape.values.set([numPrompts, promptWidth, this.#qkvWidth].map(BigInt));
+    this.#promptShape.values.set([BigInt(numPrompts), BigInt(promptWidth), -1n]);
     this.#promptShape.bind(3);
     for (const input of [this.#inputIds, this.#positionIds, this.#attended]) input.bind(numTokens);
     if (sampled.length === 0) this.#logitIndex.values[0] = 0n;
@@ -68,8 +63,7 @@ export class StepInputs {
   }
 
   free(): void {
-    const { decode, prompt } = { decode: this.#decode, prompt: this.#prompt };
-    for (const group of [decode, prompt]) {
+    for (const group of [this.#decode, this.#prompt]) {
       for (const input of [group.tokens, group.seqlensK, group.totalSequenceLength]) input.buffer.free();
     }
     const own = [this.#inputIds, this.#positionIds, this.#attended, this.#logitIndex, this.#promptShape];
@@ -114,7 +108,7 @@ function bindGroup({ tokens, seqlensK, totalSequenceLength }: GroupInputs, numRo
 
 function groupInputs(
   session: Session,
-  group: string,
+  group: AttentionGroup,
   { maxRows, maxTokens }: { maxRows: number; maxTokens: number },
 ): GroupInputs {
   return {

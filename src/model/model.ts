@@ -65,7 +65,7 @@ export function expectMemoryFor(
   }
 }
 
-/** What the weights take in memory. */
+/** What the weights take in memory; of the tables that are looked up, only the rows in use are in it. */
 export function weightsBytes(config: OptConfig, precision: Precision): number {
   return numParameters(config) * (precision === 'fp32' ? 4 : 1);
 }

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ServerProcess } from '../../bench/weft-process.ts';
 import { Client } from '../support/client.ts';
-import { expectedCases, type ModelCase, reference } from '../support/fixtures.ts';
+import { expectedCases, type ModelCase, reference, type StoryCase } from '../support/fixtures.ts';
 import { Machine, published } from '../support/machine.ts';
 import { until } from '../support/until.ts';
 
@@ -129,6 +129,29 @@ describe('what is here', () => {
     await machine.succeed('models', 'convert', 'facebook/opt-mini');
     await rm(path.join(folder, 'refs'), { recursive: true });
     expect((await machine.succeed('models', 'list')).stdout).toMatch(/facebook\/opt-mini .* c0ffee0+$/m);
+  });
+});
+
+describe('weft bench', () => {
+  test('measures the steps of a small model in every precision', async () => {
+    const machine = await Machine.create();
+    const { stdout } = await machine.succeed('bench', 'engine', mini);
+    for (const precision of ['fp32', 'int8', 'int8-fast'])
+      expect(stdout).toMatch(new RegExp(`^\\| ${precision} \\| decode 50 `, 'm'));
+  });
+
+  test('measures what a precision costs, by what transformers computes', async () => {
+    const machine = await Machine.create();
+    const stories = expectedCases<StoryCase>(reference('opt-stories')).map(({ prompt, text }) => prompt + text);
+    const file = path.join(machine.folder, 'text');
+    await writeFile(file, stories.join('<|endoftext|>'));
+    const { stdout } = await machine.succeed('bench', 'quality', file);
+    expect(stdout).toMatch(/^\| fp32 \| 1\.\d+ \| \d+\.\d+ \| 100\.00 % \|$/m);
+    expect(await machine.fail(['bench', 'quality', file, mini])).toContain('has no tokenizer');
+    await writeFile(file, 'short');
+    expect(await machine.fail(['bench', 'quality', file])).toContain('has fewer than the 256 tokens of a window');
+    expect(await machine.fail(['bench', 'quality'])).toContain('lacks its text');
+    expect(await machine.fail(['bench', 'all'])).toContain('weft bench has no "all": there are engine, quality');
   });
 });
 

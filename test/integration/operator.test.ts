@@ -108,6 +108,18 @@ test('a folder without a tokenizer serves ids, and its text is empty', async () 
   });
 });
 
+test('int8 serves the story that its engine tells, alone and beside others', async () => {
+  const { client } = await start('--precision', 'int8');
+  const request = { prompt: 'Once upon a time', max_new_tokens: 40 };
+  const alone = await client.generate(request);
+  const others = Array.from({ length: 20 }, (_, i) =>
+    client.generate({ ...long, prompt: `${i} dogs`, max_new_tokens: 30 }),
+  );
+  expect((await client.generate(request)).token_ids).toEqual(alone.token_ids);
+  await Promise.all(others);
+  expect(alone.text).toMatch(/^, there was a/);
+});
+
 describe('what cannot be started is one line that says why, and an exit code other than 0:', () => {
   async function failure(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<string> {
     const { exitCode, stderr, stdout } = await new WeftProcess(args, environment).ended;
@@ -129,6 +141,12 @@ describe('what cannot be started is one line that says why, and an exit code oth
     const folder = await copyOf(reference('opt-mini'), ['config.json', 'model.safetensors']);
     await patchJson(path.join(folder, 'config.json'), { model_type: 'gpt2' });
     expect(await failure(['serve', folder])).toContain('model_type "gpt2" is not supported');
+  });
+
+  test.each(['fp16', 'bf16'])('the precision %s, which is for GPUs', async (precision) => {
+    expect(await failure(['serve', '--precision', precision])).toContain(
+      `--precision ${precision} is for GPUs: on the CPU ONNX Runtime has no fast products in it; there are fp32, int8, int8-fast`,
+    );
   });
 
   test('truncated weights', async () => {

@@ -12,7 +12,7 @@ import {
   type Precision,
 } from './linear-layers.ts';
 
-/** Raised with every change of what this file writes: graphs of an older version are built anew. */
+/** Raised with every change of what this folder writes: graphs of an older version are built anew. */
 export const graphVersion = 6;
 
 const layerNormEpsilon = 1e-5;
@@ -34,7 +34,7 @@ export type AttentionGroup = 'decode' | 'prompt';
  * | `logit_index` | int64 [R] | tokens to compute logits behind |
  * | `decode.tokens` | int64 [D] | which of the N tokens the row feeds |
  * | `prompt.tokens` | int64 [P·S] | the same; padding may be any token |
- * | `prompt.shape` | int64 [3] | P, S, 3·hidden |
+ * | `prompt.shape` | int64 [3] | P, S, -1 |
  * | `attended` | int64 [N] | where the result for a token is in the D + P·S results of both groups |
  * | `decode.seqlens_k`, `prompt.seqlens_k` | int32 [D], [P] | keys of the row that are valid after this run, minus 1 |
  * | `decode.total_sequence_length`, `prompt.…` | int32 [1] | the longest of them, padding included |

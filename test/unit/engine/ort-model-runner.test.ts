@@ -113,3 +113,17 @@ test('a graph that cannot be loaded is a ModelError', async () => {
   const limits = { maxBatchSize: 1, maxModelLen: 16, maxStepTokens: 17 };
   expect(() => new OrtModelRunner({ model: { ...model, graphPath }, limits, session })).toThrow(ModelError);
 });
+
+test('a failed run does not spoil those of other shapes', async () => {
+  const runner = await runnerOf({ maxBatchSize: 4, maxModelLen: 64, maxStepTokens: 4 + 64 });
+  const of = (promptTokenIds: number[]) =>
+    new Sequence({ id: 'x', promptTokenIds, sampling: greedy, maxNewTokens: 9, arrivedAtMs: 0 });
+  const prefill = (...prompts: number[][]) => ({
+    moves: [],
+    rows: prompts.map((prompt, slot) => ({ sequence: of(prompt), slot, numNewTokens: prompt.length })),
+  });
+  const alone = await runner.run(prefill([2, 10, 11]));
+  await expect(runner.run(prefill([2, 10, 11, 999_999], [2, 5]))).rejects.toThrow(EngineError);
+  expect(await runner.run(prefill([2, 10, 11]))).toEqual(alone);
+  expect((await runner.run(prefill([2, 5], [2, 10, 11])))[1]).toEqual(alone[0]);
+});
