@@ -4,6 +4,8 @@ import type { HttpServer } from '../server/index.ts';
 
 const signals = ['SIGTERM', 'SIGINT'] as const;
 const interrupted = 130;
+/** npm and npx pass on a Ctrl-C that the terminal has sent to this process, too. */
+const sameSignalMs = 500;
 
 /** While there is nothing to finish: a signal ends the process at once, and takes along what it was building. @returns undoes it */
 export function endAtOnceOnSignals(): () => void {
@@ -19,14 +21,17 @@ export function endAtOnceOnSignals(): () => void {
 
 /**
  * On SIGTERM or SIGINT: takes nothing new, lets what was accepted finish until the deadline, ends the rest with an error,
- * frees the engine and exits with 0. A second signal exits at once.
+ * frees the engine and exits with 0. A second signal exits at once, unless it is the first one again.
  */
 export function stopOnSignals(engine: LlmEngine, server: HttpServer, drainTimeoutMs: number): void {
-  let isStopping = false;
+  let stoppingSince: number | undefined;
   for (const signal of signals) {
     process.on(signal, () => {
-      if (isStopping) process.exit(interrupted);
-      isStopping = true;
+      if (stoppingSince !== undefined) {
+        if (performance.now() - stoppingSince > sameSignalMs) process.exit(interrupted);
+        return;
+      }
+      stoppingSince = performance.now();
       const { numRunning, numWaiting } = engine.stats();
       server.app.log.info(`${signal}: finishing ${numRunning + numWaiting} requests, for at most ${drainTimeoutMs} ms`);
       stop(engine, server, drainTimeoutMs).then(

@@ -62,6 +62,17 @@ describe('SIGTERM', () => {
     await closed;
   });
 
+  test('or SIGINT that comes twice at once, as from npm, lets what was accepted finish all the same', async () => {
+    const { server, client } = await start('--max-batch-size', '1');
+    const running = [client.generate(long), client.generate(long), client.generate(long)];
+    await client.until((health) => health.running === 1 && health.waiting === 2);
+    server.kill('SIGINT');
+    await server.printed(/SIGINT: finishing \d requests/);
+    server.kill('SIGINT');
+    for (const reply of await Promise.all(running)) expect(reply.token_ids).toHaveLength(400);
+    expect((await server.ended).exitCode).toBe(0);
+  });
+
   test('while it warms up ends it too', async () => {
     const server = new WeftProcess(['serve', '--port', '0']);
     onTestFinished(() => server.kill('SIGKILL'));
