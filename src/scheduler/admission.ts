@@ -1,6 +1,8 @@
 /** What an admission policy decides from. */
 export interface AdmissionState {
   readonly numWaiting: number;
+  /** Prompt tokens of those who would find a slot. */
+  readonly numWaitingTokens: number;
   readonly numRunning: number;
   readonly numFreeSlots: number;
   /** How long the prompt at the head of the queue has waited. */
@@ -12,12 +14,13 @@ export interface AdmissionState {
 /** How many waiting prompts may join at this token boundary. */
 export type AdmissionPolicy = (state: AdmissionState) => number;
 
-/** A prefill delays everyone who is decoding: newcomers are worth one when they are a fair share of those delayed. */
-const worthwhileShare = 1 / 4;
-
-/** Start now if the engine is idle; otherwise gather newcomers until they are worth a prefill or the oldest has waited long enough. */
+/**
+ * Start now if the engine is idle; otherwise gather newcomers until they are worth a prefill or the oldest has waited long enough.
+ * They are worth one when they bring as many tokens as there are rows to be delayed, or take all free slots. More is not gained by
+ * gathering, since prompts ride along in the decode pass: see docs/speed.md.
+ */
 export const gatherWhileRunning: AdmissionPolicy = (state) => {
-  const { numWaiting, numRunning, numFreeSlots, oldestWaitMs, batchTimeoutMs } = state;
-  const areWorthAPrefill = numWaiting >= Math.min(numFreeSlots, numRunning * worthwhileShare);
+  const { numWaiting, numWaitingTokens, numRunning, numFreeSlots, oldestWaitMs, batchTimeoutMs } = state;
+  const areWorthAPrefill = numWaiting >= numFreeSlots || numWaitingTokens >= numRunning;
   return areWorthAPrefill || oldestWaitMs >= batchTimeoutMs ? Math.min(numWaiting, numFreeSlots) : 0;
 };

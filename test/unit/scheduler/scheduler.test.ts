@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { QueueFullError, type Sequence, type Step } from '../../../src/core/index.ts';
 import { gatherWhileRunning, Scheduler } from '../../../src/scheduler/index.ts';
 import { sequence } from '../../support/builders.ts';
@@ -165,18 +165,37 @@ test('the queue is bounded; who finds a free slot does not count', () => {
 });
 
 describe('newcomers to a running batch', () => {
-  const state = { numWaiting: 1, numRunning: 20, numFreeSlots: 30, oldestWaitMs: 0, batchTimeoutMs: 100 };
+  const state = {
+    numWaiting: 1,
+    numWaitingTokens: 19,
+    numRunning: 20,
+    numFreeSlots: 30,
+    oldestWaitMs: 0,
+    batchTimeoutMs: 100,
+  };
 
   test('start at once when nothing runs', () => {
     expect(gatherWhileRunning({ ...state, numRunning: 0 })).toBe(1);
   });
 
-  test('wait while they are few', () => {
+  test('wait while they are few and short', () => {
     expect(gatherWhileRunning(state)).toBe(0);
   });
 
-  test('join when they are a quarter of those running', () => {
-    expect(gatherWhileRunning({ ...state, numWaiting: 5 })).toBe(5);
+  test('join when they bring as many tokens as there are running rows', () => {
+    expect(gatherWhileRunning({ ...state, numWaitingTokens: 20 })).toBe(1);
+  });
+
+  test('the tokens of those for whom there is no slot do not count', () => {
+    const admission = vi.fn(gatherWhileRunning);
+    const limits = { maxBatchSize: 2, maxModelLen: 64, maxStepTokens: 24 };
+    const options = { limits, eosTokenIds: new Set<number>(), batchTimeoutMs: 100, maxQueueSize: 100, admission };
+    const target = new Scheduler(options);
+    add(target, sequence('a', { promptLength: 2 }));
+    step(target);
+    add(target, sequence('b', { promptLength: 3 }), sequence('c', { promptLength: 4 }));
+    step(target);
+    expect(admission).toHaveBeenLastCalledWith(expect.objectContaining({ numWaiting: 2, numWaitingTokens: 3 }));
   });
 
   test('join when they fill the free slots', () => {
