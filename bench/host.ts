@@ -1,42 +1,45 @@
 /**
- * What Weft itself costs, without a model: requests a second of 10 tokens each, as JSON and as streams, with a load client beside it.
+ * What Weft itself costs: its server with a model that takes no time, and the load client, on the same cores.
  *
- *     npm run bench:host [-- SECONDS_PER_ROUND]
+ *     npm run bench:host [-- SECONDS]
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { closedLoop } from './load.ts';
+import { closedLoop, type Dialect, GenerateClient, summarize, weftDialect } from '../src/load/index.ts';
+import { ServerProcess } from './race/server-process.ts';
 
 const numClients = 50;
-const maxNewTokens = 10;
+const warmUpMs = 2000;
 const [seconds = '5'] = process.argv.slice(2);
+const durationMs = warmUpMs + Number(seconds) * 1000;
+const nullServer = fileURLToPath(new URL('contestants/null-server.ts', import.meta.url));
 
-const server = spawn('npx', ['tsx', fileURLToPath(new URL('null-server.ts', import.meta.url))], {
-  stdio: ['ignore', 'pipe', 'inherit'],
-  detached: true,
+const server = await ServerProcess.start({
+  readyPath: '/readyz',
+  command: (port) => [process.execPath, '--import', 'tsx', nullServer, String(port)],
 });
-const [address] = await once(server.stdout, 'data');
-const url = String(address).trim();
 try {
-  for (const stream of [false, true, false, true]) {
-    const before = await numSteps();
-    const result = await closedLoop({
-      url,
-      numClients,
-      warmUpMs: 2000,
-      measureMs: Number(seconds) * 1000,
-      body: () => ({ prompt: 'Once upon a time', max_new_tokens: maxNewTokens, ignore_eos: true, stream }),
-    });
-    const stepMs = (1000 * (Number(seconds) + 2)) / ((await numSteps()) - before);
-    console.log(
-      `${stream ? 'streamed' : 'JSON    '} ${result.requestsPerSecond.toFixed(0).padStart(5)} requests/s, ${result.tokensPerSecond.toFixed(0)} tokens/s, a step every ${stepMs.toFixed(2)} ms, ${result.numErrors} errors`,
-    );
-  }
+  for (const stream of [false, true, false, true]) await run(stream);
 } finally {
-  if (server.pid !== undefined) process.kill(-server.pid, 'SIGTERM');
+  await server.stop();
+}
+
+async function run(stream: boolean): Promise<void> {
+  const dialect: Dialect = { ...weftDialect, body: (request) => ({ ...weftDialect.body(request), stream }) };
+  const client = new GenerateClient({ url: server.url, dialect });
+  const before = await numSteps();
+  const startedAt = performance.now();
+  const request = () => ({ prompt: 'Once upon a time', maxNewTokens: 10 });
+  const traces = await closedLoop({ client, durationMs, request }, numClients);
+  const stepMs = (performance.now() - startedAt) / ((await numSteps()) - before);
+  client.close();
+  const window = { fromMs: startedAt + warmUpMs, toMs: startedAt + durationMs };
+  const { requestsPerSecond, tokensPerSecond, numErrors } = summarize(traces, window);
+  console.log(
+    `${stream ? 'streamed' : 'JSON    '} ${requestsPerSecond.toFixed(0).padStart(5)} requests/s, ${tokensPerSecond.toFixed(0)} tokens/s, a step every ${stepMs.toFixed(2)} ms, ${numErrors} errors`,
+  );
 }
 
 async function numSteps(): Promise<number> {
-  return ((await (await fetch(`${url}/health`)).json()) as { steps: number }).steps;
+  const response = await fetch(`${server.url}/health`);
+  return ((await response.json()) as { steps: number }).steps;
 }

@@ -1,9 +1,12 @@
-import { availableParallelism } from 'node:os';
-import { loadCommand } from '../config/index.ts';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import path from 'node:path';
+import { loadCommand, type Settings } from '../config/index.ts';
 import { type SamplingParams, Sequence, type StepRow } from '../core/index.ts';
-import { bestProductMs, OrtModelRunner } from '../engine/index.ts';
-import { type Model, type OptConfig, precisions } from '../model/index.ts';
-import { openByName } from './local-models.ts';
+import { bestProductsMs, ConcatenatedRun, OrtModelRunner, type SessionOptions } from '../engine/index.ts';
+import { exportModel, type OptConfig, type Precision, precisions, readOptConfig } from '../model/index.ts';
+import { locate, openByName } from './local-models.ts';
+import { expectOperands } from './operands.ts';
 import { embeddedModelFolder } from './package-info.ts';
 
 const maxBatchSize = 50;
@@ -28,47 +31,109 @@ interface Measured {
   readonly usefulFlops: number;
 }
 
-/** `weft bench engine`: what a step takes without a server around it, in every precision, beside what this machine's products can do. */
+/** Whatever runs steps, to be timed. */
+interface Steps {
+  /** Fills the cache first: pages that nobody has written cost nothing to read. */
+  decode(numRows: number, numKeys: number): Promise<() => Promise<unknown>>;
+  prefill(numPrompts: number, promptTokens: number): () => Promise<unknown>;
+}
+
+type BenchSettings = Pick<Settings, 'cacheDir' | 'revision' | 'threads' | 'spinning'>;
+
+/**
+ * `weft bench engine`: what a step takes without a server around it, in every precision and the way one does it without Weft, beside
+ * what this machine's products can do.
+ */
 export async function benchEngine(args: readonly string[]): Promise<void> {
   const { settings, operands } = loadCommand(['cacheDir', 'revision', 'threads', 'spinning'], args, process.env);
+  expectOperands('weft bench engine', operands, ['[MODEL]']);
+  const [name = embeddedModelFolder] = operands;
   const session = { threads: settings.threads || availableParallelism(), spinning: settings.spinning === 'on' };
   const lines: Measured[] = [];
-  let config: OptConfig | undefined;
-  for (const precision of precisions) {
-    const { model } = await openByName(operands[0] ?? embeddedModelFolder, { ...settings, precision });
-    config = model.config;
-    const maxModelLen = Math.min(1024, config.maxPositions);
-    const limits = { maxBatchSize, maxModelLen, maxStepTokens: maxBatchSize + 512 };
-    const runner = new OrtModelRunner({ model, limits, session });
-    try {
-      lines.push(...(await measure(model, runner)));
-    } finally {
-      runner.dispose();
-    }
-  }
-  if (config === undefined) return;
+  for (const precision of precisions) lines.push(...(await benchPrecision(name, { ...settings, precision }, session)));
+  const { config, folder } = await describe(name, settings);
+  lines.push(...(await benchConcatenated(folder, config, session)));
   const peak = await peakGflops(config, session);
   process.stdout.write(`${table(lines, peak)}\n\n${footnote(config, session.threads, peak)}\n`);
 }
 
-async function measure({ config, precision }: Model, runner: OrtModelRunner): Promise<Measured[]> {
-  const numKeys = Math.min(contextTokens, runner.limits.maxModelLen - 1);
+async function describe(name: string, settings: BenchSettings): Promise<{ config: OptConfig; folder: string }> {
+  const { folder } = await locate(name, settings);
+  return { folder, config: await readOptConfig(folder) };
+}
+
+async function benchPrecision(
+  name: string,
+  settings: BenchSettings & { readonly precision: Precision },
+  session: SessionOptions,
+): Promise<Measured[]> {
+  const { model } = await openByName(name, settings);
+  const { config } = model;
+  const limits = { maxBatchSize, maxModelLen: maxModelLenOf(config), maxStepTokens: maxBatchSize + 512 };
+  const runner = new OrtModelRunner({ model, limits, session });
+  const run = (rows: readonly StepRow[]) => runner.run({ moves: [], rows });
+  const prompts = (numRows: number, length: number) => slots(numRows, (slot) => promptRow(config, slot, length));
+  try {
+    return await measure(settings.precision, config, {
+      decode: async (numRows, numKeys) => {
+        for (const prompt of prompts(numRows, numKeys)) await run([prompt]);
+        const rows = slots(numRows, (slot) => decodingRow(config, slot, numKeys));
+        return () => run(rows);
+      },
+      prefill: (numPrompts, promptTokens) => {
+        const rows = prompts(numPrompts, promptTokens);
+        return () => run(rows);
+      },
+    });
+  } finally {
+    runner.dispose();
+  }
+}
+
+/** The same steps by onnxruntime-node's `run` on the export that everybody uses. */
+async function benchConcatenated(folder: string, config: OptConfig, session: SessionOptions): Promise<Measured[]> {
+  const exported = path.join(await mkdtemp(path.join(tmpdir(), 'weft-')), 'export');
+  try {
+    await exportModel(folder, exported);
+    const runner = await ConcatenatedRun.load(path.join(exported, 'onnx', 'model.onnx'), config, session);
+    try {
+      return await measure('fp32, onnxruntime-node', config, {
+        decode: async (numRows, numPast) => runner.step({ numRows, numTokens: 1, numPast }),
+        prefill: (numRows, numTokens) => runner.step({ numRows, numTokens, numPast: 0 }),
+      });
+    } finally {
+      await runner.release();
+    }
+  } finally {
+    await rm(path.dirname(exported), { recursive: true, force: true });
+  }
+}
+
+function maxModelLenOf({ maxPositions }: OptConfig): number {
+  return Math.min(1024, maxPositions);
+}
+
+async function measure(precision: string, config: OptConfig, steps: Steps): Promise<Measured[]> {
+  const maxModelLen = maxModelLenOf(config);
+  const numKeys = Math.min(contextTokens, maxModelLen - 1);
   const lines: Measured[] = [];
   for (const numRows of decodeRows) {
-    const rows = Array.from({ length: numRows }, (_, slot) => decodingRow(config, slot, numKeys));
-    const ms = await medianMs(() => runner.run({ moves: [], rows }));
+    const ms = await medianMs(await steps.decode(numRows, numKeys));
     const usefulFlops = numRows * (tokenFlops(config, numKeys) + headFlops(config));
     lines.push({ precision, step: `decode ${numRows}`, ms, numTokens: numRows, usefulFlops });
   }
   for (const { numPrompts, promptTokens } of prefills) {
-    if (promptTokens >= runner.limits.maxModelLen) continue;
-    const rows = Array.from({ length: numPrompts }, (_, slot) => promptRow(config, slot, promptTokens));
-    const ms = await medianMs(() => runner.run({ moves: [], rows }));
+    if (promptTokens >= maxModelLen) continue;
+    const ms = await medianMs(steps.prefill(numPrompts, promptTokens));
     const numTokens = numPrompts * promptTokens;
     const usefulFlops = numTokens * tokenFlops(config, promptTokens / 2) + numPrompts * headFlops(config);
     lines.push({ precision, step: `prefill ${numPrompts} x ${promptTokens}`, ms, numTokens, usefulFlops });
   }
   return lines;
+}
+
+function slots(numRows: number, rowOf: (slot: number) => StepRow): StepRow[] {
+  return Array.from({ length: numRows }, (_, slot) => rowOf(slot));
 }
 
 function decodingRow(config: OptConfig, slot: number, numKeys: number): StepRow {
@@ -119,20 +184,14 @@ function headFlops({ vocabSize, wordEmbedDim }: OptConfig): number {
   return 2 * vocabSize * wordEmbedDim;
 }
 
-/** The rate of the products of a decode step of 50 rows, each as fast as it was ever seen, its weights at hand. */
-async function peakGflops(
-  config: OptConfig,
-  session: { readonly threads: number; readonly spinning: boolean },
-): Promise<number> {
-  let flops = 0;
-  let ms = 0;
-  const products = [...layerProducts(config).map((shape) => ({ shape, times: config.numLayers }))];
-  for (const { shape, times } of [...products, { shape: [config.vocabSize, config.wordEmbedDim] as const, times: 1 }]) {
-    const [to, from] = shape;
-    flops += times * 2 * maxBatchSize * to * from;
-    ms += times * (await bestProductMs({ rows: maxBatchSize, from, to }, session));
-  }
-  return flops / ms / 1e6;
+/** The rate of the products of a decode step of 50 rows by themselves, every weight read from memory as in the step. */
+async function peakGflops(config: OptConfig, session: SessionOptions): Promise<number> {
+  const { numLayers, vocabSize, wordEmbedDim } = config;
+  const layers = Array.from({ length: numLayers }, () => layerProducts(config)).flat();
+  const products = [...layers, [vocabSize, wordEmbedDim] as const];
+  const flops = products.reduce((sum, [to, from]) => sum + 2 * maxBatchSize * to * from, 0);
+  const shapes = products.map(([to, from]) => ({ rows: maxBatchSize, from, to }));
+  return flops / (await bestProductsMs(shapes, session)) / 1e6;
 }
 
 function table(lines: readonly Measured[], peak: number): string {
@@ -147,5 +206,5 @@ function table(lines: readonly Measured[], peak: number): string {
 
 function footnote(config: OptConfig, threads: number, peak: number): string {
   const { numLayers, hiddenSize } = config;
-  return `${numLayers} layers, ${hiddenSize} wide, vocabulary of ${config.vocabSize}; ${threads} threads; decode with ${contextTokens} tokens of context; medians of ${numRuns}. The products of a float32 step of ${maxBatchSize} rows, each at its best: ${peak.toFixed(0)} GFLOPS.`;
+  return `${numLayers} layers, ${hiddenSize} wide, vocabulary of ${config.vocabSize}; ${threads} threads; decode with ${contextTokens} tokens of context; medians of ${numRuns}. The products of a float32 step of ${maxBatchSize} rows alone, at their best: ${peak.toFixed(0)} GFLOPS.`;
 }

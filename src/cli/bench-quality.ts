@@ -6,6 +6,7 @@ import { OrtModelRunner, type TokenSampler } from '../engine/index.ts';
 import { precisions } from '../model/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { openByName } from './local-models.ts';
+import { expectOperands } from './operands.ts';
 import { embeddedModelFolder } from './package-info.ts';
 
 const maxWindowTokens = 256;
@@ -23,8 +24,8 @@ interface Reading {
 /** `weft bench quality`: how well every precision foretells a text, and how often it has the same likeliest token as fp32. */
 export async function benchQuality(args: readonly string[]): Promise<void> {
   const { settings, operands } = loadCommand(['cacheDir', 'revision', 'threads'], args, process.env);
-  const [file, name = embeddedModelFolder] = operands;
-  if (file === undefined) throw new UserError('weft bench quality lacks its text: the path of a file');
+  expectOperands('weft bench quality', operands, ['TEXT_FILE', '[MODEL]']);
+  const [file = '', name = embeddedModelFolder] = operands;
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new UserError(`${file} cannot be read: ${messageOf(error)}`);
   });

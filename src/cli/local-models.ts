@@ -3,8 +3,15 @@ import { homedir, totalmem } from 'node:os';
 import path from 'node:path';
 import { flagOf, loadHubEnvironment, type Settings } from '../config/index.ts';
 import { UserError } from '../core/index.ts';
-import { expectMemoryFor, type Int8Range, openModel, type Precision, precisions } from '../model/index.ts';
-import { ModelStore } from '../store/index.ts';
+import {
+  expectMemoryFor,
+  type Int8Range,
+  type OptConfig,
+  openModel,
+  type Precision,
+  precisions,
+} from '../model/index.ts';
+import { ModelStore, type StoredModel } from '../store/index.ts';
 import { embeddedModelFolder } from './package-info.ts';
 import { progressOf, progressOfPull } from './progress.ts';
 
@@ -20,27 +27,28 @@ export function openStore(cacheDir: string): ModelStore {
 type OpenSettings = Pick<Settings, 'cacheDir' | 'revision' | 'precision'>;
 
 /** A model by any of its names, fetched and its graph built where they are not here yet. @throws {ModelError} it cannot be had or served */
-export async function openByName(
-  name: string,
-  { cacheDir: chosenCacheDir, revision, precision: chosenPrecision }: OpenSettings,
-) {
-  const cacheDir = chosenCacheDir || userCacheDir();
-  const precision = precisionOf(chosenPrecision);
+export async function openByName(name: string, settings: OpenSettings) {
+  const precision = precisionOf(settings.precision);
   const memoryBytes = memoryLimit();
-  const { folder, ...stored } = await openStore(cacheDir).locate(name, {
-    revision,
-    ...progressOfPull(),
-    checkConfig: (config) => expectMemoryFor(config, { precision, memoryBytes }),
-  });
-  const onProgress = progressOf(`building the graph of ${stored.name}`);
-  const model = await openModel(folder, cacheDir, {
+  const checkConfig = (config: OptConfig) => expectMemoryFor(config, { precision, memoryBytes });
+  const { folder, ...stored } = await locate(name, settings, checkConfig);
+  const model = await openModel(folder, settings.cacheDir || userCacheDir(), {
     name: stored.name,
     precision,
     int8Range: int8Range(),
     memoryBytes,
-    onProgress,
+    onProgress: progressOf(`building the graph of ${stored.name}`),
   });
   return { folder, model };
+}
+
+/** The model of a folder or a name, pulled if it is not here. @param checkConfig throws before its weights are fetched */
+export async function locate(
+  name: string,
+  { cacheDir, revision }: Pick<Settings, 'cacheDir' | 'revision'>,
+  checkConfig: (config: OptConfig) => void = () => {},
+): Promise<StoredModel> {
+  return openStore(cacheDir || userCacheDir()).locate(name, { revision, ...progressOfPull(), checkConfig });
 }
 
 /** What the processor multiplies without overflow; where that cannot be told, what all can. */

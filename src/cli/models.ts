@@ -1,16 +1,18 @@
 import path from 'node:path';
 import { flagOf, loadCommand, type Settings } from '../config/index.ts';
 import { messageOf, millions, readableSize, show, UserError } from '../core/index.ts';
-import { findGraphs, inspectModel, numParameters, removeGraphs, weightsBytes } from '../model/index.ts';
+import { exportModel, findGraphs, inspectModel, numParameters, removeGraphs, weightsBytes } from '../model/index.ts';
 import { type ModelStore, publishedShapes, type StoredModel } from '../store/index.ts';
-import { openByName, openStore, userCacheDir } from './local-models.ts';
+import { locate, openByName, openStore, userCacheDir } from './local-models.ts';
+import { expectOperands } from './operands.ts';
 import { progressOf, progressOfPull } from './progress.ts';
 
 /** What a command of `weft models` is given. */
 interface CommandInput {
   readonly store: ModelStore;
-  /** Its argument. */
+  /** Its arguments; empty where it has fewer. */
   readonly name: string;
+  readonly target: string;
   readonly cacheDir: string;
   readonly revision: string;
   readonly precision: Settings['precision'];
@@ -18,8 +20,8 @@ interface CommandInput {
 }
 
 interface ModelsCommand {
-  /** How its argument is called; undefined if it has none. */
-  readonly argument?: string;
+  /** How its arguments are called. */
+  readonly operands: readonly string[];
   readonly description: string;
   /** Beside `--cache-dir`, which all have. */
   readonly flags: readonly ('revision' | 'precision' | 'seed')[];
@@ -28,34 +30,43 @@ interface ModelsCommand {
 
 const commands: Readonly<Record<string, ModelsCommand>> = {
   pull: {
-    argument: 'OWNER/NAME',
+    operands: ['OWNER/NAME'],
     description: 'fetch an OPT from the Hugging Face hub, or what has changed of it',
     flags: ['revision'],
     run: pull,
   },
-  list: { description: 'the models that are here', flags: [], run: list },
-  info: { argument: 'MODEL', description: 'what a model is made of', flags: ['revision'], run: info },
-  rm: { argument: 'MODEL', description: 'remove a model, all its revisions and their graphs', flags: [], run: remove },
+  list: { operands: [], description: 'the models that are here', flags: [], run: list },
+  info: { operands: ['MODEL'], description: 'what a model is made of', flags: ['revision'], run: info },
+  rm: {
+    operands: ['MODEL'],
+    description: 'remove a model, all its revisions and their graphs',
+    flags: [],
+    run: remove,
+  },
   random: {
-    argument: publishedShapes.join('|'),
+    operands: [publishedShapes.join('|')],
     description: 'make a model of that shape with random weights, to measure with',
     flags: ['seed'],
     run: random,
   },
   convert: {
-    argument: 'MODEL',
+    operands: ['MODEL'],
     description: 'build the graph of a model now rather than at its first start',
     flags: ['revision', 'precision'],
     run: convert,
+  },
+  export: {
+    operands: ['MODEL', 'FOLDER'],
+    description: 'write a copy as ONNX for transformers.js, Optimum and others',
+    flags: ['revision'],
+    run: exportTo,
   },
 };
 
 /** The commands with what they do, for `--help`. */
 export function renderModelsCommands(): string {
-  const lines = Object.entries(commands).map(([name, { argument = '', description, flags }]) => {
-    const usage = ['weft models', name, argument, ...flags.map((key) => `[${flagOf(key)} …]`)]
-      .filter(Boolean)
-      .join(' ');
+  const lines = Object.entries(commands).map(([name, { operands, description, flags }]) => {
+    const usage = ['weft models', name, ...operands, ...flags.map((key) => `[${flagOf(key)} …]`)].join(' ');
     return `  ${usage}\n      ${description}`;
   });
   return lines.join('\n');
@@ -69,14 +80,10 @@ export async function models([name = '', ...args]: readonly string[]): Promise<v
     throw new UserError(`weft models ${problem}: there are ${Object.keys(commands).join(', ')}`);
   }
   const { settings, operands } = loadCommand(['cacheDir', ...command.flags], args, process.env);
-  const [operand = '', ...others] = command.argument === undefined ? ['', ...operands] : operands;
-  if (others[0] !== undefined)
-    throw new UserError(`weft models ${name} does not know what to do with ${show(others[0])}`);
-  if (operand === '' && command.argument !== undefined) {
-    throw new UserError(`weft models ${name} lacks its ${command.argument}`);
-  }
+  expectOperands(`weft models ${name}`, operands, command.operands);
+  const [operand = '', target = ''] = operands;
   const cacheDir = settings.cacheDir || userCacheDir();
-  const input = { ...settings, store: openStore(cacheDir), name: operand, cacheDir };
+  const input = { ...settings, store: openStore(cacheDir), name: operand, target, cacheDir };
   process.stdout.write(`${await command.run(input)}\n`);
 }
 
@@ -136,6 +143,12 @@ async function random({ store, name, seed }: CommandInput): Promise<string> {
 async function convert({ name, ...settings }: CommandInput): Promise<string> {
   const { model } = await openByName(name, settings);
   return `the graph of ${model.name} is in ${path.dirname(model.graphPath)}`;
+}
+
+async function exportTo({ name, target, ...settings }: CommandInput): Promise<string> {
+  const { name: found, folder } = await locate(name, settings);
+  await exportModel(folder, target, progressOf(`exporting ${found}`));
+  return `${found} is in ${target}`;
 }
 
 function originOf({ origin, revision }: StoredModel): string {

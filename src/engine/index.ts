@@ -1,4 +1,6 @@
+export { ConcatenatedRun } from './concatenated-run.ts';
 export { kvCacheBytes, kvCacheShape } from './kv-cache.ts';
+export type { SessionOptions } from './ort/index.ts';
 export { OrtModelRunner } from './ort-model-runner.ts';
-export { bestProductMs } from './product-rate.ts';
+export { bestProductsMs } from './product-rate.ts';
 export type { TokenSampler } from './sampler.ts';

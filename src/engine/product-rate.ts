@@ -1,28 +1,27 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { writeProduct } from '../model/index.ts';
+import { type ProductShape, productNames, writeProducts } from '../model/index.ts';
 import { NativeBuffer, Session, type SessionOptions } from './ort/index.ts';
-
-export interface ProductShape {
-  readonly rows: number;
-  readonly from: number;
-  readonly to: number;
-}
 
 const numRuns = 40;
 
-/** The least time that ONNX Runtime takes here for a product in float32 whose weights it has just used (ms). */
-export async function bestProductMs(shape: ProductShape, options: SessionOptions): Promise<number> {
-  const { rows, from, to } = shape;
+/** The least time that ONNX Runtime takes here for these products in float32, one after the other, each with weights of its own (ms). */
+export async function bestProductsMs(shapes: readonly ProductShape[], options: SessionOptions): Promise<number> {
   const folder = await mkdtemp(path.join(tmpdir(), 'weft-'));
-  const input = new NativeBuffer(rows * from * Float32Array.BYTES_PER_ELEMENT);
-  const output = new NativeBuffer(rows * to * Float32Array.BYTES_PER_ELEMENT);
+  const bytesOf = (count: (shape: ProductShape) => number) =>
+    Math.max(...shapes.map(count)) * Float32Array.BYTES_PER_ELEMENT;
+  // All read the same and write to the same memory: only the weights are of a step's size.
+  const input = new NativeBuffer(bytesOf(({ rows, from }) => rows * from));
+  const output = new NativeBuffer(bytesOf(({ rows, to }) => rows * to));
   let session: Session | undefined;
   try {
-    session = new Session(await writeProduct(folder, shape), options);
-    session.bindInput('input', { buffer: input, type: 'float32', shape: [rows, from] });
-    session.bindOutput('output', { buffer: output, type: 'float32', shape: [rows, to] });
+    session = new Session(await writeProducts(folder, shapes), options);
+    for (const [i, { rows, from, to }] of shapes.entries()) {
+      const names = productNames(i);
+      session.bindInput(names.input, { buffer: input, type: 'float32', shape: [rows, from] });
+      session.bindOutput(names.output, { buffer: output, type: 'float32', shape: [rows, to] });
+    }
     let best = Number.POSITIVE_INFINITY;
     for (let i = 0; i < numRuns; i++) {
       const startedAt = performance.now();

@@ -12,22 +12,38 @@ export interface FolderBuild {
 }
 
 /**
- * Makes a folder unless it is whole already. It is filled under another name and then renamed: so it is there whole or not at all,
- * what `write` throws leaves nothing behind, and several that build it at once do not disturb each other.
+ * Makes a folder of a cache unless it is whole already. It is filled under another name and then renamed: so it is there whole or not
+ * at all, what `write` throws leaves nothing behind, and several that build it at once do not disturb each other.
  */
 export async function buildFolder(folder: string, { write, isWhole }: FolderBuild): Promise<void> {
   if (await isWhole(folder)) return;
   const parent = path.dirname(folder);
+  await mkdir(parent, { recursive: true });
+  await removeAbandonedBuilds(parent);
+  await fillAndPlace(parent, write, (building) =>
+    putInPlace(building, folder).catch(async (error: unknown) => {
+      // Somebody else may have been first.
+      if (!(await isWhole(folder))) throw error;
+    }),
+  );
+}
+
+/** Makes a folder of the user's, which may be there if it is empty: whole, or not at all. */
+export async function makeFolder(folder: string, write: (building: string) => Promise<void>): Promise<void> {
+  await fillAndPlace(path.dirname(folder), write, (building) => rename(building, folder));
+}
+
+async function fillAndPlace(
+  parent: string,
+  write: (building: string) => Promise<void>,
+  place: (building: string) => Promise<void>,
+): Promise<void> {
   const building = path.join(parent, `${buildPrefix}${writerName()}`);
   unfinished.add(building);
   try {
     await mkdir(building, { recursive: true });
-    await removeAbandonedBuilds(parent);
     await write(building);
-    await putInPlace(building, folder).catch(async (error: unknown) => {
-      // Somebody else may have been first.
-      if (!(await isWhole(folder))) throw error;
-    });
+    await place(building);
   } finally {
     await rm(building, { recursive: true, force: true }).catch(() => {});
     unfinished.delete(building);
@@ -55,7 +71,8 @@ const unfinished = new Set<string>();
 
 /** Removes at once what this process is building: for a process that is about to end. */
 export function removeUnfinishedBuilds(): void {
-  for (const folder of unfinished) rmSync(folder, { recursive: true, force: true });
+  // Something that was begun already may still be put into the folder while it is emptied.
+  for (const folder of unfinished) rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 5 });
 }
 
 /** Longer than any build takes: for writers of which nothing is known. */

@@ -1,3 +1,3 @@
-export { buildFolder, isUnfinished, removeUnfinishedBuilds } from './build-folder.ts';
+export { buildFolder, isUnfinished, makeFolder, removeUnfinishedBuilds } from './build-folder.ts';
 export { exists, hashFile, replaceFile } from './files.ts';
 export { writerName, writerState } from './writer.ts';

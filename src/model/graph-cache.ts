@@ -4,24 +4,13 @@ import path from 'node:path';
 import { ModelError, messageOf } from '../core/index.ts';
 import { buildFolder } from '../files/index.ts';
 import { fileDigest, rememberedDigest } from './file-digest.ts';
-import { dataFile, GraphWriter, graphFile } from './graph/graph-writer.ts';
-import type { Int8Range, Precision } from './graph/linear-layers.ts';
-import { graphVersion, type OnProgress, writeOptGraph } from './graph/opt-graph.ts';
-import type { OptConfig } from './opt-config.ts';
-import { OptWeights } from './opt-weights.ts';
-import type { WeightsFiles } from './weights/index.ts';
+import { dataFile, graphFile } from './graph/graph-writer.ts';
+import { InPlaceIo } from './graph/in-place-io.ts';
+import { graphVersion } from './graph/opt-graph.ts';
+import { type GraphSource, writeGraph } from './write-graph.ts';
 
-/** What a graph is made of. */
-interface GraphContent {
-  readonly config: OptConfig;
-  readonly files: WeightsFiles;
-  readonly precision: Precision;
-  readonly int8Range: Int8Range;
-}
-
-interface GraphSource extends GraphContent {
-  readonly onProgress: OnProgress;
-}
+/** What a graph is told apart by. */
+type GraphContent = Omit<GraphSource, 'onProgress'>;
 
 /**
  * The path of the model's graph, built if the cache does not have it yet.
@@ -32,7 +21,7 @@ export async function cachedGraph(cacheDir: string, source: GraphSource): Promis
   const digests = await Promise.all(source.files.paths.map((file) => fileDigest(file, cacheDir)));
   const folder = graphFolder(cacheDir, source, digests);
   try {
-    await buildFolder(folder, { write: (building) => writeGraph(building, source), isWhole });
+    await buildFolder(folder, { write: (building) => fill(building, source), isWhole });
   } catch (error) {
     if (error instanceof ModelError) throw error;
     throw new ModelError(
@@ -60,19 +49,9 @@ function graphFolder(
   return path.join(cacheDir, `opt-${hash.digest('hex').slice(0, 32)}`);
 }
 
-async function writeGraph(folder: string, { files, ...source }: GraphSource): Promise<void> {
-  const weights = await files.open();
-  try {
-    const graph = await GraphWriter.create(folder);
-    try {
-      await writeOptGraph(graph, { ...source, weights: new OptWeights(weights) });
-    } finally {
-      await graph.close();
-    }
-    await writeFile(path.join(folder, sizesFile), JSON.stringify(await sizesIn(folder)));
-  } finally {
-    await weights.close();
-  }
+async function fill(folder: string, source: GraphSource): Promise<void> {
+  await writeGraph(folder, source, InPlaceIo);
+  await writeFile(path.join(folder, sizesFile), JSON.stringify(await sizesIn(folder)));
 }
 
 /** Says how large the files of a finished graph are, so that one that was damaged later is built anew. */

@@ -1,6 +1,7 @@
+export { exportModel } from './export.ts';
+export type { AttentionGroup } from './graph/in-place-io.ts';
 export { type Int8Range, type Precision, precisions } from './graph/linear-layers.ts';
-export type { AttentionGroup } from './graph/opt-graph.ts';
-export { writeProduct } from './graph/product-graph.ts';
+export { type ProductShape, productNames, writeProducts } from './graph/products-graph.ts';
 export {
   expectMemoryFor,
   findGraphs,

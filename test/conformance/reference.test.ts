@@ -2,41 +2,62 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Sequence } from '../../src/core/index.ts';
-import { OrtModelRunner } from '../../src/engine/index.ts';
+import { OrtModelRunner, type TokenSampler } from '../../src/engine/index.ts';
 import { openModel, type Precision } from '../../src/model/index.ts';
+import { Scheduler } from '../../src/scheduler/index.ts';
 import { greedy } from '../support/builders.ts';
 import { copyOf, expectedCases, type ModelCase, reference, temporaryFolder, variants } from '../support/fixtures.ts';
 
 const maxLogitError = 1e-3;
 
-/** Greedy tokens of a prompt, fed alone, and the logits behind its last prompt token. */
-async function generate(folder: string, cases: readonly ModelCase[], precision: Precision = 'fp32') {
+async function withRunner<Result>(
+  folder: string,
+  { precision = 'fp32', sampler }: { precision?: Precision | undefined; sampler?: TokenSampler },
+  use: (runner: OrtModelRunner) => Promise<Result>,
+): Promise<Result> {
   const model = await openModel(folder, await temporaryFolder(), { precision });
-  const logits: Float32Array[] = [];
   const limits = { maxBatchSize: 4, maxModelLen: model.config.maxPositions, maxStepTokens: 256 };
-  const sample = (row: Float32Array) => {
-    logits.push(row.slice());
-    return row.indexOf(row.reduce((a, b) => Math.max(a, b)));
-  };
-  const runner = new OrtModelRunner({ model, limits, session: { threads: 2, spinning: false }, sampler: { sample } });
-  const results = [];
-  for (const {
-    prompt_token_ids: promptTokenIds,
-    greedy_token_ids: { length: maxNewTokens },
-  } of cases) {
-    const sampling = { ...greedy, temperature: 1 };
-    const sequence = new Sequence({ id: 'case', promptTokenIds, sampling, maxNewTokens, arrivedAtMs: 0 });
-    logits.length = 0;
-    while (sequence.outputTokenIds.length < maxNewTokens) {
-      const numNewTokens = sequence.numUncomputedTokens;
-      const [token] = await runner.run({ moves: [], rows: [{ sequence, slot: 0, numNewTokens }] });
-      sequence.numComputedTokens += numNewTokens;
-      if (token !== undefined) sequence.outputTokenIds.push(token.tokenId);
-    }
-    results.push({ tokenIds: sequence.outputTokenIds, promptLogits: logits[0] ?? new Float32Array() });
+  const session = { threads: 2, spinning: false };
+  const runner = new OrtModelRunner({ model, limits, session, ...(sampler && { sampler }) });
+  try {
+    return await use(runner);
+  } finally {
+    runner.dispose();
   }
-  runner.dispose();
-  return results;
+}
+
+/** Lets one sequence after another join a batch, in the middle of what the others generate. @returns their tokens */
+async function generate(runner: OrtModelRunner, sequences: readonly Sequence[]): Promise<(readonly number[])[]> {
+  const options = { eosTokenIds: new Set<number>(), batchTimeoutMs: 0, maxQueueSize: sequences.length };
+  const scheduler = new Scheduler({ limits: runner.limits, ...options });
+  const waiting = [...sequences];
+  for (let now = 0; sequences.some(({ status }) => status !== 'finished'); now++) {
+    const newcomer = waiting.shift();
+    if (newcomer !== undefined) scheduler.add(newcomer);
+    const step = scheduler.schedule(now);
+    if (step !== undefined) scheduler.update(step, await runner.run(step), now);
+  }
+  return sequences.map(({ outputTokenIds }) => outputTokenIds);
+}
+
+function sequenceOf({ prompt_token_ids: promptTokenIds, greedy_token_ids: { length } }: ModelCase): Sequence {
+  return new Sequence({ id: 'case', promptTokenIds, sampling: greedy, maxNewTokens: length, arrivedAtMs: 0 });
+}
+
+/** The logits behind each prompt, fed alone. */
+async function promptLogits(folder: string, cases: readonly ModelCase[], precision?: Precision) {
+  const all: Float32Array[] = [];
+  const sample = (row: Float32Array) => {
+    all.push(row.slice());
+    return 0;
+  };
+  await withRunner(folder, { precision, sampler: { sample } }, async (runner) => {
+    for (const { prompt_token_ids: promptTokenIds } of cases) {
+      const sampling = { ...greedy, temperature: 1 };
+      await generate(runner, [new Sequence({ id: '', promptTokenIds, sampling, maxNewTokens: 1, arrivedAtMs: 0 })]);
+    }
+  });
+  return all;
 }
 
 function expectedLogits({ last_prompt_logits_f32_base64: base64 }: ModelCase): Float32Array {
@@ -44,14 +65,23 @@ function expectedLogits({ last_prompt_logits_f32_base64: base64 }: ModelCase): F
 }
 
 async function expectConformance(folder: string, cases: readonly ModelCase[]): Promise<void> {
-  const results = await generate(folder, cases);
-  expect(results).toHaveLength(cases.length);
-  for (const [i, expected] of cases.entries()) {
-    const logits = expectedLogits(expected);
-    expect(results[i]?.promptLogits).toHaveLength(logits.length);
-    const errors = logits.map((logit, id) => Math.abs(logit - (results[i]?.promptLogits[id] ?? Number.NaN)));
+  expectLogits(await promptLogits(folder, cases), cases);
+  const expected = cases.map(({ greedy_token_ids: tokenIds }) => tokenIds);
+  await withRunner(folder, {}, async (runner) => {
+    const alone = [];
+    for (const each of cases) alone.push(...(await generate(runner, [sequenceOf(each)])));
+    expect(alone).toEqual(expected);
+    expect(await generate(runner, cases.map(sequenceOf))).toEqual(expected);
+  });
+}
+
+function expectLogits(all: readonly (Float32Array | undefined)[], cases: readonly ModelCase[]): void {
+  expect(all).toHaveLength(cases.length);
+  for (const [i, each] of cases.entries()) {
+    const logits = expectedLogits(each);
+    expect(all[i]).toHaveLength(logits.length);
+    const errors = logits.map((logit, id) => Math.abs(logit - (all[i]?.[id] ?? Number.NaN)));
     expect(Math.max(...errors)).toBeLessThan(maxLogitError);
-    expect(results[i]?.tokenIds).toEqual(expected.greedy_token_ids);
   }
 }
 
@@ -83,10 +113,10 @@ describe.each(['int8', 'int8-fast'] as const)('%s is within its bounds of what t
 
   test.each(folders)('%s', async (folder) => {
     const cases = expectedCases<ModelCase>(folder);
-    const results = await generate(folder, cases, precision);
+    const results = await promptLogits(folder, cases, precision);
     for (const [i, expected] of cases.entries()) {
       const logits = expectedLogits(expected);
-      const squares = logits.map((logit, id) => (logit - (results[i]?.promptLogits[id] ?? Number.NaN)) ** 2);
+      const squares = logits.map((logit, id) => (logit - (results[i]?.[id] ?? Number.NaN)) ** 2);
       const error = Math.sqrt(mean(squares) / mean(logits.map((logit) => logit ** 2)));
       expect(error).toBeLessThan(maxInt8Error);
     }

@@ -1,11 +1,11 @@
 import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ServerProcess } from '../../bench/weft-process.ts';
 import { Client } from '../support/client.ts';
 import { expectedCases, type ModelCase, reference, type StoryCase } from '../support/fixtures.ts';
 import { Machine, published } from '../support/machine.ts';
 import { until } from '../support/until.ts';
+import { ServerProcess } from '../support/weft-process.ts';
 
 const mini = reference('opt-mini');
 
@@ -150,14 +150,14 @@ describe('weft bench', () => {
     expect(await machine.fail(['bench', 'quality', file, mini])).toContain('has no tokenizer');
     await writeFile(file, 'short');
     expect(await machine.fail(['bench', 'quality', file])).toContain('has fewer than the 256 tokens of a window');
-    expect(await machine.fail(['bench', 'quality'])).toContain('lacks its text');
+    expect(await machine.fail(['bench', 'quality'])).toContain('weft bench quality lacks its TEXT_FILE');
     expect(await machine.fail(['bench', 'all'])).toContain('weft bench has no "all": there are engine, quality');
   });
 });
 
 describe('a command that is not understood is one line that says what there is:', () => {
   test.each([
-    [['models'], 'weft models lacks its command: there are pull, list, info, rm, random, convert'],
+    [['models'], 'weft models lacks its command: there are pull, list, info, rm, random, convert, export'],
     [['models', 'constructor'], 'weft models has no "constructor": there are pull, list'],
     [['models', 'get'], 'weft models has no "get": there are pull, list'],
     [['models', 'pull'], 'weft models pull lacks its OWNER/NAME'],

@@ -3,9 +3,9 @@ import { truncate, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { ServerProcess, WeftProcess } from '../../bench/weft-process.ts';
 import { Client } from '../support/client.ts';
 import { copyOf, patchJson, reference, temporaryFolder } from '../support/fixtures.ts';
+import { ServerProcess, WeftProcess } from '../support/weft-process.ts';
 
 const long = { prompt: 'Once upon a time', max_new_tokens: 400, ignore_eos: true };
 

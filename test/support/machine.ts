@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, onTestFinished } from 'vitest';
-import { type Ended, WeftProcess } from '../../bench/weft-process.ts';
 import { reference, temporaryFolder } from './fixtures.ts';
 import { HubServer } from './hub-server.ts';
+import { type Ended, WeftProcess } from './weft-process.ts';
 
 /** A machine of its own for `weft models`: a cache of Weft, one of Hugging Face, and a hub. */
 export class Machine {

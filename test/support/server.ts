@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from 'vitest';
-import { ServerProcess } from '../../bench/weft-process.ts';
 import { Client } from './client.ts';
+import { ServerProcess } from './weft-process.ts';
 
 /** Starts a real server for the tests of a file, and ends it behind them. */
 export function serverForAllTests(...args: string[]): { readonly client: Client; readonly server: ServerProcess } {

@@ -1,6 +1,7 @@
 import type { Activation, OptConfig } from '../opt-config.ts';
 import type { OptWeights } from '../opt-weights.ts';
 import { positionOffset } from '../parameters.ts';
+import type { GraphIo } from './graph-io.ts';
 import type { GraphWriter } from './graph-writer.ts';
 import {
   type Int8Range,
@@ -20,34 +21,13 @@ const layerNormEpsilon = 1e-5;
 /** One pass over the weights, in units of one layer. */
 export type OnProgress = (done: number, total: number) => void;
 
-/** The two groups of rows that a run attends in: see {@link writeOptGraph}. */
-export type AttentionGroup = 'decode' | 'prompt';
-
 /**
- * Writes the decoder of an OPT with its cache in place. A run computes N tokens of all its rows at once, decoding ones and prompts:
- * everything is shared but attention, which has two groups. D rows feed one token each; P prompts feed S tokens each, padded.
- * R of the N tokens are those to sample behind.
- *
- * | input | shape | |
- * | --- | --- | --- |
- * | `input_ids`, `position_ids` | int64 [N] | positions count from 0 |
- * | `logit_index` | int64 [R] | tokens to compute logits behind |
- * | `decode.tokens` | int64 [D] | which of the N tokens the row feeds |
- * | `prompt.tokens` | int64 [P·S] | the same; padding may be any token |
- * | `prompt.shape` | int64 [3] | P, S, -1 |
- * | `attended` | int64 [N] | where the result for a token is in the D + P·S results of both groups |
- * | `decode.seqlens_k`, `prompt.seqlens_k` | int32 [D], [P] | keys of the row that are valid after this run, minus 1 |
- * | `decode.total_sequence_length`, `prompt.…` | int32 [1] | the longest of them, padding included |
- * | `decode.past.L.key`, `.value`, `prompt.past.…` | float32 [D or P, heads, T, head size] | bound to the same memory as `….present.L.*` |
- *
- * Neither group may be empty (GroupQueryAttention divides by its number of rows): an empty one gets a row of a slot that nobody has,
- * to which `attended` does not point. Outputs: `logits` float32 [R, vocabulary], `next_token` int64 [R], the likeliest, and `….present.L.*`.
- * Network: `modeling_opt.py` of Hugging Face transformers. Attention: `GroupQueryAttention` in
- * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
+ * Writes the decoder of an OPT between the inputs and the outputs of `io`.
+ * Network: `modeling_opt.py` of Hugging Face transformers.
  * @throws {ModelError} a weight is missing or of another shape
  */
-export async function writeOptGraph(graph: GraphWriter, source: OptSource): Promise<void> {
-  await new OptGraph(graph, source).write();
+export async function writeOptGraph(graph: GraphWriter, source: OptSource, io: GraphIo): Promise<void> {
+  await new OptGraph(graph, source, io).write();
 }
 
 /** What a graph is made of. */
@@ -59,18 +39,17 @@ export interface OptSource {
   readonly onProgress: OnProgress;
 }
 
-const groups: readonly AttentionGroup[] = ['decode', 'prompt'];
-const kvParts = ['key', 'value'] as const;
-
 class OptGraph {
   readonly #graph: GraphWriter;
   readonly #config: OptConfig;
   readonly #weights: OptWeights;
   readonly #linears: LinearLayers;
+  readonly #io: GraphIo;
   readonly #onProgress: OnProgress;
 
-  constructor(graph: GraphWriter, { config, precision, int8Range, weights, onProgress }: OptSource) {
+  constructor(graph: GraphWriter, { config, precision, int8Range, weights, onProgress }: OptSource, io: GraphIo) {
     this.#graph = graph;
+    this.#io = io;
     this.#linears = linearLayers(graph, { precision, int8Range });
     this.#config = config;
     this.#weights = weights;
@@ -79,44 +58,27 @@ class OptGraph {
 
   async write(): Promise<void> {
     const { numLayers, doLayerNormBefore } = this.#config;
-    this.#declareInputs();
-    const embedded = await this.#embed();
+    const embedded = await this.#embed(this.#io.begin());
     this.#onProgress(1, numLayers + 2);
     await this.#head(await (doLayerNormBefore ? this.#preNormLayers(embedded) : this.#postNormLayers(embedded)));
     await this.#graph.finish();
     this.#onProgress(numLayers + 2, numLayers + 2);
   }
 
-  #declareInputs(): void {
-    for (const name of ['input_ids', 'position_ids', 'attended'])
-      this.#graph.input({ name, type: 'int64', shape: ['tokens'] });
-    this.#graph.input({ name: 'logit_index', type: 'int64', shape: ['sampled'] });
-    this.#graph.input({ name: 'decode.tokens', type: 'int64', shape: ['decode_rows'] });
-    this.#graph.input({ name: 'prompt.tokens', type: 'int64', shape: ['prompt_tokens'] });
-    this.#graph.input({ name: 'prompt.shape', type: 'int64', shape: [3] });
-    for (const group of groups) {
-      this.#graph.input({ name: `${group}.seqlens_k`, type: 'int32', shape: [`${group}_rows`] });
-      this.#graph.input({ name: `${group}.total_sequence_length`, type: 'int32', shape: [1] });
-    }
-    const { hiddenSize } = this.#config;
-    this.#graph.constant('hidden_shape', [2], BigInt64Array.of(-1n, BigInt(hiddenSize)));
-    this.#graph.constant('decode.shape', [3], BigInt64Array.of(-1n, 1n, 3n * BigInt(hiddenSize)));
-  }
-
   /** Word and position embeddings, [N, hidden]. */
-  async #embed(): Promise<string> {
+  async #embed({ ids, positions }: { readonly ids: string; readonly positions: string }): Promise<string> {
     const { vocabSize, wordEmbedDim, hiddenSize, maxPositions } = this.#config;
     const words = await this.#weights.read('embed_tokens.weight', [vocabSize, wordEmbedDim]);
     await this.#graph.weight('embed_tokens', [vocabSize, wordEmbedDim], words);
-    const positions = await this.#weights.read('embed_positions.weight', [maxPositions + positionOffset, hiddenSize]);
-    const used = positions.subarray(positionOffset * hiddenSize);
+    const table = await this.#weights.read('embed_positions.weight', [maxPositions + positionOffset, hiddenSize]);
+    const used = table.subarray(positionOffset * hiddenSize);
     await this.#graph.weight('embed_positions', [maxPositions, hiddenSize], used);
-    let embedded = this.#graph.node('Gather', 'word', ['embed_tokens', 'input_ids']);
+    let embedded = this.#graph.node('Gather', 'word', ['embed_tokens', ids]);
     if (wordEmbedDim !== hiddenSize) {
       const shape = { from: wordEmbedDim, to: hiddenSize, hasBias: false };
       embedded = (await this.#linear('project_in', { value: embedded }, shape)).value;
     }
-    const position = this.#graph.node('Gather', 'position', ['embed_positions', 'position_ids']);
+    const position = this.#graph.node('Gather', 'position', ['embed_positions', positions]);
     return this.#graph.node('Add', 'embedded', [embedded, position]);
   }
 
@@ -174,36 +136,18 @@ class OptGraph {
     });
     const qkv = this.#settled(
       `${at}.qkv.biased`,
-      await this.#linears.write(`${at}.qkv`, { value: input, rowsOf: tokens }, stacked),
+      await this.#linears.write(`${at}.qkv`, { value: input, rowsOf: this.#io.tokens }, stacked),
     );
-    const contexts = groups.map((group) => this.#groupAttention(layer, group, qkv));
-    const both = this.#graph.node('Concat', `${at}.contexts`, contexts, { axis: 0 });
-    const context = this.#graph.node('Gather', `${at}.context`, [both, 'attended'], { axis: 0 });
+    const context = this.#io.attend(layer, qkv);
     return this.#linear(`${at}.out_proj`, { value: context }, { from: hiddenSize, to: hiddenSize, hasBias });
-  }
-
-  /** What the rows of a group attend to, flattened to [rows · tokens, hidden]. */
-  #groupAttention(layer: number, group: AttentionGroup, qkv: string): string {
-    const at = `${group}.${layer}`;
-    const { numHeads, headDim } = this.#config;
-    const cache = { type: 'float32', shape: [`${group}_rows`, numHeads, 'max_length', headDim] } as const;
-    const past = kvParts.map((part) => this.#graph.input({ name: `${group}.past.${layer}.${part}`, ...cache }));
-    const present = kvParts.map((part) => this.#graph.output({ name: `${group}.present.${layer}.${part}`, ...cache }));
-    const flat = this.#graph.node('Gather', `${at}.flat`, [qkv, `${group}.tokens`], { axis: 0 });
-    const rows = this.#graph.node('Reshape', `${at}.rows`, [flat, `${group}.shape`]);
-    const inputs = [rows, '', '', ...past, `${group}.seqlens_k`, `${group}.total_sequence_length`];
-    const outputs = [`${at}.attended`, ...present] as const;
-    const attributes = { num_heads: numHeads, kv_num_heads: numHeads };
-    const attended = this.#graph.node('com.microsoft.GroupQueryAttention', outputs, inputs, attributes);
-    return this.#graph.node('Reshape', `${at}.context`, [attended, 'hidden_shape']);
   }
 
   /** Logits of the rows that are sampled; only those pass the last norm and the head. */
   async #head(input: string): Promise<void> {
     const { hasFinalLayerNorm, hiddenSize, wordEmbedDim, vocabSize, tieWordEmbeddings } = this.#config;
-    let hidden = this.#graph.node('Gather', 'sampled_rows', [input, 'logit_index'], { axis: 0 });
+    const { value, rowsOf } = this.#io.sampled(input);
+    let hidden = value;
     if (hasFinalLayerNorm) hidden = await this.#norm('final_layer_norm', hidden);
-    const rowsOf = 'logit_index';
     if (wordEmbedDim !== hiddenSize) {
       const projection = { from: hiddenSize, to: wordEmbedDim, hasBias: false };
       hidden = (await this.#linear('project_out', { value: hidden, rowsOf }, projection)).value;
@@ -214,13 +158,11 @@ class OptGraph {
     const weight = tieWordEmbeddings
       ? await this.#weights.read('embed_tokens.weight', shape)
       : await this.#weights.readHead(shape);
-    await this.#linears.write('logits', { value: hidden, rowsOf }, { weight, from: wordEmbedDim, to: vocabSize });
-    this.#graph.output({ name: 'logits', type: 'float32', shape: ['sampled', vocabSize] });
-    this.#graph.output({ name: 'next_token', type: 'int64', shape: ['sampled'] });
-    this.#graph.node('ArgMax', 'next_token', ['logits'], { axis: -1, keepdims: 0 });
+    await this.#linears.write(this.#io.head, { value: hidden, rowsOf }, { weight, from: wordEmbedDim, to: vocabSize });
+    this.#io.end();
   }
 
-  /** @param input `rowsOf` is {@link tokens} unless it is said otherwise */
+  /** @param input its rows are the run's tokens unless `rowsOf` says otherwise */
   async #linear(
     name: string,
     input: Omit<LinearInput, 'rowsOf'> & Partial<LinearInput>,
@@ -228,7 +170,7 @@ class OptGraph {
   ): Promise<LinearOutput> {
     const weight = await this.#weights.read(`${name}.weight`, [to, from]);
     const bias = hasBias ? await this.#weights.read(`${name}.bias`, [to]) : undefined;
-    return this.#linears.write(name, { rowsOf: tokens, ...input }, { weight, bias, from, to });
+    return this.#linears.write(name, { rowsOf: this.#io.tokens, ...input }, { weight, bias, from, to });
   }
 
   /** The value of a layer's output, its bias added if that was left to do. */
@@ -267,9 +209,6 @@ class OptGraph {
     return { sum, normed: await this.#norm(name, sum) };
   }
 }
-
-/** The input of the graph that has as many rows as the run has tokens. */
-const tokens = 'input_ids';
 
 interface LinearShape {
   readonly from: number;

@@ -1,9 +1,9 @@
-/** A server whose model takes no time: what is left is what Weft itself costs. Prints its address. */
+/** A server whose model takes no time: what is left is what Weft itself costs. Its argument is the port. */
 import { setImmediate } from 'node:timers/promises';
-import { type ModelRunner, systemClock } from '../src/core/index.ts';
-import { LlmEngine } from '../src/llm/index.ts';
-import { buildServer } from '../src/server/index.ts';
-import { loadTokenizer } from '../src/tokenizer/index.ts';
+import { type ModelRunner, systemClock } from '../../src/core/index.ts';
+import { LlmEngine } from '../../src/llm/index.ts';
+import { buildServer } from '../../src/server/index.ts';
+import { loadTokenizer } from '../../src/tokenizer/index.ts';
 
 const vocabSize = 3072;
 
@@ -37,5 +37,5 @@ const server = await buildServer({
   maxBodyBytes: 2 ** 19,
 });
 await engine.warmUp();
-console.log(await server.app.listen({ host: '127.0.0.1', port: 0 }));
+await server.app.listen({ host: '127.0.0.1', port: Number(process.argv[2]) });
 process.on('SIGTERM', () => process.exit(0));

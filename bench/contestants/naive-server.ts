@@ -1,0 +1,63 @@
+/**
+ * What a tutorial builds: Fastify, a transformers.js pipeline, one request at a time.
+ *
+ *     node --import tsx bench/contestants/naive-server.ts PORT FOLDER [cold]
+ *
+ * FOLDER: of `weft models export`. With `cold` the model is loaded anew for every request.
+ */
+import path from 'node:path';
+import { env, pipeline, Tensor, type TextGenerationPipeline } from '@huggingface/transformers';
+import Fastify from 'fastify';
+
+const [port = '0', folder = '', mode] = process.argv.slice(2);
+env.allowRemoteModels = false;
+env.localModelPath = path.dirname(path.resolve(folder));
+
+interface Body {
+  readonly prompt: string | readonly number[];
+  readonly max_new_tokens?: number;
+}
+
+async function load(): Promise<TextGenerationPipeline> {
+  return pipeline('text-generation', path.basename(folder), { dtype: 'fp32', device: 'cpu' });
+}
+
+async function generate(generator: TextGenerationPipeline, { prompt, max_new_tokens = 128 }: Body) {
+  const inputs = typeof prompt === 'string' ? generator.tokenizer(prompt) : tensorsOf(prompt);
+  const length = { max_new_tokens, min_new_tokens: max_new_tokens };
+  const output = await generator.model.generate({ ...inputs, ...length, do_sample: false });
+  if (!(output instanceof Tensor)) throw new Error('transformers.js gave no tensor');
+  const numPrompt = inputs.input_ids.dims.at(-1) ?? 0;
+  const tokenIds = Array.from(output.data, Number).slice(numPrompt);
+  return { text: generator.tokenizer.decode(tokenIds, { skip_special_tokens: true }), token_ids: tokenIds };
+}
+
+function tensorsOf(ids: readonly number[]) {
+  const tensor = (values: BigInt64Array) => new Tensor('int64', values, [1, ids.length]);
+  return {
+    input_ids: tensor(BigInt64Array.from(ids, BigInt)),
+    attention_mask: tensor(new BigInt64Array(ids.length).fill(1n)),
+  };
+}
+
+const kept = mode === 'cold' ? undefined : await load();
+
+async function answer(body: Body) {
+  if (kept !== undefined) return generate(kept, body);
+  const generator = await load();
+  try {
+    return await generate(generator, body);
+  } finally {
+    await generator.dispose();
+  }
+}
+
+const app = Fastify();
+let last: Promise<unknown> = Promise.resolve();
+app.get('/readyz', () => ({}));
+app.post<{ Body: Body }>('/generate', ({ body }) => {
+  const next = last.catch(() => {}).then(() => answer(body));
+  last = next;
+  return next;
+});
+await app.listen({ host: '127.0.0.1', port: Number(port) });

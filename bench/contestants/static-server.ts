@@ -1,0 +1,90 @@
+/**
+ * Batches in the classical way, on Weft's own engine: up to 50 requests, or 100 ms after the oldest of them came; all of them are
+ * computed until the longest ends, and only then the next batch begins.
+ *
+ *     node --import tsx bench/contestants/static-server.ts PORT FOLDER CACHE_FOLDER
+ *
+ * Kinder to static batching than most servers: what pads the prompts costs attention only, not the products.
+ */
+import { availableParallelism } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
+import Fastify from 'fastify';
+import { Sequence } from '../../src/core/index.ts';
+import { OrtModelRunner } from '../../src/engine/index.ts';
+import { openModel } from '../../src/model/index.ts';
+
+const maxBatchSize = 50;
+const batchTimeoutMs = 100;
+/** Of a run: what pads the prompts included. */
+const maxPromptTokens = 2048;
+const [port = '0', folder = '', cacheDir = ''] = process.argv.slice(2);
+
+interface Body {
+  readonly prompt: readonly number[];
+  readonly max_new_tokens?: number;
+}
+
+interface Waiting {
+  readonly body: Body;
+  readonly arrivedAtMs: number;
+  resolve(tokenIds: readonly number[]): void;
+  reject(error: unknown): void;
+}
+
+const model = await openModel(folder, cacheDir);
+const limits = {
+  maxBatchSize,
+  maxModelLen: model.config.maxPositions,
+  maxStepTokens: maxBatchSize + maxPromptTokens,
+};
+const runner = new OrtModelRunner({ model, limits, session: { threads: availableParallelism(), spinning: true } });
+const waiting: Waiting[] = [];
+let isRunning = false;
+
+async function runBatches(): Promise<void> {
+  if (isRunning) return;
+  isRunning = true;
+  for (let oldest = waiting[0]; oldest !== undefined; oldest = waiting[0]) {
+    while (waiting.length < maxBatchSize && performance.now() - oldest.arrivedAtMs < batchTimeoutMs)
+      await setTimeout(1);
+    const batch = waiting.splice(0, maxBatchSize);
+    try {
+      const tokens = await generate(batch.map(({ body }) => body));
+      for (const [i, { resolve }] of batch.entries()) resolve(tokens[i] ?? []);
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }
+  isRunning = false;
+}
+
+/** Every row is computed until the longest ends; what it has too many is cut off. */
+async function generate(bodies: readonly Body[]): Promise<(readonly number[])[]> {
+  const lengths = bodies.map(({ max_new_tokens = 128 }) => max_new_tokens);
+  const longest = Math.max(...lengths);
+  const sampling = { temperature: 0, topK: 0, topP: 1, seed: 0, ignoreEos: true };
+  const sequences = bodies.map(
+    ({ prompt }, i) =>
+      new Sequence({ id: `${i}`, promptTokenIds: prompt, sampling, maxNewTokens: longest, arrivedAtMs: 0 }),
+  );
+  for (let step = 0; step < longest; step++) {
+    const rows = sequences.map((sequence, slot) => ({ sequence, slot, numNewTokens: sequence.numUncomputedTokens }));
+    const tokens = await runner.run({ moves: [], rows });
+    for (const [i, { sequence, numNewTokens }] of rows.entries()) {
+      sequence.numComputedTokens += numNewTokens;
+      sequence.outputTokenIds.push(tokens[i]?.tokenId ?? 0);
+    }
+  }
+  return sequences.map(({ outputTokenIds }, i) => outputTokenIds.slice(0, lengths[i]));
+}
+
+const app = Fastify();
+app.get('/readyz', () => ({}));
+app.post<{ Body: Body }>('/generate', async ({ body }) => {
+  const tokenIds = await new Promise<readonly number[]>((resolve, reject) => {
+    waiting.push({ body, arrivedAtMs: performance.now(), resolve, reject });
+    void runBatches();
+  });
+  return { token_ids: tokenIds };
+});
+await app.listen({ host: '127.0.0.1', port: Number(port) });

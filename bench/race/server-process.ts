@@ -1,0 +1,122 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
+
+/** How a server is started. */
+export interface ServerCommand {
+  /** Program and arguments; it is to listen on this port of 127.0.0.1. */
+  command(port: number): readonly [string, ...string[]];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Answers 200 as soon as requests are taken. */
+  readonly readyPath: string;
+}
+
+const readyTimeoutMs = 240_000;
+const stopTimeoutMs = 10_000;
+const pollMs = 50;
+const keptOutput = 4000;
+
+const running = new Set<ServerProcess>();
+
+/** Any server, in a process group of its own, so that nothing of it is left behind. */
+export class ServerProcess {
+  readonly url: string;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<unknown>;
+  #output = '';
+  #hasEnded = false;
+
+  private constructor(url: string, child: ChildProcess) {
+    this.url = url;
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.#output = (this.#output + chunk).slice(-keptOutput);
+      });
+    }
+    this.#ended = once(child, 'close').finally(() => {
+      this.#hasEnded = true;
+      running.delete(this);
+    });
+    // A program that cannot be started is reported by whoever waits for it to be ready.
+    this.#ended.catch((error: unknown) => {
+      this.#output += String(error);
+    });
+    running.add(this);
+  }
+
+  /** Resolves when it takes requests. @throws {Error} it ended, or took too long; the message has its last words */
+  static async start({ command, environment, readyPath }: ServerCommand, signal?: AbortSignal): Promise<ServerProcess> {
+    const port = await freePort();
+    const [program, ...args] = command(port);
+    const env = { ...process.env, ...environment };
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env });
+    const server = new ServerProcess(`http://127.0.0.1:${port}`, child);
+    try {
+      await server.#ready(readyPath, signal);
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+    return server;
+  }
+
+  /** Whether it is gone, whatever ended it. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** What it printed last. */
+  get lastWords(): string {
+    return this.#output.trim().split('\n').slice(-5).join('\n');
+  }
+
+  /** Ends it, by force if it does not end by itself. */
+  async stop(): Promise<void> {
+    if (this.#hasEnded) return;
+    this.kill('SIGTERM');
+    const timer = new AbortController();
+    const isLate = setTimeout(stopTimeoutMs, true, { signal: timer.signal }).catch(() => false);
+    if ((await Promise.race([this.#ended.then(() => false), isLate])) === true) this.kill('SIGKILL');
+    timer.abort();
+    await this.#ended.catch(() => {});
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    if (this.#child.pid === undefined) return;
+    try {
+      process.kill(-this.#child.pid, signal);
+    } catch {
+      // The whole group is gone already.
+    }
+  }
+
+  async #ready(path: string, signal: AbortSignal | undefined): Promise<void> {
+    const deadline = performance.now() + readyTimeoutMs;
+    while (performance.now() < deadline) {
+      signal?.throwIfAborted();
+      if (this.#hasEnded) throw new Error(`it ended before it was ready: ${this.lastWords}`);
+      const response = await fetch(this.url + path, { signal: AbortSignal.timeout(5000) }).catch(() => undefined);
+      await response?.body?.cancel();
+      if (response?.ok) return;
+      await Promise.race([setTimeout(pollMs), this.#ended.catch(() => {})]);
+    }
+    throw new Error(`it was not ready after ${readyTimeoutMs / 1000} s: ${this.lastWords}`);
+  }
+}
+
+/** Ends every server at once: for a process that is about to end. */
+export function killServers(): void {
+  for (const server of running) server.kill('SIGKILL');
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port is free');
+  return address.port;
+}

@@ -1,0 +1,60 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { OptConfig } from '../model/index.ts';
+import type { SessionOptions } from './ort/index.ts';
+
+type Feeds = Record<string, Tensor>;
+
+/**
+ * Runs steps as one does without a batching server: onnxruntime-node's own `run`, on a graph that takes the cache and gives a longer
+ * copy of it. Only to be measured.
+ */
+export class ConcatenatedRun {
+  readonly #session: InferenceSession;
+  readonly #config: OptConfig;
+
+  private constructor(session: InferenceSession, config: OptConfig) {
+    this.#session = session;
+    this.#config = config;
+  }
+
+  /** @param graphPath of an exported model */
+  static async load(graphPath: string, config: OptConfig, { threads }: SessionOptions): Promise<ConcatenatedRun> {
+    const session = await InferenceSession.create(graphPath, { intraOpNumThreads: threads, enableMemPattern: false });
+    return new ConcatenatedRun(session, config);
+  }
+
+  /**
+   * A step of rows that all feed as many tokens behind as long a past.
+   * @returns a function that runs it
+   */
+  step({
+    numRows,
+    numTokens,
+    numPast,
+  }: {
+    numRows: number;
+    numTokens: number;
+    numPast: number;
+  }): () => Promise<unknown> {
+    const { numLayers, numHeads, headDim } = this.#config;
+    const feeds: Feeds = {
+      input_ids: int64([numRows, numTokens], 5n),
+      attention_mask: int64([numRows, numPast + numTokens], 1n),
+    };
+    const past = new Float32Array(numRows * numHeads * numPast * headDim);
+    for (let layer = 0; layer < numLayers; layer++) {
+      for (const part of ['key', 'value']) {
+        feeds[`past_key_values.${layer}.${part}`] = new Tensor('float32', past, [numRows, numHeads, numPast, headDim]);
+      }
+    }
+    return () => this.#session.run(feeds);
+  }
+
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+function int64(shape: readonly [number, number], value: bigint): Tensor {
+  return new Tensor('int64', new BigInt64Array(shape[0] * shape[1]).fill(value), shape);
+}

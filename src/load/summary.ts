@@ -1,0 +1,94 @@
+import type { RequestTrace } from './generate-client.ts';
+
+/** The value below which a share of the values lies, by the nearest rank; NaN without values. */
+export function percentile(values: readonly number[], share: number): number {
+  const ascending = [...values].sort((a, b) => a - b);
+  return ascending[Math.max(0, Math.ceil(share * ascending.length) - 1)] ?? Number.NaN;
+}
+
+/** Milliseconds. */
+export interface Percentiles {
+  readonly p50: number;
+  readonly p90: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
+export function percentiles(values: readonly number[]): Percentiles {
+  const [p50, p90, p95, p99] = [0.5, 0.9, 0.95, 0.99].map((share) => percentile(values, share));
+  const none = Number.NaN;
+  return { p50: p50 ?? none, p90: p90 ?? none, p95: p95 ?? none, p99: p99 ?? none };
+}
+
+/** What a request has to keep to count as good (ms). */
+export interface Slo {
+  readonly ttftMs?: number;
+  readonly e2elMs?: number;
+}
+
+/** The times of one request (ms); undefined where it has too few tokens. */
+export interface Latencies {
+  /** From sending to the first token. */
+  readonly ttft: number;
+  /** Between neighbouring tokens. */
+  readonly itl: readonly number[];
+  /** The mean time of a token after the first. */
+  readonly tpot: number | undefined;
+  /** From sending to the end. */
+  readonly e2el: number;
+}
+
+export function latenciesOf({ sentAtMs, endedAtMs, tokenAtMs }: RequestTrace): Latencies {
+  const first = tokenAtMs[0] ?? endedAtMs;
+  const last = tokenAtMs.at(-1) ?? endedAtMs;
+  const itl = tokenAtMs.slice(1).map((at, i) => at - (tokenAtMs[i] ?? at));
+  const tpot = itl.length > 0 ? (last - first) / itl.length : undefined;
+  return { ttft: first - sentAtMs, itl, tpot, e2el: endedAtMs - sentAtMs };
+}
+
+export interface LoadSummary {
+  readonly numRequests: number;
+  readonly numErrors: number;
+  readonly requestsPerSecond: number;
+  readonly tokensPerSecond: number;
+  /** Requests a second that kept the SLO; undefined without one. */
+  readonly goodput: number | undefined;
+  readonly ttft: Percentiles;
+  readonly itl: Percentiles;
+  readonly tpot: Percentiles;
+  readonly e2el: Percentiles;
+}
+
+/** Part of a load, on its clock (ms). */
+export interface Window {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/**
+ * What a load came to in a window: requests that ended in it, and tokens that came in it, whether or not their request ended there,
+ * since a long request would otherwise count as a whole or not at all.
+ */
+export function summarize(traces: readonly RequestTrace[], { fromMs, toMs }: Window, slo?: Slo): LoadSummary {
+  const ended = traces.filter(({ endedAtMs }) => endedAtMs >= fromMs && endedAtMs < toMs);
+  const whole = ended.filter(({ error }) => error === undefined);
+  const latencies = whole.map(latenciesOf);
+  const seconds = (toMs - fromMs) / 1000;
+  const isInWindow = (at: number) => at >= fromMs && at < toMs;
+  const numTokens = traces.reduce((sum, { tokenAtMs }) => sum + tokenAtMs.filter(isInWindow).length, 0);
+  return {
+    numRequests: whole.length,
+    numErrors: ended.length - whole.length,
+    requestsPerSecond: whole.length / seconds,
+    tokensPerSecond: numTokens / seconds,
+    goodput: slo && latencies.filter((each) => keeps(each, slo)).length / seconds,
+    ttft: percentiles(latencies.map(({ ttft }) => ttft)),
+    itl: percentiles(latencies.flatMap(({ itl }) => itl)),
+    tpot: percentiles(latencies.flatMap(({ tpot }) => tpot ?? [])),
+    e2el: percentiles(latencies.map(({ e2el }) => e2el)),
+  };
+}
+
+function keeps({ ttft, e2el }: Latencies, slo: Slo): boolean {
+  return ttft <= (slo.ttftMs ?? Number.POSITIVE_INFINITY) && e2el <= (slo.e2elMs ?? Number.POSITIVE_INFINITY);
+}

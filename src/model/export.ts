@@ -1,0 +1,53 @@
+import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { ModelError, messageOf } from '../core/index.ts';
+import { exists, makeFolder } from '../files/index.ts';
+import { ConcatenatedIo } from './graph/concatenated-io.ts';
+import type { OnProgress } from './graph/opt-graph.ts';
+import { readOptConfig } from './opt-config.ts';
+import { findWeights } from './weights/index.ts';
+import { writeGraph } from './write-graph.ts';
+
+/** What a folder has beside its weights. */
+const companions = [
+  'config.json',
+  'generation_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'vocab.json',
+  'merges.txt',
+  'special_tokens_map.json',
+];
+
+/**
+ * Writes a copy of a model for transformers.js, Optimum and others who run ONNX: the graph of {@link ConcatenatedIo} in float32 as
+ * `onnx/model.onnx` beside the tokenizer and configuration.
+ * @param to a folder that is not there yet, or empty
+ * @throws {ModelError} not the folder of an OPT, or `to` cannot be written
+ */
+export async function exportModel(folder: string, to: string, onProgress: OnProgress = () => {}): Promise<void> {
+  const config = await readOptConfig(folder);
+  const files = await findWeights(folder);
+  if ((await entriesOf(to)).length > 0) throw new ModelError(`${to} is not empty: give a folder that is, or a new one`);
+  try {
+    await makeFolder(to, async (building) => {
+      for (const file of companions) {
+        const source = path.join(folder, file);
+        if (await exists(source)) await copyFile(source, path.join(building, file));
+      }
+      const onnx = path.join(building, 'onnx');
+      await mkdir(onnx);
+      await writeGraph(onnx, { config, files, precision: 'fp32', int8Range: 63, onProgress }, ConcatenatedIo);
+    });
+  } catch (error) {
+    if (error instanceof ModelError) throw error;
+    throw new ModelError(`the model cannot be exported to ${to}: ${messageOf(error)}`);
+  }
+}
+
+async function entriesOf(folder: string): Promise<string[]> {
+  if (!(await exists(folder))) return [];
+  return readdir(folder).catch((error: unknown) => {
+    throw new ModelError(`${folder} cannot be written to: ${messageOf(error)}`);
+  });
+}

@@ -1,0 +1,99 @@
+import type { OptConfig } from '../opt-config.ts';
+import { type GraphIo, kvParts, type SampledRows } from './graph-io.ts';
+import type { GraphWriter } from './graph-writer.ts';
+
+/**
+ * What others run: the inputs and outputs that Hugging Face Optimum gives a decoder, whose runs take the cache and give a longer copy.
+ *
+ * | input or output | shape | |
+ * | --- | --- | --- |
+ * | `input_ids` | int64 [B, S] | |
+ * | `attention_mask` | int64 [B, P + S] | 0 where a row is padded on the left |
+ * | `past_key_values.L.key`, `.value` | float32 [B, heads, P, head size] | |
+ * | `logits` | float32 [B, S, vocabulary] | |
+ * | `present.L.key`, `.value` | float32 [B, heads, P + S, head size] | |
+ *
+ * `MultiHeadAttention`: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
+ */
+export class ConcatenatedIo implements GraphIo {
+  readonly tokens = 'input_ids';
+  readonly head = 'flat_logits';
+  readonly #graph: GraphWriter;
+  readonly #config: OptConfig;
+
+  constructor(graph: GraphWriter, config: OptConfig) {
+    this.#graph = graph;
+    this.#config = config;
+  }
+
+  begin(): { ids: string; positions: string } {
+    const graph = this.#graph;
+    const { hiddenSize } = this.#config;
+    graph.input({ name: 'input_ids', type: 'int64', shape: ['batch', 'tokens'] });
+    graph.input({ name: 'attention_mask', type: 'int64', shape: ['batch', 'all_tokens'] });
+    for (const [name, ...values] of [
+      ['flat', -1n],
+      ['first', 0n],
+      ['second', 1n],
+      ['end', 2n ** 62n],
+      ['hidden_shape', -1n, BigInt(hiddenSize)],
+      ['last', -1n],
+    ] as const)
+      graph.constant(name, [values.length], BigInt64Array.from(values));
+    const shape = graph.node('Shape', 'shape', ['input_ids']);
+    graph.node('Concat', 'rows', [shape, 'last'], { axis: 0 });
+    graph.node('Cast', 'mask', ['attention_mask'], { to: int32 });
+    // A position is the number of tokens before it that are not padding: modeling_opt.py, OPTLearnedPositionalEmbedding.
+    const counted = graph.node('CumSum', 'counted', ['attention_mask', 'second']);
+    const fromZero = graph.node('Sub', 'from_zero', [counted, 'second']);
+    const numTokens = graph.node('Gather', 'num_tokens', ['shape', 'second']);
+    const start = graph.node('Neg', 'start', [numTokens]);
+    const ofThisRun = graph.node('Slice', 'of_this_run', [fromZero, start, 'end', 'second']);
+    const positive = graph.node('Max', 'positive', [ofThisRun, 'first']);
+    return {
+      ids: graph.node('Reshape', 'flat_ids', ['input_ids', 'flat']),
+      positions: graph.node('Reshape', 'flat_positions', [positive, 'flat']),
+    };
+  }
+
+  attend(layer: number, qkv: string): string {
+    const at = `layers.${layer}.self_attn`;
+    const { numHeads, headDim } = this.#config;
+    const past = kvParts.map((part) =>
+      this.#graph.input({
+        name: `past_key_values.${layer}.${part}`,
+        type: 'float32',
+        shape: ['batch', numHeads, 'past_tokens', headDim],
+      }),
+    );
+    const present = kvParts.map((part) =>
+      this.#graph.output({
+        name: `present.${layer}.${part}`,
+        type: 'float32',
+        shape: ['batch', numHeads, 'all_tokens', headDim],
+      }),
+    );
+    const parts = [`${at}.query`, `${at}.key`, `${at}.value`] as const;
+    this.#graph.node('Split', parts, [qkv], { axis: 1, num_outputs: parts.length });
+    const rows = parts.map((part) => this.#graph.node('Reshape', `${part}_rows`, [part, 'rows']));
+    const attended = this.#graph.node(
+      'com.microsoft.MultiHeadAttention',
+      [`${at}.attended`, ...present],
+      [...rows, '', 'mask', '', ...past],
+      { num_heads: numHeads, unidirectional: 1 },
+    );
+    return this.#graph.node('Reshape', `${at}.context`, [attended, 'hidden_shape']);
+  }
+
+  sampled(hidden: string): SampledRows {
+    return { value: hidden, rowsOf: 'input_ids' };
+  }
+
+  end(): void {
+    this.#graph.output({ name: 'logits', type: 'float32', shape: ['batch', 'tokens', this.#config.vocabSize] });
+    this.#graph.node('Reshape', 'logits', [this.head, 'rows']);
+  }
+}
+
+/** `TensorProto.DataType`, for `Cast`. */
+const int32 = 6;

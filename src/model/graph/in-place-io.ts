@@ -1,0 +1,92 @@
+import type { OptConfig } from '../opt-config.ts';
+import { type GraphIo, kvParts, type SampledRows } from './graph-io.ts';
+import type { GraphWriter } from './graph-writer.ts';
+
+/** The two groups of rows that a run attends in: see {@link InPlaceIo}. */
+export type AttentionGroup = 'decode' | 'prompt';
+
+const groups: readonly AttentionGroup[] = ['decode', 'prompt'];
+
+/**
+ * What Weft runs: a cache that is written in place. A run computes N tokens of all its rows at once, decoding ones and prompts:
+ * everything is shared but attention, which has two groups. D rows feed one token each; P prompts feed S tokens each, padded.
+ * R of the N tokens are those to sample behind.
+ *
+ * | input | shape | |
+ * | --- | --- | --- |
+ * | `input_ids`, `position_ids` | int64 [N] | positions count from 0 |
+ * | `logit_index` | int64 [R] | tokens to compute logits behind |
+ * | `decode.tokens` | int64 [D] | which of the N tokens the row feeds |
+ * | `prompt.tokens` | int64 [P·S] | the same; padding may be any token |
+ * | `prompt.shape` | int64 [3] | P, S, -1 |
+ * | `attended` | int64 [N] | where the result for a token is in the D + P·S results of both groups |
+ * | `decode.seqlens_k`, `prompt.seqlens_k` | int32 [D], [P] | keys of the row that are valid after this run, minus 1 |
+ * | `decode.total_sequence_length`, `prompt.…` | int32 [1] | the longest of them, padding included |
+ * | `decode.past.L.key`, `.value`, `prompt.past.…` | float32 [D or P, heads, T, head size] | bound to the same memory as `….present.L.*` |
+ *
+ * Neither group may be empty (GroupQueryAttention divides by its number of rows): an empty one gets a row of a slot that nobody has,
+ * to which `attended` does not point. Outputs: `logits` float32 [R, vocabulary], `next_token` int64 [R], the likeliest, and `….present.L.*`.
+ * `GroupQueryAttention`: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
+ */
+export class InPlaceIo implements GraphIo {
+  readonly tokens = 'input_ids';
+  readonly head = 'logits';
+  readonly #graph: GraphWriter;
+  readonly #config: OptConfig;
+
+  constructor(graph: GraphWriter, config: OptConfig) {
+    this.#graph = graph;
+    this.#config = config;
+  }
+
+  begin(): { ids: string; positions: string } {
+    for (const name of ['input_ids', 'position_ids', 'attended'])
+      this.#graph.input({ name, type: 'int64', shape: ['tokens'] });
+    this.#graph.input({ name: 'logit_index', type: 'int64', shape: ['sampled'] });
+    this.#graph.input({ name: 'decode.tokens', type: 'int64', shape: ['decode_rows'] });
+    this.#graph.input({ name: 'prompt.tokens', type: 'int64', shape: ['prompt_tokens'] });
+    this.#graph.input({ name: 'prompt.shape', type: 'int64', shape: [3] });
+    for (const group of groups) {
+      this.#graph.input({ name: `${group}.seqlens_k`, type: 'int32', shape: [`${group}_rows`] });
+      this.#graph.input({ name: `${group}.total_sequence_length`, type: 'int32', shape: [1] });
+    }
+    const { hiddenSize } = this.#config;
+    this.#graph.constant('hidden_shape', [2], BigInt64Array.of(-1n, BigInt(hiddenSize)));
+    this.#graph.constant('decode.shape', [3], BigInt64Array.of(-1n, 1n, 3n * BigInt(hiddenSize)));
+    return { ids: 'input_ids', positions: 'position_ids' };
+  }
+
+  attend(layer: number, qkv: string): string {
+    const at = `layers.${layer}.self_attn`;
+    const contexts = groups.map((group) => this.#attendIn(group, layer, qkv));
+    const both = this.#graph.node('Concat', `${at}.contexts`, contexts, { axis: 0 });
+    return this.#graph.node('Gather', `${at}.context`, [both, 'attended'], { axis: 0 });
+  }
+
+  sampled(hidden: string): SampledRows {
+    const value = this.#graph.node('Gather', 'sampled_rows', [hidden, 'logit_index'], { axis: 0 });
+    return { value, rowsOf: 'logit_index' };
+  }
+
+  end(): void {
+    this.#graph.output({ name: this.head, type: 'float32', shape: ['sampled', this.#config.vocabSize] });
+    this.#graph.output({ name: 'next_token', type: 'int64', shape: ['sampled'] });
+    this.#graph.node('ArgMax', 'next_token', [this.head], { axis: -1, keepdims: 0 });
+  }
+
+  /** What the rows of a group attend to, flattened to [rows · tokens, hidden]. */
+  #attendIn(group: AttentionGroup, layer: number, qkv: string): string {
+    const at = `${group}.${layer}`;
+    const { numHeads, headDim } = this.#config;
+    const cache = { type: 'float32', shape: [`${group}_rows`, numHeads, 'max_length', headDim] } as const;
+    const past = kvParts.map((part) => this.#graph.input({ name: `${group}.past.${layer}.${part}`, ...cache }));
+    const present = kvParts.map((part) => this.#graph.output({ name: `${group}.present.${layer}.${part}`, ...cache }));
+    const flat = this.#graph.node('Gather', `${at}.flat`, [qkv, `${group}.tokens`], { axis: 0 });
+    const rows = this.#graph.node('Reshape', `${at}.rows`, [flat, `${group}.shape`]);
+    const inputs = [rows, '', '', ...past, `${group}.seqlens_k`, `${group}.total_sequence_length`];
+    const outputs = [`${at}.attended`, ...present] as const;
+    const attributes = { num_heads: numHeads, kv_num_heads: numHeads };
+    const attended = this.#graph.node('com.microsoft.GroupQueryAttention', outputs, inputs, attributes);
+    return this.#graph.node('Reshape', `${at}.context`, [attended, 'hidden_shape']);
+  }
+}

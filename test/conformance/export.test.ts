@@ -1,0 +1,94 @@
+import { readdirSync } from 'node:fs';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { describe, expect, test } from 'vitest';
+import { exportModel, readOptConfig } from '../../src/model/index.ts';
+import { expectedCases, type ModelCase, reference, temporaryFolder, variants } from '../support/fixtures.ts';
+
+/** Runs an export the way its users do: padded on the left, the cache given back with every run. */
+class Exported {
+  readonly #session: InferenceSession;
+  readonly #emptyCache: Record<string, Tensor>;
+
+  private constructor(session: InferenceSession, emptyCache: Record<string, Tensor>) {
+    this.#session = session;
+    this.#emptyCache = emptyCache;
+  }
+
+  static async load(folder: string, numRows: number): Promise<Exported> {
+    const { numLayers, numHeads, headDim } = await readOptConfig(folder);
+    const empty = new Tensor('float32', new Float32Array(), [numRows, numHeads, 0, headDim]);
+    const layers = Array.from({ length: numLayers }, (_, layer) => `past_key_values.${layer}`);
+    const names = layers.flatMap((layer) => [`${layer}.key`, `${layer}.value`]);
+    const session = await InferenceSession.create(path.join(folder, 'onnx/model.onnx'));
+    return new Exported(session, Object.fromEntries(names.map((name) => [name, empty])));
+  }
+
+  async generate(prompts: readonly (readonly number[])[], maxNewTokens: number): Promise<number[][]> {
+    const width = Math.max(...prompts.map(({ length }) => length));
+    let input = prompts.map((prompt) => [...new Array<number>(width - prompt.length).fill(1), ...prompt]);
+    const mask = prompts.map((prompt) => Array.from({ length: width }, (_, i) => Number(i >= width - prompt.length)));
+    let cache = this.#emptyCache;
+    const generated: number[][] = prompts.map(() => []);
+    for (let i = 0; i < maxNewTokens; i++) {
+      const outputs = await this.#session.run({ input_ids: int64(input), attention_mask: int64(mask), ...cache });
+      const next = lastTokens(outputs.logits);
+      for (const [row, token] of next.entries()) {
+        generated[row]?.push(token);
+        mask[row]?.push(1);
+      }
+      input = next.map((token) => [token]);
+      const renamed = Object.entries(outputs).map(([name, value]) => [
+        name.replace('present', 'past_key_values'),
+        value,
+      ]);
+      cache = Object.fromEntries(renamed.filter(([name]) => name !== 'logits'));
+    }
+    await this.#session.release();
+    return generated;
+  }
+}
+
+function int64(rows: readonly (readonly number[])[]): Tensor {
+  return new Tensor('int64', BigInt64Array.from(rows.flat(), BigInt), [rows.length, rows[0]?.length ?? 0]);
+}
+
+/** The likeliest token behind each row. */
+function lastTokens(logits: Tensor | undefined): number[] {
+  const [numRows = 0, numTokens = 0, vocabSize = 0] = logits?.dims ?? [];
+  const values = logits?.data as Float32Array;
+  return Array.from({ length: numRows }, (_, row) => {
+    const end = (row + 1) * numTokens * vocabSize;
+    const last = values.subarray(end - vocabSize, end);
+    return last.indexOf(last.reduce((a, b) => Math.max(a, b)));
+  });
+}
+
+describe('an exported model generates what transformers does, in rows of different lengths:', () => {
+  const folders = [
+    ...['opt-mini', 'opt-mini-postln'].map(reference),
+    ...readdirSync(variants).map((name) => path.join(variants, name)),
+  ];
+
+  test.each(folders)('%s', async (folder) => {
+    const to = path.join(await temporaryFolder(), 'exported');
+    await exportModel(folder, to);
+    const cases = expectedCases<ModelCase>(folder);
+    const numNewTokens = Math.min(...cases.map(({ greedy_token_ids: { length } }) => length));
+    const exported = await Exported.load(to, cases.length);
+    const prompts = cases.map(({ prompt_token_ids: prompt }) => prompt);
+    expect(await exported.generate(prompts, numNewTokens)).toEqual(
+      cases.map(({ greedy_token_ids: tokenIds }) => tokenIds.slice(0, numNewTokens)),
+    );
+  });
+});
+
+test('an export takes the place of nothing', async () => {
+  const to = path.join(await temporaryFolder(), 'exported');
+  await mkdir(to);
+  await exportModel(reference('opt-mini'), to);
+  expect((await readdir(to)).sort()).toEqual(['config.json', 'generation_config.json', 'onnx']);
+  await writeFile(path.join(to, 'mine'), '');
+  await expect(exportModel(reference('opt-mini'), to)).rejects.toThrow('is not empty');
+});

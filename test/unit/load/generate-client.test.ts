@@ -1,0 +1,100 @@
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { GenerateClient, openAiDialect } from '../../../src/load/index.ts';
+
+/** A server that answers as it is told, and a client of it. */
+async function client(
+  answer: (response: ServerResponse, body: Record<string, unknown>) => unknown,
+  options: Partial<ConstructorParameters<typeof GenerateClient>[0]> = {},
+): Promise<GenerateClient> {
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    await answer(response, JSON.parse(Buffer.concat(chunks).toString()));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const target = new GenerateClient({ url: `http://127.0.0.1:${port}`, ...options });
+  onTestFinished(() => {
+    target.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  return target;
+}
+
+const eventStream = { 'content-type': 'text/event-stream' };
+const token = (index: number) => `event: token\ndata: {"index":${index},"token_id":${index + 10},"text":"x"}\n\n`;
+const done = 'event: done\ndata: {"timings":{"queue_ms":1.5}}\n\n';
+const request = { prompt: [2, 5], maxNewTokens: 2 };
+
+test('a stream is read token by token, however it is cut into pieces', async () => {
+  const bodies: unknown[] = [];
+  const target = await client(async (response, body) => {
+    bodies.push(body);
+    response.writeHead(200, eventStream);
+    const text = token(0) + token(1) + done;
+    for (const piece of [text.slice(0, 20), text.slice(20, 75), text.slice(75)]) {
+      response.write(piece);
+      await new Promise(setImmediate);
+    }
+    response.end();
+  });
+  const trace = await target.send(request);
+  expect(bodies).toEqual([{ prompt: [2, 5], max_new_tokens: 2, ignore_eos: true, stream: true }]);
+  expect(trace).toMatchObject({ tokenIds: [10, 11], timings: { queue_ms: 1.5 }, error: undefined });
+  const [first = 0, second = 0] = trace.tokenAtMs;
+  expect([trace.sentAtMs, first, second, trace.endedAtMs]).toEqual(
+    [trace.sentAtMs, first, second, trace.endedAtMs].sort((a, b) => a - b),
+  );
+});
+
+test('an answer in one piece has all its tokens at the end', async () => {
+  const target = await client((response) => {
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"token_ids":[4,5],"timings":{"total_ms":3}}');
+  });
+  const trace = await target.send(request);
+  expect(trace).toMatchObject({ tokenIds: [4, 5], timings: { total_ms: 3 }, error: undefined });
+});
+
+test("vLLM's stream is understood", async () => {
+  const chunk = (text: string) => `data: {"choices":[{"text":"${text}"}]}\n\n`;
+  const target = await client(
+    (response) => response.writeHead(200, eventStream).end(`${chunk('a')}${chunk('b')}data: [DONE]\n\n`),
+    { dialect: { ...openAiDialect('m'), path: '/generate' } },
+  );
+  const trace = await target.send(request);
+  expect(trace.tokenAtMs).toHaveLength(2);
+  expect(trace.error).toBeUndefined();
+});
+
+test.each<[what: string, answer: (response: ServerResponse) => unknown, error: string]>([
+  [
+    'a refusal',
+    (r) => r.writeHead(429).end('{"error":{"message":"full"}}'),
+    'status 429: {"error":{"message":"full"}}',
+  ],
+  [
+    'an error event',
+    (r) => r.writeHead(200, eventStream).end('event: error\ndata: {"error":{"message":"cut"}}\n\n'),
+    'cut',
+  ],
+  ['an end before the end', (r) => r.writeHead(200, eventStream).end(token(0)), 'the answer ended before it was whole'],
+  ['too few tokens', (r) => r.writeHead(200, eventStream).end(token(0) + done), '1 tokens came instead of 2'],
+  ['garbage', (r) => r.writeHead(200, eventStream).end('event: token\ndata: nonsense\n\n'), 'nonsense'],
+  ['a page', (r) => r.writeHead(200, { 'content-type': 'text/html' }).end('<html>'), '<html>'],
+  ['a broken connection', (r) => r.destroy(), 'socket hang up'],
+])('%s is an error', async (_, answer, error) => {
+  const target = await client(answer);
+  expect((await target.send(request)).error).toContain(error);
+});
+
+test('a server that is silent for too long is an error, and so is a request that is cut', async () => {
+  const silent = await client(() => {}, { timeoutMs: 30 });
+  expect((await silent.send(request)).error).toBe('nothing came for 30 ms');
+  const abort = new AbortController();
+  const cut = await client(() => abort.abort(), { signal: abort.signal });
+  expect((await cut.send(request)).error).toContain('aborted');
+});
