@@ -42,13 +42,20 @@ function tensorsOf(ids: readonly number[]) {
 
 const kept = mode === 'cold' ? undefined : await load();
 
-async function answer(body: Body) {
-  if (kept !== undefined) return generate(kept, body);
-  const generator = await load();
+async function answer(body: Body, arrivedAtMs: number) {
+  const startedAtMs = performance.now();
+  const generator = kept ?? (await load());
+  const loadedAtMs = performance.now();
   try {
-    return await generate(generator, body);
+    const generated = await generate(generator, body);
+    const timings = {
+      queue_ms: startedAtMs - arrivedAtMs,
+      load_ms: loadedAtMs - startedAtMs,
+      decode_ms: performance.now() - loadedAtMs,
+    };
+    return { ...generated, timings };
   } finally {
-    await generator.dispose();
+    if (kept === undefined) await generator.dispose();
   }
 }
 
@@ -56,7 +63,8 @@ const app = Fastify();
 let last: Promise<unknown> = Promise.resolve();
 app.get('/readyz', () => ({}));
 app.post<{ Body: Body }>('/generate', ({ body }) => {
-  const next = last.catch(() => {}).then(() => answer(body));
+  const arrivedAtMs = performance.now();
+  const next = last.catch(() => {}).then(() => answer(body, arrivedAtMs));
   last = next;
   return next;
 });

@@ -24,10 +24,15 @@ interface Body {
   readonly max_new_tokens?: number;
 }
 
+interface Reply {
+  readonly token_ids: readonly number[];
+  readonly timings: Readonly<Record<string, number>>;
+}
+
 interface Waiting {
   readonly body: Body;
   readonly arrivedAtMs: number;
-  resolve(tokenIds: readonly number[]): void;
+  resolve(reply: Reply): void;
   reject(error: unknown): void;
 }
 
@@ -49,8 +54,16 @@ async function runBatches(): Promise<void> {
       await setTimeout(1);
     const batch = waiting.splice(0, maxBatchSize);
     try {
-      const tokens = await generate(batch.map(({ body }) => body));
-      for (const [i, { resolve }] of batch.entries()) resolve(tokens[i] ?? []);
+      const startedAtMs = performance.now();
+      const { tokens, prefilledAtMs } = await generate(batch.map(({ body }) => body));
+      for (const [i, { arrivedAtMs, resolve }] of batch.entries()) {
+        const timings = {
+          queue_ms: startedAtMs - arrivedAtMs,
+          prefill_ms: prefilledAtMs - startedAtMs,
+          decode_ms: performance.now() - prefilledAtMs,
+        };
+        resolve({ token_ids: tokens[i] ?? [], timings });
+      }
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
@@ -59,7 +72,7 @@ async function runBatches(): Promise<void> {
 }
 
 /** Every row is computed until the longest ends; what it has too many is cut off. */
-async function generate(bodies: readonly Body[]): Promise<(readonly number[])[]> {
+async function generate(bodies: readonly Body[]) {
   const lengths = bodies.map(({ max_new_tokens = 128 }) => max_new_tokens);
   const longest = Math.max(...lengths);
   const sampling = { temperature: 0, topK: 0, topP: 1, seed: 0, ignoreEos: true };
@@ -67,6 +80,7 @@ async function generate(bodies: readonly Body[]): Promise<(readonly number[])[]>
     ({ prompt }, i) =>
       new Sequence({ id: `${i}`, promptTokenIds: prompt, sampling, maxNewTokens: longest, arrivedAtMs: 0 }),
   );
+  let prefilledAtMs = 0;
   for (let step = 0; step < longest; step++) {
     const rows = sequences.map((sequence, slot) => ({ sequence, slot, numNewTokens: sequence.numUncomputedTokens }));
     const tokens = await runner.run({ moves: [], rows });
@@ -74,17 +88,17 @@ async function generate(bodies: readonly Body[]): Promise<(readonly number[])[]>
       sequence.numComputedTokens += numNewTokens;
       sequence.outputTokenIds.push(tokens[i]?.tokenId ?? 0);
     }
+    if (step === 0) prefilledAtMs = performance.now();
   }
-  return sequences.map(({ outputTokenIds }, i) => outputTokenIds.slice(0, lengths[i]));
+  return { prefilledAtMs, tokens: sequences.map(({ outputTokenIds }, i) => outputTokenIds.slice(0, lengths[i])) };
 }
 
 const app = Fastify();
 app.get('/readyz', () => ({}));
-app.post<{ Body: Body }>('/generate', async ({ body }) => {
-  const tokenIds = await new Promise<readonly number[]>((resolve, reject) => {
+app.post<{ Body: Body }>('/generate', ({ body }) => {
+  return new Promise<Reply>((resolve, reject) => {
     waiting.push({ body, arrivedAtMs: performance.now(), resolve, reject });
     void runBatches();
   });
-  return { token_ids: tokenIds };
 });
 await app.listen({ host: '127.0.0.1', port: Number(port) });

@@ -4,7 +4,7 @@
  *     bench/peers/setup.sh FOLDER MODEL_FOLDER
  *     npm run bench:peers -- FOLDER MODEL_FOLDER [--seconds N] [--rounds N] [--only NAME,NAME]
  */
-import { readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -29,7 +29,7 @@ if (home === undefined || modelFolder === undefined) {
   process.exit(2);
 }
 const only = values.only?.split(',');
-const contestants = peers(home, modelFolder).filter(({ name }) => only?.includes(name) ?? true);
+const contestants = peersOf(home, modelFolder).filter(({ name }) => only?.includes(name) ?? true);
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
@@ -81,7 +81,7 @@ function print(): void {
   }
 }
 
-function peers(home: string, modelFolder: string): Contestant[] {
+function peersOf(home: string, modelFolder: string): Contestant[] {
   const python = path.join(home, 'hf/bin/python');
   const server = fileURLToPath(new URL('static_server.py', import.meta.url));
   const batched = (name: string, description: string, args: readonly string[]): Contestant => ({
@@ -114,22 +114,19 @@ function vllm(
   name: string,
   { home, modelFolder, dtype, cores }: { home: string; modelFolder: string; dtype: string; cores: string },
 ): Contestant {
-  const preloaded = [
-    fileIn('/usr/lib', 'libtcmalloc_minimal.so.4'),
-    fileIn(path.join(home, 'vllm/lib'), 'libiomp5.so'),
-  ];
   return {
     name,
     description: `prefix cache off, cores ${cores}`,
     dialect: openAiDialect(modelFolder),
     readyPath: '/health',
+    readyTimeoutMs: 240_000,
     environment: {
       VLLM_CPU_KVCACHE_SPACE: '2',
       VLLM_CPU_OMP_THREADS_BIND: cores,
       VLLM_NO_USAGE_STATS: '1',
       VLLM_LOGGING_LEVEL: 'WARNING',
       HF_HUB_OFFLINE: '1',
-      LD_PRELOAD: preloaded.filter((file) => file !== undefined).join(':'),
+      LD_PRELOAD: readFileSync(path.join(home, 'vllm/preload'), 'utf8').trim(),
     },
     command: (port) => [
       path.join(home, 'vllm/bin/vllm'),
@@ -140,9 +137,4 @@ function vllm(
       ...['--no-enable-prefix-caching', '--disable-uvicorn-access-log'],
     ],
   };
-}
-
-function fileIn(folder: string, name: string): string | undefined {
-  const found = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find((file) => path.basename(file) === name);
-  return found && path.join(folder, found);
 }

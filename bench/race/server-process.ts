@@ -10,9 +10,11 @@ export interface ServerCommand {
   readonly environment?: Readonly<Record<string, string>>;
   /** Answers 200 as soon as requests are taken. */
   readonly readyPath: string;
+  /** Longest that this may take. */
+  readonly readyTimeoutMs?: number;
 }
 
-const readyTimeoutMs = 240_000;
+const defaultReadyTimeoutMs = 60_000;
 const stopTimeoutMs = 10_000;
 const pollMs = 50;
 const keptOutput = 4000;
@@ -47,19 +49,20 @@ export class ServerProcess {
   }
 
   /** Resolves when it takes requests. @throws {Error} it ended, or took too long; the message has its last words */
-  static async start({ command, environment, readyPath }: ServerCommand, signal?: AbortSignal): Promise<ServerProcess> {
+  static async start(server: ServerCommand, signal?: AbortSignal): Promise<ServerProcess> {
+    const { command, environment } = server;
     const port = await freePort();
     const [program, ...args] = command(port);
     const env = { ...process.env, ...environment };
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env });
-    const server = new ServerProcess(`http://127.0.0.1:${port}`, child);
+    const started = new ServerProcess(`http://127.0.0.1:${port}`, child);
     try {
-      await server.#ready(readyPath, signal);
+      await started.#ready(server, signal);
     } catch (error) {
-      await server.stop();
+      await started.stop();
       throw error;
     }
-    return server;
+    return started;
   }
 
   /** Whether it is gone, whatever ended it. */
@@ -92,12 +95,15 @@ export class ServerProcess {
     }
   }
 
-  async #ready(path: string, signal: AbortSignal | undefined): Promise<void> {
+  async #ready(
+    { readyPath, readyTimeoutMs = defaultReadyTimeoutMs }: ServerCommand,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const deadline = performance.now() + readyTimeoutMs;
     while (performance.now() < deadline) {
       signal?.throwIfAborted();
       if (this.#hasEnded) throw new Error(`it ended before it was ready: ${this.lastWords}`);
-      const response = await fetch(this.url + path, { signal: AbortSignal.timeout(5000) }).catch(() => undefined);
+      const response = await fetch(this.url + readyPath, { signal: AbortSignal.timeout(5000) }).catch(() => undefined);
       await response?.body?.cancel();
       if (response?.ok) return;
       await Promise.race([setTimeout(pollMs), this.#ended.catch(() => {})]);

@@ -9,13 +9,16 @@ export interface Usage {
 
 /** Where the time of one request went, in milliseconds. */
 export interface Timings {
-  /** From arrival to the first step. */
+  /** From arrival until the prompt was tokens. */
+  readonly tokenizeMs: number;
+  /** From then to the first step. */
   readonly queueMs: number;
   /** From the first step to the first token. */
   readonly prefillMs: number;
   /** From the first token to the last. */
   readonly decodeMs: number;
-  readonly totalMs: number;
+  /** Turning tokens into text, while later ones were computed. */
+  readonly detokenizeMs: number;
 }
 
 /** One token: `text` is what it adds, which may be nothing yet. */

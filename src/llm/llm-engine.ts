@@ -33,6 +33,8 @@ export interface LlmEngineOptions {
 interface Output {
   readonly stream: OutputStream;
   readonly text: OutputText;
+  readonly tokenizeMs: number;
+  detokenizeMs: number;
 }
 
 /** Text in, text out, in this process: tokenizer, scheduler and runner put together. */
@@ -92,7 +94,7 @@ export class LlmEngine implements TextGenerator {
       maxNewTokens: 1,
       arrivedAtMs: this.#options.clock.now(),
     });
-    for await (const event of this.#start(sequence, [])) {
+    for await (const event of this.#start(sequence, { stop: [], tokenizeMs: 0 })) {
       if (event.type === 'error' && this.#state === 'starting') throw event.error;
     }
     if (this.#state === 'starting') this.#state = 'ready';
@@ -136,19 +138,24 @@ export class LlmEngine implements TextGenerator {
     const { runner, clock, vocabSize } = this.#options;
     const arrivedAtMs = clock.now();
     const tokenIds = await this.#tokenize(request.prompt, signal);
+    const tokenizeMs = clock.now() - arrivedAtMs;
     if (signal.aborted) return OutputStream.closed();
     this.#assertReady();
     const { maxModelLen } = runner.limits;
     const sequence = toSequence(request, { tokenIds, arrivedAtMs }, { maxModelLen, vocabSize });
-    const stream = this.#start(sequence, request.stop);
+    const stream = this.#start(sequence, { stop: request.stop, tokenizeMs });
     signal.addEventListener('abort', () => this.#abort(sequence), { once: true });
     return stream;
   }
 
-  #start(sequence: Sequence, stop: readonly string[]): OutputStream {
+  #start(
+    sequence: Sequence,
+    { stop, tokenizeMs }: { readonly stop: readonly string[]; readonly tokenizeMs: number },
+  ): OutputStream {
     this.#scheduler.add(sequence);
     const stream = new OutputStream();
-    this.#outputs.set(sequence, { stream, text: new OutputText(this.#options.tokenizer?.createDecoder(), stop) });
+    const text = new OutputText(this.#options.tokenizer?.createDecoder(), stop);
+    this.#outputs.set(sequence, { stream, text, tokenizeMs, detokenizeMs: 0 });
     this.#loop.wake();
     return stream;
   }
@@ -182,18 +189,17 @@ export class LlmEngine implements TextGenerator {
   #publish({ sequence, tokenId }: SequenceOutput): void {
     const output = this.#outputs.get(sequence);
     if (output === undefined) return;
+    const { clock } = this.#options;
+    const startedAtMs = clock.now();
     const isEos = sequence.finishReason === 'stop';
     const { text, isStopped } = isEos ? noText : output.text.push(tokenId);
     if (isStopped) this.#scheduler.finish(sequence, 'stop');
     const isLast = sequence.status === 'finished';
-    output.stream.push({
-      type: 'token',
-      index: sequence.outputTokenIds.length - 1,
-      tokenId,
-      text: isLast && !isStopped ? text + output.text.end() : text,
-    });
+    const rest = isLast && !isStopped ? output.text.end() : '';
+    output.detokenizeMs += clock.now() - startedAtMs;
+    output.stream.push({ type: 'token', index: sequence.outputTokenIds.length - 1, tokenId, text: text + rest });
     if (!isLast) return;
-    output.stream.push(finishedEvent(sequence, isStopped || isEos ? 'stop' : 'length'));
+    output.stream.push(finishedEvent(sequence, output, isStopped || isEos ? 'stop' : 'length'));
     this.#forget(sequence);
   }
 
@@ -224,7 +230,11 @@ export class LlmEngine implements TextGenerator {
 
 const noText = { text: '', isStopped: false } as const;
 
-function finishedEvent(sequence: Sequence, finishReason: FinishedEvent['finishReason']): FinishedEvent {
+function finishedEvent(
+  sequence: Sequence,
+  { tokenizeMs, detokenizeMs }: Output,
+  finishReason: FinishedEvent['finishReason'],
+): FinishedEvent {
   const {
     arrivedAtMs,
     scheduledAtMs = arrivedAtMs,
@@ -236,10 +246,11 @@ function finishedEvent(sequence: Sequence, finishReason: FinishedEvent['finishRe
     finishReason,
     usage: { promptTokens: sequence.promptTokenIds.length, completionTokens: sequence.outputTokenIds.length },
     timings: {
-      queueMs: scheduledAtMs - arrivedAtMs,
+      tokenizeMs,
+      queueMs: scheduledAtMs - arrivedAtMs - tokenizeMs,
       prefillMs: firstTokenAtMs - scheduledAtMs,
       decodeMs: lastTokenAtMs - firstTokenAtMs,
-      totalMs: lastTokenAtMs - arrivedAtMs,
+      detokenizeMs,
     },
   };
 }

@@ -1,4 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import {
@@ -22,6 +23,7 @@ import {
   generateReplies,
   type TokenData,
 } from './schemas.ts';
+import { Stopwatch } from './stopwatch.ts';
 
 export interface GenerateRouteOptions {
   readonly generator: TextGenerator;
@@ -34,6 +36,7 @@ export const generateRoute: FastifyPluginAsyncTypebox<GenerateRouteOptions> = as
   app,
   { generator, modelName, connections },
 ) => {
+  const stopwatches = new WeakMap<IncomingMessage, Stopwatch>();
   app.post(
     '/generate',
     {
@@ -45,13 +48,19 @@ export const generateRoute: FastifyPluginAsyncTypebox<GenerateRouteOptions> = as
         body: generateBody,
         response: { 200: generateReplies, '4xx': errorBody, '5xx': errorBody },
       },
+      onRequest: async (request) => {
+        stopwatches.set(request.raw, new Stopwatch());
+      },
       preValidation: async (request) => {
+        stopwatches.get(request.raw)?.received();
         dropNulls(request.body);
       },
     },
     async (request, reply) => {
+      const stopwatch = stopwatches.get(request.raw) ?? new Stopwatch();
       const generateRequest = toRequest(request.body);
-      const answer = { id: generateRequest.id, model: modelName };
+      stopwatch.validated();
+      const answer = { id: generateRequest.id, model: modelName, stopwatch };
       const gone = connections.clientGone(request.raw);
       const events = await generator.submit(generateRequest, gone);
       const isStream = request.body.stream ?? acceptsEventStream(request.headers.accept);
@@ -96,6 +105,7 @@ function acceptsEventStream(accept = ''): boolean {
 interface Answer {
   readonly id: string;
   readonly model: string;
+  readonly stopwatch: Stopwatch;
 }
 
 async function collect(events: AsyncIterable<GenerationEvent>, answer: Answer): Promise<GenerateReply | undefined> {
@@ -123,7 +133,7 @@ async function sendEvents(
   for await (const event of events) {
     if (gone.aborted || !reply.sse.isConnected) return;
     // The plugin's send waits for ever if the client leaves while its socket is full.
-    await Promise.race([reply.sse.send(sseOf(event, answer)), left]);
+    await answer.stopwatch.write(Promise.race([reply.sse.send(sseOf(event, answer)), left]));
   }
 }
 
@@ -143,9 +153,11 @@ function sseOf(event: GenerationEvent, answer: Answer): SseMessage {
   }
 }
 
-function doneData({ finishReason, usage, timings }: FinishedEvent, answer: Answer): DoneData {
+function doneData({ finishReason, usage, timings }: FinishedEvent, { id, model, stopwatch }: Answer): DoneData {
+  const own = stopwatch.read();
   return {
-    ...answer,
+    id,
+    model,
     finish_reason: finishReason,
     usage: {
       prompt_tokens: usage.promptTokens,
@@ -153,10 +165,15 @@ function doneData({ finishReason, usage, timings }: FinishedEvent, answer: Answe
       total_tokens: usage.promptTokens + usage.completionTokens,
     },
     timings: {
+      receive_ms: round(own.receiveMs),
+      validate_ms: round(own.validateMs),
+      tokenize_ms: round(timings.tokenizeMs),
       queue_ms: round(timings.queueMs),
       prefill_ms: round(timings.prefillMs),
       decode_ms: round(timings.decodeMs),
-      total_ms: round(timings.totalMs),
+      detokenize_ms: round(timings.detokenizeMs),
+      write_ms: round(own.writeMs),
+      total_ms: round(own.totalMs),
     },
   };
 }

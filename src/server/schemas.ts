@@ -70,8 +70,18 @@ const usage = Type.Object({
 });
 
 const timings = Type.Object(
-  { queue_ms: Type.Number(), prefill_ms: Type.Number(), decode_ms: Type.Number(), total_ms: Type.Number() },
-  { description: 'to the first step, from there to the first token, from there to the last; in milliseconds' },
+  {
+    receive_ms: Type.Number({ description: 'from the head of the request to its whole body' }),
+    validate_ms: Type.Number({ description: 'checking it' }),
+    tokenize_ms: Type.Number({ description: 'turning the prompt into tokens' }),
+    queue_ms: Type.Number({ description: 'waiting for the first step' }),
+    prefill_ms: Type.Number({ description: 'from there to the first token' }),
+    decode_ms: Type.Number({ description: 'from there to the last token' }),
+    detokenize_ms: Type.Number({ description: 'turning tokens into text, while later ones are computed' }),
+    write_ms: Type.Number({ description: 'waiting for the client to take events, while later tokens are computed' }),
+    total_ms: Type.Number({ description: 'from the head of the request to the end of the answer' }),
+  },
+  { description: 'where the time went, in milliseconds' },
 );
 
 /** The data of the SSE event `token`. */

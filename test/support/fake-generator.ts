@@ -13,7 +13,7 @@ export class FakeGenerator implements TextGenerator {
       type: 'finished',
       finishReason: 'stop',
       usage: { promptTokens: 3, completionTokens: 2 },
-      timings: { queueMs: 1, prefillMs: 2.00049, decodeMs: 3, totalMs: 6 },
+      timings: { tokenizeMs: 0.5, queueMs: 1, prefillMs: 2.00049, decodeMs: 3, detokenizeMs: 0.25 },
     },
   ];
   refusal: Error | undefined;

@@ -28,7 +28,7 @@ export class ConcatenatedIo implements GraphIo {
 
   begin(): { ids: string; positions: string } {
     const graph = this.#graph;
-    const { hiddenSize } = this.#config;
+    const { hiddenSize, numHeads, headDim } = this.#config;
     graph.input({ name: 'input_ids', type: 'int64', shape: ['batch', 'tokens'] });
     graph.input({ name: 'attention_mask', type: 'int64', shape: ['batch', 'all_tokens'] });
     for (const [name, ...values] of [
@@ -38,6 +38,8 @@ export class ConcatenatedIo implements GraphIo {
       ['end', 2n ** 62n],
       ['hidden_shape', -1n, BigInt(hiddenSize)],
       ['last', -1n],
+      ['heads', BigInt(numHeads)],
+      ['head_size', BigInt(headDim)],
     ] as const)
       graph.constant(name, [values.length], BigInt64Array.from(values));
     const shape = graph.node('Shape', 'shape', ['input_ids']);
@@ -47,6 +49,10 @@ export class ConcatenatedIo implements GraphIo {
     const counted = graph.node('CumSum', 'counted', ['attention_mask', 'second']);
     const fromZero = graph.node('Sub', 'from_zero', [counted, 'second']);
     const numTokens = graph.node('Gather', 'num_tokens', ['shape', 'second']);
+    const numRows = graph.node('Gather', 'num_rows', ['shape', 'first']);
+    const numAll = graph.node('Gather', 'num_all', [graph.node('Shape', 'mask_shape', ['attention_mask']), 'second']);
+    const numPast = graph.node('Sub', 'num_past', [numAll, numTokens]);
+    graph.node('Concat', 'past_shape', [numRows, 'heads', numPast, 'head_size'], { axis: 0 });
     const start = graph.node('Neg', 'start', [numTokens]);
     const ofThisRun = graph.node('Slice', 'of_this_run', [fromZero, start, 'end', 'second']);
     const positive = graph.node('Max', 'positive', [ofThisRun, 'first']);
@@ -73,13 +79,17 @@ export class ConcatenatedIo implements GraphIo {
         shape: ['batch', numHeads, 'all_tokens', headDim],
       }),
     );
+    // transformers.js begins with a cache that has no rows, which counts as one without tokens.
+    const kept = past.map((name) =>
+      this.#graph.node('Reshape', `${name}.kept`, [name, 'past_shape'], { allowzero: 1 }),
+    );
     const parts = [`${at}.query`, `${at}.key`, `${at}.value`] as const;
     this.#graph.node('Split', parts, [qkv], { axis: 1, num_outputs: parts.length });
     const rows = parts.map((part) => this.#graph.node('Reshape', `${part}_rows`, [part, 'rows']));
     const attended = this.#graph.node(
       'com.microsoft.MultiHeadAttention',
       [`${at}.attended`, ...present],
-      [...rows, '', 'mask', '', ...past],
+      [...rows, '', 'mask', '', ...kept],
       { num_heads: numHeads, unidirectional: 1 },
     );
     return this.#graph.node('Reshape', `${at}.context`, [attended, 'hidden_shape']);

@@ -146,7 +146,7 @@ test('timings and usage say where the time went', async () => {
   const last = (await eventsOf(await b)).at(-1);
   expect(last).toMatchObject({
     usage: { promptTokens: 2, completionTokens: 3 },
-    timings: { queueMs: 30, prefillMs: 0, decodeMs: 0, totalMs: 30 },
+    timings: { tokenizeMs: 30, queueMs: 0, prefillMs: 0, decodeMs: 0, detokenizeMs: 0 },
   });
 });
 

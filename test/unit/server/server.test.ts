@@ -13,7 +13,17 @@ describe('POST /generate', () => {
       token_ids: [5, 2],
       finish_reason: 'stop',
       usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 },
-      timings: { queue_ms: 1, prefill_ms: 2, decode_ms: 3, total_ms: 6 },
+      timings: {
+        receive_ms: expect.any(Number),
+        validate_ms: expect.any(Number),
+        tokenize_ms: 0.5,
+        queue_ms: 1,
+        prefill_ms: 2,
+        decode_ms: 3,
+        detokenize_ms: 0.25,
+        write_ms: 0,
+        total_ms: expect.any(Number),
+      },
     });
   });
 

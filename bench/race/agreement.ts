@@ -1,0 +1,38 @@
+import { GenerateClient } from '../../src/load/index.ts';
+import type { Contestant } from './measure.ts';
+import type { Agreement } from './results.ts';
+import { requestOf, type Scenario } from './scenarios.ts';
+import type { ServerProcess } from './server-process.ts';
+
+/** Answers of one server to the first requests of some scenarios. @throws {Error} one of them failed */
+export async function answersOf(
+  { url }: ServerProcess,
+  { dialect }: Contestant,
+  { scenarios, numEach, signal }: { scenarios: readonly Scenario[]; numEach: number; signal: AbortSignal },
+): Promise<(readonly number[])[]> {
+  const client = new GenerateClient({ url, signal, ...(dialect && { dialect }) });
+  const requests = scenarios.flatMap((scenario) => Array.from({ length: numEach }, (_, n) => requestOf(scenario, n)));
+  try {
+    // All at once: what batches has to give the same as what does not.
+    const traces = await Promise.all(requests.map((request) => client.send(request)));
+    return traces.map(({ error, tokenIds }) => {
+      if (error !== undefined) throw new Error(error);
+      return tokenIds;
+    });
+  } finally {
+    client.close();
+  }
+}
+
+export function agreementOf(
+  answers: readonly (readonly number[])[],
+  expected: readonly (readonly number[])[],
+): Agreement {
+  let numTokens = 0;
+  let numSame = 0;
+  for (const [i, tokens] of expected.entries()) {
+    numTokens += tokens.length;
+    numSame += tokens.filter((token, place) => answers[i]?.[place] === token).length;
+  }
+  return { numTokens, numSame };
+}

@@ -1,0 +1,33 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { ModelFolders } from './contestants.ts';
+
+const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+async function weft(...args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [cli, ...args]);
+  return stdout;
+}
+
+/**
+ * Has a model in the forms that the contestants load, for as long as `use` takes.
+ * @param name as `weft serve` takes it; a random model is made if it is not here
+ */
+export async function withModel(name: string, use: (folders: ModelFolders) => Promise<void>): Promise<void> {
+  const shape = /^(opt-.+)-random$/.exec(name)?.[1];
+  if (shape !== undefined) await weft('models', 'random', shape);
+  const folder = /^folder +(.+)$/m.exec(await weft('models', 'info', name))?.[1];
+  if (folder === undefined) throw new Error(`${name} has no folder`);
+  const scratch = await mkdtemp(path.join(tmpdir(), 'weft-race-'));
+  try {
+    const exported = path.join(scratch, 'exported');
+    await weft('models', 'export', name, exported);
+    await use({ folder, exported, cacheDir: path.join(scratch, 'cache') });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,51 @@
+import { type Percentiles, percentiles, type RequestTrace } from '../../src/load/index.ts';
+import type { Lane } from './results.ts';
+
+/** In the order in which a request passes them. */
+const stages = ['receive', 'validate', 'load', 'tokenize', 'queue', 'prefill', 'decode'] as const;
+
+/** What passes while later tokens are decoded: it is taken out of that. */
+const withinDecoding = ['detokenize', 'write'] as const;
+
+/**
+ * Where the time of each request went, as far as its server says, and `network`: what the client saw beyond it. The parts of one
+ * request add up to its end-to-end latency.
+ */
+export function stagesOf(traces: readonly RequestTrace[]): Record<string, Percentiles> {
+  const parts = traces.filter(({ error }) => error === undefined).map(partsOf);
+  const names = [...new Set(parts.flatMap((each) => Object.keys(each)))];
+  return Object.fromEntries(names.map((name) => [name, percentiles(parts.map((each) => each[name] ?? 0))]));
+}
+
+function partsOf({ sentAtMs, endedAtMs, timings }: RequestTrace): Record<string, number> {
+  const at = (stage: string) => timings[`${stage}_ms`] ?? 0;
+  const inner = withinDecoding.reduce((sum, stage) => sum + at(stage), 0);
+  const passed = stages.map((stage): [string, number] => [
+    stage,
+    stage === 'decode' ? Math.max(0, at(stage) - inner) : at(stage),
+  ]);
+  const all = Object.fromEntries([...passed, ...withinDecoding.map((stage) => [stage, at(stage)])]);
+  const known = Object.values(all).reduce((sum: number, ms) => sum + Number(ms), 0);
+  return { ...all, network: Math.max(0, endedAtMs - sentAtMs - known) };
+}
+
+/** The requests of the first part of a window, as lanes. */
+export function lanesOf(traces: readonly RequestTrace[], fromMs: number, lengthMs: number): Lane[] {
+  const shown = traces.filter(
+    ({ sentAtMs, endedAtMs, error }) => error === undefined && endedAtMs > fromMs && sentAtMs < fromMs + lengthMs,
+  );
+  return shown
+    .toSorted((a, b) => a.sentAtMs - b.sentAtMs)
+    .map(({ sentAtMs, endedAtMs, tokenAtMs, timings }) => {
+      const waited = ['receive', 'validate', 'load', 'tokenize', 'queue'].reduce(
+        (sum, stage) => sum + (timings[`${stage}_ms`] ?? 0),
+        0,
+      );
+      return {
+        sentMs: sentAtMs - fromMs,
+        startedMs: sentAtMs + waited - fromMs,
+        firstTokenMs: (tokenAtMs[0] ?? endedAtMs) - fromMs,
+        endedMs: endedAtMs - fromMs,
+      };
+    });
+}

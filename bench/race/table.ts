@@ -1,0 +1,48 @@
+import { reference } from './race.ts';
+import { medianOf, type Results } from './results.ts';
+
+/** The race as a table in markdown: medians of the rounds. */
+export function tableOf(results: Results): string {
+  const header = [
+    '',
+    'requests/s',
+    `beside ${reference}`,
+    'TTFT p95 (ms)',
+    'ITL p95 (ms)',
+    'mixed: tokens/s',
+    'TTFT p95 (ms)',
+    'tokens as in naive',
+  ];
+  const rows = results.contestants.map(({ name, description, problem, agreement }) => {
+    const seed = { contestant: name, scenario: 'seed' };
+    const mixed = { contestant: name, scenario: 'mixed' };
+    const rate = medianOf(results, seed, ({ requestsPerSecond }) => requestsPerSecond);
+    const base = medianOf(results, { ...seed, contestant: reference }, ({ requestsPerSecond }) => requestsPerSecond);
+    const ratio = rate !== undefined && base !== undefined ? `${(rate / base).toFixed(1)}x` : '';
+    return [
+      `**${name}**: ${description}${problem === undefined ? '' : ` (${oneLine(problem)})`}`,
+      shown(rate, 1),
+      ratio,
+      shown(medianOf(results, seed, ({ ttft }) => ttft.p95)),
+      shown(medianOf(results, seed, ({ itl }) => itl.p95)),
+      shown(medianOf(results, mixed, ({ tokensPerSecond }) => tokensPerSecond)),
+      shown(medianOf(results, mixed, ({ ttft }) => ttft.p95)),
+      agreement === undefined ? '' : `${((100 * agreement.numSame) / agreement.numTokens).toFixed(1)} %`,
+    ];
+  });
+  return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+/** Where a race was run, in one line. */
+export function provenanceOf({ model, machine, commit, versions, startedAt, command }: Results): string {
+  const { cpu, cores, memoryGiB } = machine;
+  return `${model}, ${cores} cores of ${cpu}, ${memoryGiB} GiB, Node ${versions.node}, commit ${commit}, ${startedAt.slice(0, 10)} (\`${command}\`)`;
+}
+
+function shown(value: number | undefined, digits = 0): string {
+  return value === undefined || Number.isNaN(value) ? '' : value.toFixed(digits);
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').replaceAll('|', '/').slice(0, 200);
+}
