@@ -1,6 +1,7 @@
 import type { ChartConfiguration, ChartDataset } from 'chart.js';
 import type { LoadSummary, Percentiles } from '../../src/load/index.ts';
 import { type Lane, medianOf, type Results } from './results.ts';
+import { lanesMs } from './stages.ts';
 
 /** One plot of the report: what the library draws, and what stands beside it. */
 export interface Plot {
@@ -77,7 +78,7 @@ function latencies(results: Results): Plot {
   return {
     id: 'latencies',
     title: 'How long a request takes',
-    explanation: 'From sending to the last token, 40 users. Logarithmic: each grid line is ten times the one before.',
+    explanation: 'From sending to the last token, 40 users. On a logarithmic scale.',
     height: 80 + (byLevel[0]?.length ?? 0) * 2 * barHeight,
     config: {
       type: 'bar',
@@ -182,28 +183,30 @@ function timeline(name: string, lanes: readonly Lane[]): Plot {
     ['prefill', '#2f7fd1', ({ startedMs, firstTokenMs }) => [startedMs, firstTokenMs]],
     ['decode', '#2e8b57', ({ firstTokenMs, endedMs }) => [firstTokenMs, endedMs]],
   ];
+  const rows = rowsOf(lanes);
+  const numRows = Math.max(0, ...rows) + 1;
   return {
     id: `timeline-${name}`,
     title: `Who joins and who leaves: ${name}`,
-    explanation: 'Every line is a request. A server that answers in one piece shows no decoding.',
-    height: 80 + lanes.length * 5,
+    explanation: 'A line has one request at a time. A server that answers in one piece shows no decoding.',
+    height: 90 + numRows * 9,
     config: {
       type: 'bar',
       data: {
-        labels: lanes.map((_, i) => i),
+        labels: Array.from({ length: numRows }, (_, row) => row),
         datasets: parts.map(([label, color, of]) => ({
           label,
-          data: lanes.map(of),
+          data: lanes.map((lane, i) => ({ x: of(lane), y: rows[i] ?? 0 })) as unknown as [number, number][],
           backgroundColor: color,
           grouped: false,
           barPercentage: 1,
-          categoryPercentage: 0.9,
+          categoryPercentage: 0.85,
         })),
       },
       options: {
         ...horizontal({ x: milliseconds, hasLegend: true }),
         scales: {
-          x: { min: 0, max: 2500, title: { display: true, text: milliseconds } },
+          x: { min: 0, max: lanesMs, title: { display: true, text: milliseconds } },
           y: { ticks: { display: false }, grid: { display: false } },
         },
       },
@@ -211,8 +214,19 @@ function timeline(name: string, lanes: readonly Lane[]): Plot {
   };
 }
 
+/** A row for every request, so that those of one row do not overlap: the first that is free. */
+function rowsOf(lanes: readonly Lane[]): number[] {
+  const freeAt: number[] = [];
+  return lanes.map(({ sentMs, endedMs }) => {
+    const free = freeAt.findIndex((at) => at <= sentMs);
+    const row = free < 0 ? freeAt.length : free;
+    freeAt[row] = endedMs;
+    return row;
+  });
+}
+
 function fullness(name: string, lanes: readonly Lane[], maxBatchSize: number): Plot {
-  const points = fullnessOf(lanes, 2500);
+  const points = fullnessOf(lanes, lanesMs);
   const mean = points.reduce((sum, { y }) => sum + y, 0) / points.length;
   return {
     id: `fullness-${name}`,
@@ -238,7 +252,7 @@ function fullness(name: string, lanes: readonly Lane[], maxBatchSize: number): P
         animation: false,
         plugins: { legend: { display: false } },
         scales: {
-          x: { type: 'linear', min: 0, max: 2500, title: { display: true, text: milliseconds } },
+          x: { type: 'linear', min: 0, max: lanesMs, title: { display: true, text: milliseconds } },
           y: { min: 0, max: maxBatchSize, title: { display: true, text: 'sequences' } },
         },
       },

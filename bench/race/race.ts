@@ -16,9 +16,6 @@ const isExact = (name: string) => !name.includes('int8');
 /** Some prompts of each kind: the check is made before anything is timed. */
 const checked = { scenarios: [scenarios.seed, { ...scenarios.mixed, newTokens: [16, 24] as const }], numEach: 5 };
 
-/** How much of a run is shown as lanes. */
-const lanesMs = 2500;
-
 export interface RaceOptions {
   readonly plan: RacePlan;
   readonly contestants: readonly Contestant[];
@@ -129,7 +126,7 @@ export class Race {
   #keep(contestant: Contestant, { traces, window }: Measured): void {
     const result = this.#resultOf(contestant);
     result.stages = stagesOf(traces.filter(({ endedAtMs }) => endedAtMs >= window.fromMs && endedAtMs < window.toMs));
-    result.lanes = lanesOf(traces, window.fromMs, lanesMs);
+    result.lanes = lanesOf(traces, window.fromMs);
   }
 
   #add(run: Run): void {

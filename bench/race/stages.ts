@@ -29,10 +29,13 @@ function partsOf({ sentAtMs, endedAtMs, timings }: RequestTrace): Record<string,
   return { ...all, network: Math.max(0, endedAtMs - sentAtMs - known) };
 }
 
+/** How much of a run is shown as lanes. */
+export const lanesMs = 1500;
+
 /** The requests of the first part of a window, as lanes. */
-export function lanesOf(traces: readonly RequestTrace[], fromMs: number, lengthMs: number): Lane[] {
+export function lanesOf(traces: readonly RequestTrace[], fromMs: number): Lane[] {
   const shown = traces.filter(
-    ({ sentAtMs, endedAtMs, error }) => error === undefined && endedAtMs > fromMs && sentAtMs < fromMs + lengthMs,
+    ({ sentAtMs, endedAtMs, error }) => error === undefined && endedAtMs > fromMs && sentAtMs < fromMs + lanesMs,
   );
   return shown
     .toSorted((a, b) => a.sentAtMs - b.sentAtMs)
