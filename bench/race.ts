@@ -33,7 +33,7 @@ const plan = {
   ...base,
   model: values.model ?? base.model,
   rounds: Number(values.rounds ?? base.rounds),
-  measureMs: values.seconds === undefined ? base.measureMs : Number(values.seconds) * 1000,
+  ...(values.seconds && timesOf(Number(values.seconds) * 1000)),
 };
 const abort = new AbortController();
 const results: Results = {
@@ -71,6 +71,12 @@ try {
   process.exitCode = 1;
 }
 report();
+
+/** The same for all. */
+function timesOf(measureMs: number) {
+  const times = { ...base.times, measureMs };
+  return { times, mixedTimes: times };
+}
 
 function onProgress(line: string): void {
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(0).padStart(4);

@@ -1,17 +1,8 @@
 import type { ChartConfiguration, ChartDataset } from 'chart.js';
 import type { LoadSummary, Percentiles } from '../../src/load/index.ts';
+import type { Plot } from '../page/page.ts';
 import { type Lane, medianOf, type Results } from './results.ts';
 import { lanesMs } from './stages.ts';
-
-/** One plot of the report: what the library draws, and what stands beside it. */
-export interface Plot {
-  readonly id: string;
-  readonly title: string;
-  readonly explanation: string;
-  readonly config: ChartConfiguration<'bar'> | ChartConfiguration<'line'>;
-  /** Of the canvas (CSS pixels). */
-  readonly height: number;
-}
 
 /** Readable on light and on dark ground. */
 const colors = ['#8a8f98', '#c0504d', '#d98c2b', '#8e6bbf', '#2e8b57', '#2f7fd1', '#1aa5b8', '#b0417e'];

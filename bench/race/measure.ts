@@ -44,7 +44,7 @@ export async function withServer<Result>(
     return await use(server);
   } catch (error) {
     if (!server.hasEnded) throw error;
-    throw new Error(`it ended in the middle: ${server.lastWords}`);
+    throw new Error(`it ended in the middle (${error instanceof Error ? error.message : error}): ${server.lastWords}`);
   } finally {
     await server.stop();
   }

@@ -1,10 +1,9 @@
 import { agreementOf, answersOf } from './agreement.ts';
 import type { Contestant, Measured } from './measure.ts';
 import { measure, withServer } from './measure.ts';
-import { type RacePlan, scenariosFor, usersFor } from './plan.ts';
+import { type RacePlan, scenariosFor, timesFor, usersFor } from './plan.ts';
 import type { ContestantResult, Results, Run } from './results.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
-import type { ServerProcess } from './server-process.ts';
 import { lanesOf, stagesOf } from './stages.ts';
 
 /** What the tokens of all others are compared with. */
@@ -91,36 +90,37 @@ export class Race {
     if (problem !== undefined) throw new Error(`continuous ${problem}: there is nothing to report`);
   }
 
-  /** Several runs on one fresh server. A contestant that dies is out; what it does not answer in time is lost to it. */
+  /** Runs one after the other, each on a fresh server: none works for clients of an earlier one. */
   async #runAll(contestant: Contestant, runs: readonly Omit<Run, 'summary' | 'problem'>[]): Promise<void> {
-    const { signal } = this.#options;
+    for (const run of runs) await this.#runOne(contestant, run);
+  }
+
+  /** A contestant that cannot be started or dies is out. What it does not answer in time is lost to it, and no more. */
+  async #runOne(contestant: Contestant, run: Omit<Run, 'summary' | 'problem'>): Promise<void> {
+    const { plan, signal } = this.#options;
     const result = this.#resultOf(contestant);
-    if (result.problem !== undefined || runs.length === 0) return;
-    const left = [...runs];
+    if (result.problem !== undefined) {
+      this.#add({ ...run, problem: result.problem });
+      return;
+    }
+    const options = { ...timesFor(contestant.name, run.scenario, plan), slo: { ttftMs: 500 }, signal };
     try {
       await withServer(contestant, signal, async (server) => {
-        for (let run = left[0]; run !== undefined; run = left[0]) {
-          await this.#runOne(server, contestant, run).catch((error: unknown) => {
-            signal.throwIfAborted();
-            if (server.hasEnded) throw error;
-            this.#add({ ...run, problem: messageOf(error) });
-          });
-          left.shift();
+        try {
+          const measured = await measure(server, contestant, scenarioOf(run), options);
+          if (run.scenario === 'seed' && run.users === undefined) this.#keep(contestant, measured);
+          this.#add({ ...run, summary: measured.summary });
+        } catch (error) {
+          signal.throwIfAborted();
+          if (server.hasEnded) throw error;
+          this.#add({ ...run, problem: messageOf(error) });
         }
       });
     } catch (error) {
       signal.throwIfAborted();
       this.#fail(result, error);
-      for (const run of left) this.#add({ ...run, problem: result.problem ?? '' });
+      this.#add({ ...run, problem: messageOf(error) });
     }
-  }
-
-  async #runOne(server: ServerProcess, contestant: Contestant, run: Run): Promise<void> {
-    const { plan, signal } = this.#options;
-    const scenario = scenarioOf(run);
-    const measured = await measure(server, contestant, scenario, { ...plan, slo: { ttftMs: 500 }, signal });
-    if (run.scenario === 'seed' && run.users === undefined) this.#keep(contestant, measured);
-    this.#add({ ...run, summary: measured.summary });
   }
 
   #keep(contestant: Contestant, { traces, window }: Measured): void {

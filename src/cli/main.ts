@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { renderFlags, renderHubVariables } from '../config/index.ts';
+import { capacityKeys, renderFlags, renderHubVariables } from '../config/index.ts';
 import { messageOf, UserError } from '../core/index.ts';
 import { models, renderModelsCommands } from './models.ts';
 import { packageVersion } from './package-info.ts';
@@ -15,6 +15,8 @@ ${renderModelsCommands()}
       measure the steps of a model in every precision on this machine
   weft bench quality TEXT_FILE [MODEL]
       measure what every precision costs in how well the model foretells a text
+  weft bench capacity [MODEL] [flags of serve and those below]
+      find the highest rate of requests that keeps an SLO, and the instances that a rate needs
   weft --version
 
 Flags of serve, each also as an environment variable:
@@ -22,6 +24,9 @@ ${renderFlags()}
 
 Flags of models:
 ${renderFlags(['cacheDir', 'revision', 'precision', 'seed'])}
+
+Flags of bench capacity:
+${renderFlags(capacityKeys)}
 
 Variables of the Hugging Face libraries that are heeded:
 ${renderHubVariables()}

@@ -101,6 +101,46 @@ export const settings = {
     max: 2 ** 32 - 1,
     description: 'of `weft models random` only: the same seed gives the same weights',
   }),
+  slo: text({
+    default: 'p95<500ms,errors<0.1%',
+    description:
+      'of `weft bench capacity`: conditions on p50, p90, p95 or p99 of the whole request, of ttft. or itl., and on errors',
+  }),
+  targetRps: integer({
+    default: 0,
+    defaultText: '0, none',
+    min: 0,
+    max: 10_000_000,
+    description: 'of `weft bench capacity`: requests per second to plan instances for',
+  }),
+  promptTokens: integer({
+    default: 16,
+    min: 1,
+    max: 1_000_000,
+    description: 'of `weft bench capacity`: tokens of each prompt',
+  }),
+  newTokens: integer({
+    default: 10,
+    min: 1,
+    max: 1_000_000,
+    description: 'of `weft bench capacity`: new tokens of each request',
+  }),
+  probeSeconds: integer({
+    default: 8,
+    min: 1,
+    max: 3600,
+    description: 'of `weft bench capacity`: how long each rate is tried',
+  }),
+  tune: choice({
+    default: 'off',
+    choices: ['on', 'off'],
+    description: 'of `weft bench capacity`: whether batch sizes and timeouts are tried too, at target-rps',
+  }),
+  output: text({
+    default: '',
+    defaultText: 'none',
+    description: 'of `weft bench capacity`: file for what was measured, as JSON',
+  }),
   logLevel: choice({
     default: 'info',
     choices: ['fatal', 'error', 'warn', 'info', 'debug', 'silent'],
@@ -113,8 +153,21 @@ export type SettingKey = keyof Settings;
 
 export const settingKeys = Object.keys(settings) as SettingKey[];
 
+/** The settings of `weft bench capacity` alone. */
+export const capacityKeys = [
+  'slo',
+  'targetRps',
+  'promptTokens',
+  'newTokens',
+  'probeSeconds',
+  'tune',
+  'output',
+] as const;
+
+const otherKeys: readonly SettingKey[] = ['seed', ...capacityKeys];
+
 /** The settings of `weft serve`. */
-export const serveKeys = settingKeys.filter((key) => key !== 'seed');
+export const serveKeys = settingKeys.filter((key) => !otherKeys.includes(key));
 
 /** `maxBatchSize` → `--max-batch-size`. */
 export function flagOf(key: SettingKey): string {

@@ -1,4 +1,5 @@
-export { burstArrivals, closedLoop, type LoadPlan, type OpenLoop, openLoop, poissonArrivals } from './arrivals.ts';
+export { burstArrivals, closedLoop, openLoop, poissonArrivals } from './arrivals.ts';
+export { type Capacity, findCapacity, type Probe, safeShare } from './capacity.ts';
 export {
   type Dialect,
   GenerateClient,
@@ -7,10 +8,20 @@ export {
   type RequestTrace,
   weftDialect,
 } from './generate-client.ts';
+export {
+  fullRate,
+  instancesFor,
+  type ServiceTime,
+  safeRate,
+  serviceTimeMs,
+  type Tuning,
+  tune,
+  worstCaseMs,
+} from './planning.ts';
 export { seededRandom } from './seeded-random.ts';
+export { brokenConditions, type Condition, type Experience, experienceOf, parseSlo } from './slo.ts';
 export {
   type LoadSummary,
-  latenciesOf,
   type Percentiles,
   percentile,
   percentiles,
