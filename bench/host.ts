@@ -13,6 +13,7 @@ const [seconds = '5'] = process.argv.slice(2);
 const durationMs = warmUpMs + Number(seconds) * 1000;
 const nullServer = fileURLToPath(new URL('contestants/null-server.ts', import.meta.url));
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 const server = await ServerProcess.start({
   readyPath: '/readyz',
   command: (port) => [process.execPath, '--import', 'tsx', nullServer, String(port)],

@@ -1,12 +1,13 @@
 /**
  * The race: what continuous batching buys, beside servers that go without.
  *
- *     npm run bench [-- --quick] [--model NAME] [--rounds N] [--seconds N] [--only NAME,NAME] [--peers FOLDER] [--update-readme]
+ *     npm run bench [-- --quick] [--model NAME] [--rounds N] [--seconds N] [--only NAME,NAME] [--peers FOLDER]
+ *                   [--output FOLDER] [--update-readme]
  *
  * Ctrl-C ends all servers and reports what is finished; the results lie in bench/results.
  */
 import { parseArgs } from 'node:util';
-import { contestantsOf, fastApiControl } from './race/contestants.ts';
+import { fastApiControl, maxBatchSize, racersOf, reference } from './race/contestants.ts';
 import { withModel } from './race/models.ts';
 import { fullPlan, quickPlan } from './race/plan.ts';
 import { Race } from './race/race.ts';
@@ -25,32 +26,36 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     only: { type: 'string' },
     peers: { type: 'string' },
+    output: { type: 'string' },
     'update-readme': { type: 'boolean', default: false },
   },
 });
+if (values['update-readme'] && values.only !== undefined) fail('--update-readme writes a whole race: leave --only out');
 const base = values.quick ? quickPlan : fullPlan;
+const measureMs = values.seconds === undefined ? undefined : positive('--seconds', values.seconds) * 1000;
 const plan = {
   ...base,
   model: values.model ?? base.model,
-  rounds: Number(values.rounds ?? base.rounds),
-  ...(values.seconds && timesOf(Number(values.seconds) * 1000)),
+  rounds: values.rounds === undefined ? base.rounds : Math.ceil(positive('--rounds', values.rounds)),
+  times: { ...base.times, ...(measureMs && { measureMs }) },
+  mixedTimes: { ...base.mixedTimes, ...(measureMs && { measureMs }) },
 };
 const abort = new AbortController();
+const startedAt = new Date().toISOString();
 const results: Results = {
-  startedAt: new Date().toISOString(),
+  startedAt,
   isComplete: false,
   command: ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
   model: plan.model,
   machine: describeMachine(),
   commit: describeCommit(),
   versions: describeVersions(),
-  maxBatchSize: 50,
+  maxBatchSize,
   scenarios: Object.fromEntries(plan.scenarios.map((name) => [name, scenarios[name].description])),
   contestants: [],
   runs: [],
 };
-const startedAt = performance.now();
-const name = `race-${results.startedAt.replaceAll(/[:.]/g, '-')}.json`;
+const startMs = performance.now();
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
@@ -60,11 +65,16 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 try {
-  await withModel(plan.model, async (folders) => {
-    const all = [...contestantsOf(folders), ...(values.peers ? [fastApiControl(values.peers, folders.folder)] : [])];
-    const only = values.only?.split(',');
-    const contestants = all.filter((contestant) => only?.includes(contestant.name) ?? true);
-    await new Race({ plan, contestants, results, signal: abort.signal, onProgress }).run();
+  await withModel(plan.model, onProgress, async (folders) => {
+    const all = [...racersOf(folders), ...(values.peers ? [fastApiControl(values.peers, folders.folder)] : [])];
+    const names = all.map(({ name }) => name);
+    const only = values.only?.split(',') ?? names;
+    const unknown = only.find((name) => !names.includes(name));
+    if (unknown !== undefined) throw new Error(`--only has ${unknown}; there are ${names.join(', ')}`);
+    const first = all.find(({ name }) => name === reference);
+    if (first === undefined) throw new Error(`${reference} is missing`);
+    const contestants = all.filter(({ name }) => only.includes(name));
+    await new Race({ plan, contestants, reference: first, results, signal: abort.signal, onProgress }).run();
   });
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
@@ -72,23 +82,31 @@ try {
 }
 report();
 
-/** The same for all. */
-function timesOf(measureMs: number) {
-  const times = { ...base.times, measureMs };
-  return { times, mixedTimes: times };
+function onProgress(line: string): void {
+  const seconds = ((performance.now() - startMs) / 1000).toFixed(0).padStart(4);
+  console.error(`${seconds} s  ${line}`);
+  writeData();
 }
 
-function onProgress(line: string): void {
-  const seconds = ((performance.now() - startedAt) / 1000).toFixed(0).padStart(4);
-  console.error(`${seconds} s  ${line}`);
-  writeResult(name, JSON.stringify(results, undefined, 1));
+function writeData(): string {
+  const name = `race-${startedAt.replaceAll(/[:.]/g, '-')}.json`;
+  return writeResult(name, JSON.stringify(results, undefined, 1), values.output);
 }
 
 function report(): void {
   if (results.runs.length === 0) return;
-  const data = writeResult(name, JSON.stringify(results, undefined, 1));
-  const page = writeResult('report.html', renderReport(results));
-  const table = tableOf(results);
-  console.log(`\n${table}\n\n${provenanceOf(results)}\n\n${data}\n${page}`);
-  if (values['update-readme'] && results.isComplete) updateReadme(`${table}\n\n${provenanceOf(results)}`);
+  const page = writeResult('report.html', renderReport(results), values.output);
+  const table = `${tableOf(results)}\n\n${provenanceOf(results)}`;
+  console.log(`\n${table}\n\n${writeData()}\n${page}`);
+  if (values['update-readme'] && results.isComplete) updateReadme(table);
+}
+
+function positive(flag: string, text: string): number {
+  const value = Number(text);
+  return value > 0 ? value : fail(`${flag} is ${text}; it has to be a number above 0`);
+}
+
+function fail(message: string): never {
+  console.error(message);
+  process.exit(2);
 }

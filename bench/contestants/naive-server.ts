@@ -24,8 +24,9 @@ async function load(): Promise<TextGenerationPipeline> {
 
 async function generate(generator: TextGenerationPipeline, { prompt, max_new_tokens = 128 }: Body) {
   const inputs = typeof prompt === 'string' ? generator.tokenizer(prompt) : tensorsOf(prompt);
-  const length = { max_new_tokens, min_new_tokens: max_new_tokens };
-  const output = await generator.model.generate({ ...inputs, ...length, do_sample: false });
+  // To the full length: the token that ends a text is a token like any other.
+  const options = { max_new_tokens, eos_token_id: [], do_sample: false };
+  const output = await generator.model.generate({ ...inputs, ...options });
   if (!(output instanceof Tensor)) throw new Error('transformers.js gave no tensor');
   const numPrompt = inputs.input_ids.dims.at(-1) ?? 0;
   const tokenIds = Array.from(output.data, Number).slice(numPrompt);
@@ -51,7 +52,7 @@ async function answer(body: Body, arrivedAtMs: number) {
     const timings = {
       queue_ms: startedAtMs - arrivedAtMs,
       load_ms: loadedAtMs - startedAtMs,
-      decode_ms: performance.now() - loadedAtMs,
+      generate_ms: performance.now() - loadedAtMs,
     };
     return { ...generated, timings };
   } finally {

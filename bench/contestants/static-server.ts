@@ -4,7 +4,7 @@
  *
  *     node --import tsx bench/contestants/static-server.ts PORT FOLDER CACHE_FOLDER
  *
- * Kinder to static batching than most servers: what pads the prompts costs attention only, not the products.
+ * Prompts are padded to the longest, and the padding is computed: as rows of their own, since Weft's engine has no other padding.
  */
 import { availableParallelism } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
@@ -38,9 +38,10 @@ interface Waiting {
 
 const model = await openModel(folder, cacheDir);
 const limits = {
-  maxBatchSize,
+  // As many again for the padding.
+  maxBatchSize: 2 * maxBatchSize,
   maxModelLen: model.config.maxPositions,
-  maxStepTokens: maxBatchSize + maxPromptTokens,
+  maxStepTokens: 2 * maxBatchSize + maxPromptTokens,
 };
 const runner = new OrtModelRunner({ model, limits, session: { threads: availableParallelism(), spinning: true } });
 const waiting: Waiting[] = [];
@@ -75,14 +76,12 @@ async function runBatches(): Promise<void> {
 async function generate(bodies: readonly Body[]) {
   const lengths = bodies.map(({ max_new_tokens = 128 }) => max_new_tokens);
   const longest = Math.max(...lengths);
-  const sampling = { temperature: 0, topK: 0, topP: 1, seed: 0, ignoreEos: true };
-  const sequences = bodies.map(
-    ({ prompt }, i) =>
-      new Sequence({ id: `${i}`, promptTokenIds: prompt, sampling, maxNewTokens: longest, arrivedAtMs: 0 }),
-  );
+  const sequences = bodies.map(({ prompt }) => sequenceOf(prompt, longest));
+  const padding = paddingOf(bodies.map(({ prompt }) => prompt.length));
   let prefilledAtMs = 0;
   for (let step = 0; step < longest; step++) {
-    const rows = sequences.map((sequence, slot) => ({ sequence, slot, numNewTokens: sequence.numUncomputedTokens }));
+    const fed = step === 0 ? [...sequences, ...padding] : sequences;
+    const rows = fed.map((sequence, slot) => ({ sequence, slot, numNewTokens: sequence.numUncomputedTokens }));
     const tokens = await runner.run({ moves: [], rows });
     for (const [i, { sequence, numNewTokens }] of rows.entries()) {
       sequence.numComputedTokens += numNewTokens;
@@ -91,6 +90,22 @@ async function generate(bodies: readonly Body[]) {
     if (step === 0) prefilledAtMs = performance.now();
   }
   return { prefilledAtMs, tokens: sequences.map(({ outputTokenIds }, i) => outputTokenIds.slice(0, lengths[i])) };
+}
+
+/** Rows with as many tokens as a rectangle around the prompts has more than they. */
+function paddingOf(lengths: readonly number[]): Sequence[] {
+  const width = Math.max(...lengths);
+  let numTokens = lengths.reduce((sum, length) => sum + width - length, 0);
+  const rows: Sequence[] = [];
+  for (; numTokens > 0; numTokens -= width) {
+    rows.push(sequenceOf(new Array<number>(Math.min(width, numTokens)).fill(1), 1));
+  }
+  return rows;
+}
+
+function sequenceOf(promptTokenIds: readonly number[], maxNewTokens: number): Sequence {
+  const sampling = { temperature: 0, topK: 0, topP: 1, seed: 0, ignoreEos: true };
+  return new Sequence({ id: '', promptTokenIds, sampling, maxNewTokens, arrivedAtMs: 0 });
 }
 
 const app = Fastify();

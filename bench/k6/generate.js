@@ -53,8 +53,13 @@ export default function generate() {
 }
 
 function problemOf(response) {
-  if (response.status === 0) return response.error;
+  if (response.status === 0) return `error ${response.error_code}`;
   if (response.status !== 200) return `status ${response.status}`;
-  const { usage } = response.json();
+  let usage;
+  try {
+    ({ usage } = response.json());
+  } catch {
+    return 'an answer that is not JSON';
+  }
   return usage.completion_tokens === newTokens ? undefined : `${usage.completion_tokens} tokens`;
 }

@@ -144,15 +144,14 @@ function failureRows({ failures }: TimeSeries): Row[] {
   return [...keys].map((key) => {
     const [method, name, error] = JSON.parse(key);
     const same = failures.filter((each) => each.method === method && each.name === name && each.error === error);
-    const times = same.map(({ atMs }) => atMs);
     const iso = (ms: number) => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
     return {
       Method: method,
       Name: name,
       Error: error,
       Occurrences: String(same.length),
-      'First Seen': iso(Math.min(...times)),
-      'Last Seen': iso(Math.max(...times)),
+      'First Seen': iso(same.reduce((ms, { atMs }) => Math.min(ms, atMs), Number.POSITIVE_INFINITY)),
+      'Last Seen': iso(same.reduce((ms, { atMs }) => Math.max(ms, atMs), 0)),
     };
   });
 }

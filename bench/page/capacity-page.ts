@@ -41,7 +41,7 @@ export function renderCapacity(result: CapacityResult): string {
       ({ config }) => config.data.datasets.length > 0,
     ),
     after: planningSheet,
-    footer: `${model}, ${settings.promptTokens} tokens in, ${settings.newTokens} out, ${slo}, ${capacity.probes.length} rates tried`,
+    footer: `${model.split('/').at(-1)}, ${settings.promptTokens} tokens in, ${settings.newTokens} out, ${slo}, ${capacity.probes.length} rates tried`,
     script: planningScript,
   });
 }
@@ -66,11 +66,11 @@ function latencyByRate({ capacity: { probes } }: CapacityResult): Plot {
   return {
     id: 'latency-by-rate',
     title: 'Latency by rate',
-    explanation: 'Of the whole request. A line ends where requests were lost.',
+    explanation: 'Of the whole request. A line ends where so many requests were lost that it has no value.',
     height: 320,
     config: {
       type: 'line',
-      data: { datasets: [line('p50', '#9cc3ea'), line('p95', '#2f7fd1'), line('p99', '#1f4e79')] },
+      data: { datasets: [line('p50', '#9cc3ea'), line('p95', '#2f7fd1'), line('p99', '#7a6bd0')] },
       options: lineOptions('requests/s'),
     },
   };

@@ -5,6 +5,7 @@
  *     npm run bench:peers -- FOLDER MODEL_FOLDER [--seconds N] [--rounds N] [--only NAME,NAME]
  */
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -12,9 +13,9 @@ import { type LoadSummary, openAiDialect, percentile } from '../../src/load/inde
 import { weft } from '../race/contestants.ts';
 import { type Contestant, measure, withServer } from '../race/measure.ts';
 import { scenarios } from '../race/scenarios.ts';
-import { killServers } from '../race/server-process.ts';
 
 const warmUpMs = 8000;
+const threads = availableParallelism();
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -31,12 +32,7 @@ if (home === undefined || modelFolder === undefined) {
 const only = values.only?.split(',');
 const contestants = peersOf(home, modelFolder).filter(({ name }) => only?.includes(name) ?? true);
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    killServers();
-    process.exit(130);
-  });
-}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
 const rows: { name: string; scenario: string; summary: LoadSummary }[] = [];
 for (let round = 0; round < Number(values.rounds); round++) {
@@ -88,7 +84,7 @@ function peersOf(home: string, modelFolder: string): Contestant[] {
     name,
     description,
     readyPath: '/readyz',
-    command: (port) => [python, server, '--port', String(port), ...args],
+    command: (port) => [python, server, '--port', String(port), '--threads', String(threads), ...args],
   });
   const ctranslate2 = (precision: string) =>
     batched(`ctranslate2-${precision}`, 'behind a static batcher', [
@@ -97,11 +93,11 @@ function peersOf(home: string, modelFolder: string): Contestant[] {
     ]);
   return [
     weft({ name: 'weft-fp32', description: '' }, modelFolder),
-    vllm('vllm-fp32', { home, modelFolder, dtype: 'float32', cores: '0-1' }),
+    vllm('vllm-fp32', { home, modelFolder, dtype: 'float32', cores: `0-${threads - 1}` }),
     ctranslate2('float32'),
     batched('transformers', 'behind a static batcher', ['--engine', 'transformers', '--model', modelFolder]),
     weft({ name: 'weft-int8-fast', description: '' }, modelFolder, ['--precision', 'int8-fast']),
-    vllm('vllm-bf16', { home, modelFolder, dtype: 'bfloat16', cores: '0-1' }),
+    vllm('vllm-bf16', { home, modelFolder, dtype: 'bfloat16', cores: `0-${threads - 1}` }),
     ctranslate2('int8'),
     weft({ name: 'weft-int8', description: '' }, modelFolder, ['--precision', 'int8']),
     vllm('vllm-fp32-as-started', { home, modelFolder, dtype: 'float32', cores: 'auto' }),

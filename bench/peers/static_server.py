@@ -35,6 +35,7 @@ def transformers_engine():
 
     torch.set_num_threads(args.threads)
     model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32).eval()
+    model.generation_config.eos_token_id = None
 
     def run(requests):
         width = max(len(r.prompt) for r in requests)
@@ -43,7 +44,7 @@ def transformers_engine():
         mask = torch.tensor([[0] * (width - len(r.prompt)) + [1] * len(r.prompt) for r in requests])
         with torch.inference_mode():
             output = model.generate(
-                input_ids=ids, attention_mask=mask, max_new_tokens=longest, min_new_tokens=longest, do_sample=False
+                input_ids=ids, attention_mask=mask, max_new_tokens=longest, do_sample=False
             )
         return output[:, width:].tolist()
 

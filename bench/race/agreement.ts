@@ -4,13 +4,21 @@ import type { Agreement } from './results.ts';
 import { requestOf, type Scenario } from './scenarios.ts';
 import type { ServerProcess } from './server-process.ts';
 
+export interface CheckOptions {
+  readonly scenarios: readonly Scenario[];
+  readonly numEach: number;
+  readonly signal: AbortSignal;
+  /** Longest that the server may be silent (ms). */
+  readonly timeoutMs: number;
+}
+
 /** Answers of one server to the first requests of some scenarios. @throws {Error} one of them failed */
 export async function answersOf(
   { url }: ServerProcess,
   { dialect }: Contestant,
-  { scenarios, numEach, signal }: { scenarios: readonly Scenario[]; numEach: number; signal: AbortSignal },
+  { scenarios, numEach, ...options }: CheckOptions,
 ): Promise<(readonly number[])[]> {
-  const client = new GenerateClient({ url, signal, ...(dialect && { dialect }) });
+  const client = new GenerateClient({ url, ...options, ...(dialect && { dialect }) });
   const requests = scenarios.flatMap((scenario) => Array.from({ length: numEach }, (_, n) => requestOf(scenario, n)));
   try {
     // All at once: what batches has to give the same as what does not.

@@ -1,17 +1,17 @@
 import type { ChartConfiguration, ChartDataset } from 'chart.js';
 import type { LoadSummary, Percentiles } from '../../src/load/index.ts';
 import type { Plot } from '../page/page.ts';
-import { type Lane, medianOf, type Results } from './results.ts';
-import { lanesMs } from './stages.ts';
+import { type Lane, lanesMs, medianOf, type Results } from './results.ts';
 
 /** Readable on light and on dark ground. */
 const colors = ['#8a8f98', '#c0504d', '#d98c2b', '#8e6bbf', '#2e8b57', '#2f7fd1', '#1aa5b8', '#b0417e'];
 const stageColors: Readonly<Record<string, string>> = {
-  load: '#6b4f3a',
+  load: '#a0785a',
   receive: '#b8bcc4',
   validate: '#9aa0aa',
   tokenize: '#8e6bbf',
   queue: '#d98c2b',
+  generate: '#58a55c',
   prefill: '#2f7fd1',
   decode: '#2e8b57',
   detokenize: '#1aa5b8',
@@ -28,7 +28,7 @@ export function plotsOf(results: Results): Plot[] {
     latencies(results),
     firstTokens(results),
     curve(results),
-    ...(['p50', 'p95', 'p99'] as const).map((percentile) => stageBars(results, percentile)),
+    ...(['p50', 'p90', 'p95', 'p99'] as const).map((percentile) => stageBars(results, percentile)),
     ...results.contestants
       .filter(({ name, lanes = [] }) => ['continuous', 'static', 'naive'].includes(name) && lanes.length > 0)
       .flatMap(({ name, lanes = [] }) => [timeline(name, lanes), fullness(name, lanes, results.maxBatchSize)]),
@@ -65,7 +65,7 @@ function rates(results: Results): Plot {
 function latencies(results: Results): Plot {
   const levels = ['p50', 'p90', 'p95', 'p99'] as const;
   const byLevel = levels.map((level) => medians(results, 'seed', ({ e2el }) => e2el[level]));
-  const shades = ['#9cc3ea', '#5b9bd5', '#2f6fb0', '#1f4e79'];
+  const shades = ['#9cc3ea', '#5b9bd5', '#2f7fd1', '#7a6bd0'];
   return {
     id: 'latencies',
     title: 'How long a request takes',

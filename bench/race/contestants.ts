@@ -1,8 +1,26 @@
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Contestant } from './measure.ts';
 
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+/** Who takes part in the race. */
+export interface Racer extends Contestant {
+  /** Computes in float32, and so has to give the tokens of the {@link reference}. */
+  readonly isExact: boolean;
+  /** Takes one request at a time: its runs are kept short. */
+  readonly isSlow: boolean;
+  /** Whether it runs every scenario, or only the two that everybody runs. */
+  readonly runsAll: boolean;
+  readonly isOnCurve: boolean;
+}
+
+/** Whose tokens and requests per second the others' are compared with. */
+export const reference = 'naive';
+
+/** Batches need no longer than these to be full. */
+export const maxBatchSize = 50;
 
 /** Weft itself, as shipped but for these flags. */
 export function weft(
@@ -35,49 +53,44 @@ export interface ModelFolders {
   readonly cacheDir: string;
 }
 
-/** Who races, slowest first. The first four and `continuous` compute the same network in float32 on the same weights. */
-export function contestantsOf({ folder, exported, cacheDir }: ModelFolders): Contestant[] {
-  const script = (file: string, ...args: readonly string[]): Contestant['command'] => {
+const slow = { isExact: true, isSlow: true, runsAll: false, isOnCurve: false };
+const batching = { isExact: true, isSlow: false, runsAll: true, isOnCurve: true };
+const inexact = { isExact: false, isSlow: false, runsAll: false, isOnCurve: false };
+
+/** Who races, slowest first: the same network on the same weights. */
+export function racersOf({ folder, exported, cacheDir }: ModelFolders): Racer[] {
+  const script = (name: string, description: string, ...args: readonly string[]): Contestant => {
+    const [file = '', ...rest] = args;
     const server = fileURLToPath(new URL(`../contestants/${file}`, import.meta.url));
-    return (port) => [process.execPath, '--import', 'tsx', server, String(port), ...args];
+    const command = (port: number) => [process.execPath, '--import', 'tsx', server, String(port), ...rest] as const;
+    return { name, description, readyPath: '/readyz', command };
   };
-  const isReady = { readyPath: '/readyz' };
+  const own = (name: string, description: string, ...flags: readonly string[]) =>
+    weft({ name, description }, folder, flags);
+  const tutorial = 'naive-server.ts';
   return [
+    { ...slow, ...script('cold', 'transformers.js, the model loaded for every request', tutorial, exported, 'cold') },
     {
-      name: 'cold',
-      description: 'transformers.js, the model loaded for every request, one at a time',
-      command: script('naive-server.ts', exported, 'cold'),
-      ...isReady,
+      ...slow,
+      isOnCurve: true,
+      ...script(reference, 'Fastify and a transformers.js pipeline, one request at a time', tutorial, exported),
     },
+    { ...slow, ...own('naive-engine', "Weft's engine, one request at a time", '--max-batch-size', '1') },
     {
-      name: 'naive',
-      description: 'Fastify and a transformers.js pipeline, one request at a time',
-      command: script('naive-server.ts', exported),
-      ...isReady,
+      ...batching,
+      ...script('static', "Weft's engine, batches that run to their longest", 'static-server.ts', folder, cacheDir),
     },
-    weft({ name: 'naive-engine', description: "Weft's engine, one request at a time" }, folder, [
-      '--max-batch-size',
-      '1',
-    ]),
-    {
-      name: 'static',
-      description: "Weft's engine, up to 50 requests or 100 ms, computed until the longest ends",
-      command: script('static-server.ts', folder, cacheDir),
-      ...isReady,
-    },
-    weft({ name: 'continuous', description: 'Weft as shipped' }, folder),
-    weft({ name: 'continuous-int8', description: 'Weft with --precision int8' }, folder, ['--precision', 'int8']),
-    weft({ name: 'continuous-int8-fast', description: 'Weft with --precision int8-fast' }, folder, [
-      '--precision',
-      'int8-fast',
-    ]),
+    { ...batching, ...own('continuous', 'Weft as shipped') },
+    { ...inexact, ...own('continuous-int8', 'with --precision int8', '--precision', 'int8') },
+    { ...inexact, ...own('continuous-int8-fast', 'with --precision int8-fast', '--precision', 'int8-fast') },
   ];
 }
 
 /** The FastAPI control: Hugging Face transformers, one request at a time. @param home of `bench/peers/setup.sh` */
-export function fastApiControl(home: string, folder: string): Contestant {
+export function fastApiControl(home: string, folder: string): Racer {
   const server = fileURLToPath(new URL('../peers/static_server.py', import.meta.url));
   return {
+    ...slow,
     name: 'fastapi',
     description: 'FastAPI and Hugging Face transformers, one request at a time',
     readyPath: '/readyz',
@@ -85,6 +98,7 @@ export function fastApiControl(home: string, folder: string): Contestant {
       path.join(home, 'hf/bin/python'),
       server,
       ...['--port', String(port), '--engine', 'transformers', '--model', folder, '--max-batch-size', '1'],
+      ...['--threads', String(availableParallelism())],
     ],
   };
 }

@@ -12,7 +12,7 @@ import {
 import { arrivalsOf, requestOf, type Scenario } from './scenarios.ts';
 import { type ServerCommand, ServerProcess } from './server-process.ts';
 
-/** A server that takes part. */
+/** A server that can be measured. */
 export interface Contestant extends ServerCommand {
   readonly name: string;
   readonly description: string;
@@ -50,33 +50,46 @@ export async function withServer<Result>(
   }
 }
 
-/** Lets a scenario run on a server. @throws {Error} nothing was answered; the message says why */
+/** Of a window: silence for so long, while requests are under way, is no answer any more. */
+const hungShare = 0.75;
+
+/** Lets a scenario run on a server. @throws {Error} it ended, nothing was answered, or it fell silent; the message says which */
 export async function measure(
-  { url }: ServerProcess,
+  server: ServerProcess,
   { dialect }: Contestant,
   scenario: Scenario,
   { warmUpMs, measureMs, slo, signal }: MeasureOptions,
 ): Promise<Measured> {
   const durationMs = warmUpMs + measureMs;
-  // What is still under way then counts with the tokens that came in time.
-  const cut = AbortSignal.any([AbortSignal.timeout(durationMs + 1), ...(signal ? [signal] : [])]);
-  const client = new GenerateClient({ url, signal: cut, ...(dialect && { dialect }) });
   const startedAt = performance.now();
+  // Behind the window: what is still under way then counts with the tokens that came in time.
+  const cut = AbortSignal.any([AbortSignal.timeout(durationMs + 50), ...(signal ? [signal] : [])]);
+  const client = new GenerateClient({ url: server.url, signal: cut, ...(dialect && { dialect }) });
   const plan = { client, durationMs, signal: cut, request: (n: number) => requestOf(scenario, n) };
   try {
-    const arrivalsMs = arrivalsOf(scenario, durationMs);
     const { arrivals } = scenario;
     const traces =
       arrivals.kind === 'closed'
         ? await closedLoop(plan, arrivals.users)
-        : await openLoop(plan, { arrivalsMs: arrivalsMs ?? [] });
+        : await openLoop(plan, { arrivalsMs: arrivalsOf(scenario, durationMs) ?? [] });
     signal?.throwIfAborted();
     const window = { fromMs: startedAt + warmUpMs, toMs: startedAt + durationMs };
-    const summary = summarize(traces, window, slo);
-    const firstError = traces.find(({ error, endedAtMs }) => error !== undefined && endedAtMs < window.toMs)?.error;
-    if (summary.numRequests === 0) throw new Error(firstError ?? 'no request was answered in time');
-    return { summary, window, traces };
+    expectAlive(server, traces, window);
+    return { summary: summarize(traces, window, slo), window, traces };
   } finally {
     client.close();
+  }
+}
+
+function expectAlive(server: ServerProcess, traces: readonly RequestTrace[], { fromMs, toMs }: Window): void {
+  if (server.hasEnded) throw new Error('it is gone');
+  const inTime = traces.filter(({ endedAtMs }) => endedAtMs < toMs);
+  if (!inTime.some(({ error, endedAtMs }) => error === undefined && endedAtMs >= fromMs)) {
+    throw new Error(inTime.find(({ error }) => error !== undefined)?.error ?? 'no request was answered in time');
+  }
+  const heardAt = traces.flatMap(({ tokenAtMs }) => tokenAtMs).filter((at) => at < toMs);
+  const silentMs = toMs - heardAt.reduce((a, b) => Math.max(a, b), fromMs);
+  if (inTime.length < traces.length && silentMs > hungShare * (toMs - fromMs)) {
+    throw new Error(`it fell silent ${(silentMs / 1000).toFixed(1)} s before the end`);
   }
 }

@@ -1,4 +1,5 @@
-import { type ScenarioName, scenarios } from './scenarios.ts';
+import type { Racer } from './contestants.ts';
+import type { ScenarioName } from './scenarios.ts';
 
 /** How long a run takes. */
 interface Times {
@@ -10,6 +11,8 @@ interface Times {
 export interface RacePlan {
   readonly model: string;
   readonly rounds: number;
+  /** Longest that a server may be silent while its tokens are checked (ms). */
+  readonly checkTimeoutMs: number;
   readonly times: Times;
   /** Of those who batch: a static batch of `mixed` lasts longer than most runs. */
   readonly mixedTimes: Times;
@@ -22,6 +25,7 @@ export interface RacePlan {
 export const quickPlan: RacePlan = {
   model: 'opt-stories',
   rounds: 3,
+  checkTimeoutMs: 60_000,
   times: { warmUpMs: 500, measureMs: 1500 },
   mixedTimes: { warmUpMs: 500, measureMs: 2500 },
   users: [1, 10, 40],
@@ -32,31 +36,23 @@ export const quickPlan: RacePlan = {
 export const fullPlan: RacePlan = {
   model: 'opt-125m-random',
   rounds: 3,
+  checkTimeoutMs: 60_000,
   times: { warmUpMs: 3000, measureMs: 8000 },
   mixedTimes: { warmUpMs: 8000, measureMs: 24_000 },
   users: [1, 5, 10, 20, 40, 80],
-  scenarios: Object.keys(scenarios).filter((name): name is ScenarioName => name !== 'long' && name in scenarios),
+  scenarios: ['seed', 'mixed', 'chat', 'poisson', 'burst'],
 };
 
-const bothScenarios: readonly ScenarioName[] = ['seed', 'mixed'];
+const scenariosOfAll: readonly ScenarioName[] = ['seed', 'mixed'];
 
-/** What takes one request at a time is slow. */
-const slow: readonly string[] = ['cold', 'naive', 'naive-engine', 'fastapi'];
-
-/** Who runs all scenarios, and not only the two that everybody runs. */
-const everywhere: readonly string[] = ['static', 'continuous'];
-
-/** Who joins the curve of throughput against concurrency. */
-const onTheCurve: readonly string[] = ['naive', ...everywhere];
-
-export function scenariosFor(contestant: string, plan: RacePlan): readonly ScenarioName[] {
-  return plan.scenarios.filter((name) => everywhere.includes(contestant) || bothScenarios.includes(name));
+export function scenariosFor({ runsAll }: Racer, { scenarios }: RacePlan): readonly ScenarioName[] {
+  return scenarios.filter((name) => runsAll || scenariosOfAll.includes(name));
 }
 
-export function usersFor(contestant: string, plan: RacePlan): readonly number[] {
-  return onTheCurve.includes(contestant) ? plan.users : [];
+export function usersFor({ isOnCurve }: Racer, { users }: RacePlan): readonly number[] {
+  return isOnCurve ? users : [];
 }
 
-export function timesFor(contestant: string, scenario: string, { times, mixedTimes }: RacePlan): Times {
-  return scenario === 'mixed' && !slow.includes(contestant) ? mixedTimes : times;
+export function timesFor({ isSlow }: Racer, scenario: string, { times, mixedTimes }: RacePlan): Times {
+  return scenario === 'mixed' && !isSlow ? mixedTimes : times;
 }

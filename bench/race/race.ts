@@ -1,40 +1,38 @@
+import type { RequestTrace } from '../../src/load/index.ts';
 import { agreementOf, answersOf } from './agreement.ts';
-import type { Contestant, Measured } from './measure.ts';
-import { measure, withServer } from './measure.ts';
+import type { Racer } from './contestants.ts';
+import { type Measured, measure, withServer } from './measure.ts';
 import { type RacePlan, scenariosFor, timesFor, usersFor } from './plan.ts';
 import type { ContestantResult, Results, Run } from './results.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 import { lanesOf, stagesOf } from './stages.ts';
-
-/** What the tokens of all others are compared with. */
-export const reference = 'naive';
-
-/** Who computes in float32 and so has to give the same tokens. */
-const isExact = (name: string) => !name.includes('int8');
 
 /** Some prompts of each kind: the check is made before anything is timed. */
 const checked = { scenarios: [scenarios.seed, { ...scenarios.mixed, newTokens: [16, 24] as const }], numEach: 5 };
 
 export interface RaceOptions {
   readonly plan: RacePlan;
-  readonly contestants: readonly Contestant[];
+  readonly contestants: readonly Racer[];
+  /** Gives the tokens to compare with, whether or not it races. */
+  readonly reference: Racer;
   readonly results: Results;
   readonly signal: AbortSignal;
   /** Called whenever there is something new. */
   onProgress(line: string): void;
 }
 
-/** Runs the race: agreement, then rounds in alternating order, then the curve. What goes wrong with one contestant is noted with it. */
+/** Runs the race: agreement, then rounds in alternating order, then the curve, once. What goes wrong with a contestant is noted with it. */
 export class Race {
   readonly #options: RaceOptions;
   #numDone = 0;
+  readonly #answered = new Map<string, RequestTrace[]>();
   readonly #numRuns: number;
 
   constructor(options: RaceOptions) {
     const { plan, contestants } = options;
     this.#options = options;
     const each = contestants.map(
-      ({ name }) => plan.rounds * scenariosFor(name, plan).length + usersFor(name, plan).length,
+      (racer) => plan.rounds * scenariosFor(racer, plan).length + usersFor(racer, plan).length,
     );
     this.#numRuns = each.reduce((sum, count) => sum + count, 0);
     options.results.contestants.push(...contestants.map(({ name, description }) => ({ name, description })));
@@ -46,14 +44,14 @@ export class Race {
     const { plan, contestants } = this.#options;
     for (let round = 0; round < plan.rounds; round++) {
       for (const contestant of round % 2 === 0 ? contestants : contestants.toReversed()) {
-        const runs = scenariosFor(contestant.name, plan).map((scenario): Omit<Run, 'summary' | 'problem'> => {
+        const runs = scenariosFor(contestant, plan).map((scenario): Omit<Run, 'summary' | 'problem'> => {
           return { contestant: contestant.name, scenario, round };
         });
         await this.#runAll(contestant, runs);
       }
     }
     for (const contestant of contestants) {
-      const runs = usersFor(contestant.name, plan).map((users) => {
+      const runs = usersFor(contestant, plan).map((users) => {
         return { contestant: contestant.name, scenario: 'seed', round: 0, users };
       });
       await this.#runAll(contestant, runs);
@@ -62,24 +60,22 @@ export class Race {
   }
 
   async #checkAgreement(): Promise<void> {
-    const { contestants, results, signal, onProgress } = this.#options;
-    const first = contestants.find(({ name }) => name === reference);
-    if (first === undefined) return;
-    const answer = (contestant: Contestant) =>
-      withServer(contestant, signal, (server) => answersOf(server, contestant, { ...checked, signal }));
-    const expected = await answer(first).catch((error: unknown) => {
+    const { plan, contestants, reference, results, signal, onProgress } = this.#options;
+    const options = { ...checked, signal, timeoutMs: plan.checkTimeoutMs };
+    const answer = (racer: Racer) => withServer(racer, signal, (server) => answersOf(server, racer, options));
+    const expected = await answer(reference).catch((error: unknown) => {
       signal.throwIfAborted();
-      throw new Error(`${first.name}: ${messageOf(error)}; its tokens are those that all others have to give`);
+      throw new Error(`${reference.name}: ${messageOf(error)}; its tokens are those that all others have to give`);
     });
-    for (const contestant of contestants.filter((each) => each !== first)) {
-      const result = this.#resultOf(contestant);
+    for (const racer of contestants.filter(({ name }) => name !== reference.name)) {
+      const result = this.#resultOf(racer);
       try {
-        const agreement = agreementOf(await answer(contestant), expected);
+        const agreement = agreementOf(await answer(racer), expected);
         result.agreement = agreement;
         const { numSame, numTokens } = agreement;
-        onProgress(`${contestant.name}: ${numSame} of ${numTokens} tokens are those of ${reference}`);
-        if (isExact(contestant.name) && numSame < numTokens) {
-          result.problem = `answers wrongly: ${numTokens - numSame} of ${numTokens} tokens are not those of ${reference}`;
+        onProgress(`${racer.name}: ${numSame} of ${numTokens} tokens are those of ${reference.name}`);
+        if (racer.isExact && numSame < numTokens) {
+          result.problem = `answers wrongly: ${numTokens - numSame} of ${numTokens} tokens are not those of ${reference.name}`;
         }
       } catch (error) {
         signal.throwIfAborted();
@@ -91,24 +87,24 @@ export class Race {
   }
 
   /** Runs one after the other, each on a fresh server: none works for clients of an earlier one. */
-  async #runAll(contestant: Contestant, runs: readonly Omit<Run, 'summary' | 'problem'>[]): Promise<void> {
+  async #runAll(contestant: Racer, runs: readonly Omit<Run, 'summary' | 'problem'>[]): Promise<void> {
     for (const run of runs) await this.#runOne(contestant, run);
   }
 
   /** A contestant that cannot be started or dies is out. What it does not answer in time is lost to it, and no more. */
-  async #runOne(contestant: Contestant, run: Omit<Run, 'summary' | 'problem'>): Promise<void> {
+  async #runOne(contestant: Racer, run: Omit<Run, 'summary' | 'problem'>): Promise<void> {
     const { plan, signal } = this.#options;
     const result = this.#resultOf(contestant);
     if (result.problem !== undefined) {
       this.#add({ ...run, problem: result.problem });
       return;
     }
-    const options = { ...timesFor(contestant.name, run.scenario, plan), slo: { ttftMs: 500 }, signal };
+    const options = { ...timesFor(contestant, run.scenario, plan), slo: { ttftMs: 500 }, signal };
     try {
       await withServer(contestant, signal, async (server) => {
         try {
           const measured = await measure(server, contestant, scenarioOf(run), options);
-          if (run.scenario === 'seed' && run.users === undefined) this.#keep(contestant, measured);
+          if (run.users === undefined) this.#keep(contestant, run.scenario, measured);
           this.#add({ ...run, summary: measured.summary });
         } catch (error) {
           signal.throwIfAborted();
@@ -123,10 +119,15 @@ export class Race {
     }
   }
 
-  #keep(contestant: Contestant, { traces, window }: Measured): void {
+  /** Stages of all rounds of `seed`, and the last one's lanes of `mixed`, where one sees sequences of all lengths. */
+  #keep(contestant: Racer, scenario: string, { traces, window }: Measured): void {
     const result = this.#resultOf(contestant);
-    result.stages = stagesOf(traces.filter(({ endedAtMs }) => endedAtMs >= window.fromMs && endedAtMs < window.toMs));
-    result.lanes = lanesOf(traces, window.fromMs);
+    if (scenario === 'mixed') result.lanes = lanesOf(traces, window);
+    if (scenario !== 'seed') return;
+    const known = this.#answered.get(contestant.name) ?? [];
+    known.push(...traces.filter(({ endedAtMs }) => endedAtMs >= window.fromMs && endedAtMs < window.toMs));
+    this.#answered.set(contestant.name, known);
+    result.stages = stagesOf(known);
   }
 
   #add(run: Run): void {
@@ -144,7 +145,7 @@ export class Race {
     this.#options.onProgress(`${result.name}: ${result.problem}`);
   }
 
-  #resultOf({ name }: Contestant): ContestantResult {
+  #resultOf({ name }: Racer): ContestantResult {
     const result = this.#options.results.contestants.find((each) => each.name === name);
     if (result === undefined) throw new Error(`${name} does not take part`);
     return result;

@@ -1,8 +1,8 @@
 import { escapeHtml, renderPage } from '../page/page.ts';
 import { plotsOf } from './charts.ts';
-import { reference } from './race.ts';
+import { reference } from './contestants.ts';
 import { medianOf, type Results } from './results.ts';
-import { provenanceOf } from './table.ts';
+import { problemsOf, provenanceOf } from './table.ts';
 
 /** The report as one page that needs nothing else. */
 export function renderReport(results: Results): string {
@@ -27,10 +27,12 @@ function headline(results: Results): string {
 <p>as many requests per second as the tutorial server: ${continuous.toFixed(1)} instead of ${base.toFixed(1)}, the same weights, the same tokens, float32.</p>`;
 }
 
-function problems({ contestants }: Results): string {
-  return contestants
-    .filter(({ problem }) => problem !== undefined)
-    .map(({ name, problem = '' }) => `<p class="problem"><b>${escapeHtml(name)}</b>: ${escapeHtml(problem)}</p>`)
+function problems(results: Results): string {
+  const each = results.contestants.flatMap(({ name, problem }) =>
+    (problem === undefined ? problemsOf(results, name) : [problem]).map((text) => ({ name, text })),
+  );
+  return each
+    .map(({ name, text }) => `<p class="problem"><b>${escapeHtml(name)}</b>: ${escapeHtml(text)}</p>`)
     .join('\n');
 }
 

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { cpus, release, totalmem, type } from 'node:os';
+import { availableParallelism, cpus, release, totalmem, type } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type LoadSummary, type Percentiles, percentile } from '../../src/load/index.ts';
@@ -22,6 +22,9 @@ export interface Run {
   /** Why there is no summary. */
   readonly problem?: string;
 }
+
+/** How much of a run is shown as lanes. */
+export const lanesMs = 6000;
 
 /** One request in a timeline (ms since its beginning). */
 export interface Lane {
@@ -65,7 +68,7 @@ export function describeMachine(): Readonly<Record<string, string | number>> {
   const [first] = cpus();
   return {
     cpu: first?.model ?? 'unknown',
-    cores: cpus().length,
+    cores: availableParallelism(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     system: `${type()} ${release()}`,
   };
@@ -94,9 +97,9 @@ export function describeCommit(): string {
 }
 
 /** Writes a file whole or not at all. @returns its path */
-export function writeResult(name: string, content: string): string {
-  mkdirSync(resultsFolder, { recursive: true });
-  const file = path.join(resultsFolder, name);
+export function writeResult(name: string, content: string, folder = resultsFolder): string {
+  mkdirSync(folder, { recursive: true });
+  const file = path.join(folder, name);
   writeFileSync(`${file}.part`, content);
   renameSync(`${file}.part`, file);
   return file;

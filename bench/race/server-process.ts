@@ -53,7 +53,7 @@ export class ServerProcess {
     const { command, environment } = server;
     const port = await freePort();
     const [program, ...args] = command(port);
-    const env = { ...process.env, ...environment };
+    const env = { ...ownEnvironment(), ...environment };
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env });
     const started = new ServerProcess(`http://127.0.0.1:${port}`, child);
     try {
@@ -112,9 +112,18 @@ export class ServerProcess {
   }
 }
 
-/** Ends every server at once: for a process that is about to end. */
+/** Ends every server at once. */
 export function killServers(): void {
   for (const server of running) server.kill('SIGKILL');
+}
+
+// None outlives this process, however it ends.
+process.on('exit', killServers);
+
+/** Without settings of Weft, which would make one server other than it is said to be; the cache may be where it is. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('WEFT_') || name === 'WEFT_CACHE_DIR');
+  return Object.fromEntries(kept);
 }
 
 async function freePort(): Promise<number> {

@@ -1,8 +1,8 @@
-import { type Percentiles, percentiles, type RequestTrace } from '../../src/load/index.ts';
-import type { Lane } from './results.ts';
+import { type Percentiles, percentiles, type RequestTrace, type Window } from '../../src/load/index.ts';
+import { type Lane, lanesMs } from './results.ts';
 
 /** In the order in which a request passes them. */
-const stages = ['receive', 'validate', 'load', 'tokenize', 'queue', 'prefill', 'decode'] as const;
+const stages = ['receive', 'validate', 'load', 'tokenize', 'queue', 'generate', 'prefill', 'decode'] as const;
 
 /** What passes while later tokens are decoded: it is taken out of that. */
 const withinDecoding = ['detokenize', 'write'] as const;
@@ -29,14 +29,10 @@ function partsOf({ sentAtMs, endedAtMs, timings }: RequestTrace): Record<string,
   return { ...all, network: Math.max(0, endedAtMs - sentAtMs - known) };
 }
 
-/** How much of a run is shown as lanes. */
-export const lanesMs = 1500;
-
-/** The requests of the first part of a window, as lanes. */
-export function lanesOf(traces: readonly RequestTrace[], fromMs: number): Lane[] {
-  const shown = traces.filter(
-    ({ sentAtMs, endedAtMs, error }) => error === undefined && endedAtMs > fromMs && sentAtMs < fromMs + lanesMs,
-  );
+/** The requests of the last part of a window, as lanes. */
+export function lanesOf(traces: readonly RequestTrace[], { fromMs: windowMs, toMs }: Window): Lane[] {
+  const fromMs = Math.max(windowMs, toMs - lanesMs);
+  const shown = traces.filter(({ sentAtMs, endedAtMs }) => endedAtMs > fromMs && sentAtMs < toMs);
   return shown
     .toSorted((a, b) => a.sentAtMs - b.sentAtMs)
     .map(({ sentAtMs, endedAtMs, tokenAtMs, timings }) => {

@@ -1,4 +1,4 @@
-import { reference } from './race.ts';
+import { reference } from './contestants.ts';
 import { medianOf, type Results } from './results.ts';
 
 /** The race as a table in markdown: medians of the rounds. */
@@ -11,26 +11,44 @@ export function tableOf(results: Results): string {
     'ITL p95 (ms)',
     'mixed: tokens/s',
     'TTFT p95 (ms)',
-    'tokens as in naive',
+    'errors',
+    `tokens as in ${reference}`,
   ];
   const rows = results.contestants.map(({ name, description, problem, agreement }) => {
     const seed = { contestant: name, scenario: 'seed' };
     const mixed = { contestant: name, scenario: 'mixed' };
     const rate = medianOf(results, seed, ({ requestsPerSecond }) => requestsPerSecond);
     const base = medianOf(results, { ...seed, contestant: reference }, ({ requestsPerSecond }) => requestsPerSecond);
+    const problems = problem === undefined ? problemsOf(results, name) : [problem];
     const ratio = rate !== undefined && base !== undefined ? `${(rate / base).toFixed(1)}x` : '';
     return [
-      `**${name}**: ${description}${problem === undefined ? '' : ` (${oneLine(problem)})`}`,
+      `**${name}**: ${description}${problems.map((each) => ` (${oneLine(each)})`).join('')}`,
       shown(rate, 1),
       ratio,
       shown(medianOf(results, seed, ({ ttft }) => ttft.p95)),
       shown(medianOf(results, seed, ({ itl }) => itl.p95)),
       shown(medianOf(results, mixed, ({ tokensPerSecond }) => tokensPerSecond)),
       shown(medianOf(results, mixed, ({ ttft }) => ttft.p95)),
+      String(numErrors(results, name)),
       agreement === undefined ? '' : `${((100 * agreement.numSame) / agreement.numTokens).toFixed(1)} %`,
     ];
   });
   return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+/** What went wrong with single runs of a contestant. */
+export function problemsOf({ runs }: Results, contestant: string): string[] {
+  const own = runs.filter((run) => run.contestant === contestant);
+  const failed = own.filter(({ problem }) => problem !== undefined);
+  const [first] = failed;
+  return first === undefined
+    ? []
+    : [`${failed.length} of ${own.length} runs failed, ${first.scenario}: ${first.problem}`];
+}
+
+function numErrors({ runs }: Results, contestant: string): number {
+  const own = runs.filter((run) => run.contestant === contestant);
+  return own.reduce((sum, { summary }) => sum + (summary?.numErrors ?? 0), 0);
 }
 
 /** Where a race was run, in one line. */

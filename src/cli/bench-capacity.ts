@@ -1,12 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import {
-  capacityKeys,
-  settings as declared,
-  flagOf,
-  loadCommand,
-  type SettingKey,
-  type Settings,
-} from '../config/index.ts';
+import { capacityKeys, flagOf, loadCommand, type SettingKey, type Settings } from '../config/index.ts';
 import { messageOf, UserError } from '../core/index.ts';
 import {
   brokenConditions,
@@ -43,9 +36,12 @@ const passedKeys = [
 
 const startRate = 5;
 const headroom = 0.2;
-/** What is not answered then counts as lost. */
-const graceMs = 3000;
 const warmUpMs = 1000;
+
+/** What is not answered so long after the last request counts as lost: later than any limit allows. */
+function graceMsOf(slo: readonly Condition[]): number {
+  return Math.max(3000, ...slo.map((condition) => ('limitMs' in condition ? 1.2 * condition.limitMs : 0)));
+}
 
 /** Rates at which batching is compared with going without. */
 const comparedRates = [50, 100, 150, 200];
@@ -72,9 +68,9 @@ export async function benchCapacity(args: readonly string[]): Promise<void> {
   if (settings.tune === 'on' && settings.targetRps === 0) {
     throw new UserError(`${flagOf('tune')} tries batch sizes at a rate: give it with ${flagOf('targetRps')}`);
   }
-  const capacity = await withServer(model, settings, (url) =>
+  const capacity = await withServer(model, settings, (server) =>
     findCapacity(slo, startRate, async (rate) => {
-      const experience = await tryRate(url, rate, settings);
+      const experience = await tryRate(server, rate, { settings, slo });
       note(`${rate.toFixed(0)} requests/s: ${inWords(experience, slo)}`);
       return experience;
     }),
@@ -93,26 +89,38 @@ export async function benchCapacity(args: readonly string[]): Promise<void> {
 async function withServer<Result>(
   model: string,
   settings: CapacitySettings,
-  use: (url: string) => Promise<Result>,
+  use: (server: ChildServer) => Promise<Result>,
 ): Promise<Result> {
-  const changed = passedKeys.filter((key) => settings[key] !== declared[key].default);
-  const server = await ChildServer.start([model, ...changed.flatMap((key) => [flagOf(key), String(settings[key])])]);
+  const passed = passedKeys.filter((key) => settings[key] !== '');
+  const server = await ChildServer.start([model, ...passed.flatMap((key) => [flagOf(key), String(settings[key])])]);
   try {
-    return await use(server.url);
+    return await use(server);
   } finally {
     await server.stop();
   }
 }
 
-/** Sends requests at a rate, without heed of their answers; a short warm-up is not counted. */
-async function tryRate(url: string, rate: number, settings: CapacitySettings): Promise<Experience> {
+/**
+ * Sends requests at a rate, without heed of their answers; a short warm-up is not counted.
+ * @throws {UserError} the server ended, or refused every request
+ */
+async function tryRate(
+  server: ChildServer,
+  rate: number,
+  { settings, slo }: { readonly settings: CapacitySettings; readonly slo: readonly Condition[] },
+): Promise<Experience> {
   const durationMs = warmUpMs + settings.probeSeconds * 1000;
-  const cut = AbortSignal.timeout(durationMs + graceMs);
-  const client = new GenerateClient({ url, signal: cut });
+  const cut = AbortSignal.timeout(durationMs + graceMsOf(slo));
+  const client = new GenerateClient({ url: server.url, signal: cut });
   const startedAt = performance.now();
   try {
     const plan = { client, durationMs, request: (n: number) => requestOf(n, settings), signal: cut };
     const traces = await openLoop(plan, { arrivalsMs: poissonArrivals(rate, durationMs, 1) });
+    server.expectAlive();
+    const [first] = traces;
+    if (!cut.aborted && first?.error !== undefined && traces.every(({ error }) => error !== undefined)) {
+      throw new UserError(`no request was answered: ${first.error}`);
+    }
     return experienceOf(traces.filter(({ sentAtMs }) => sentAtMs >= startedAt + warmUpMs));
   } finally {
     client.close();
@@ -154,10 +162,10 @@ async function tryAll(
   slo: readonly Condition[],
   rates: readonly number[],
 ): Promise<Trial[]> {
-  return withServer(model, settings, async (url) => {
+  return withServer(model, settings, async (server) => {
     const trials: Trial[] = [];
     for (const rate of rates) {
-      const experience = await tryRate(url, rate, settings);
+      const experience = await tryRate(server, rate, { settings, slo });
       const { maxBatchSize, batchTimeoutMs } = settings;
       trials.push({ maxBatchSize, batchTimeoutMs, rate, experience, broken: brokenConditions(slo, experience) });
       note(`batches of ${maxBatchSize}, ${batchTimeoutMs} ms, ${rate} requests/s: ${inWords(experience, slo)}`);
@@ -172,16 +180,16 @@ function inWords(experience: Experience, slo: readonly Condition[]): string {
 }
 
 function describe({ highestRate, kneeRate, safeRate }: Capacity, { slo, targetRps }: CapacitySettings): string {
-  if (highestRate === 0) return `no rate from ${startRate} requests/s on keeps ${slo}`;
+  if (highestRate === 0) return `no rate that was tried keeps ${slo}`;
   const lines = [
     ['SLO', slo],
-    ['highest rate', `${highestRate.toFixed(0)} requests/s`],
-    ['knee', `${kneeRate.toFixed(0)} requests/s`],
-    ['safe rate', `${safeRate.toFixed(0)} requests/s = ${safeShare} x ${highestRate.toFixed(0)}`],
+    ['highest rate', `${highestRate.toFixed(1)} requests/s`],
+    ['knee', `${kneeRate.toFixed(1)} requests/s`],
+    ['safe rate', `${safeRate.toFixed(1)} requests/s = ${safeShare} x ${highestRate.toFixed(1)}`],
   ];
   if (targetRps > 0) {
     const count = instancesFor(targetRps, headroom, safeRate);
-    lines.push(['instances', `${count} = ⌈${targetRps} x ${1 + headroom} / ${safeRate.toFixed(0)}⌉`]);
+    lines.push(['instances', `${count} = ⌈${targetRps} x ${1 + headroom} / ${safeRate.toFixed(1)}⌉`]);
   }
   return lines.map(([name = '', value]) => `${name.padEnd(14)}${value}`).join('\n');
 }

@@ -7,40 +7,61 @@ const main = fileURLToPath(new URL('main.js', import.meta.url));
 
 /** A `weft serve` in a process of its own, on a free port. It does not outlive this one. */
 export class ChildServer {
-  readonly url: string;
   readonly #child: ChildProcess;
+  readonly #ended: Promise<undefined>;
+  #printed = '';
+  #complained = '';
+  #hasEnded = false;
 
-  private constructor(url: string, child: ChildProcess) {
-    this.url = url;
+  private constructor(args: readonly string[]) {
+    // What it is to be stands in its arguments: settings of the environment would be others.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('WEFT_')));
+    const own = ['--port', '0', '--host', '127.0.0.1', '--log-level', 'error'];
+    const child = spawn(process.execPath, [main, 'serve', ...args, ...own], { stdio: ['ignore', 'pipe', 'pipe'], env });
+    child.stdout.on('data', (chunk: Buffer) => {
+      this.#printed += chunk;
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      this.#complained += chunk;
+    });
+    const kill = () => child.kill('SIGKILL');
+    process.on('exit', kill);
     this.#child = child;
+    this.#ended = once(child, 'close')
+      .catch((error: unknown) => {
+        this.#complained += String(error);
+      })
+      .then(() => {
+        this.#hasEnded = true;
+        process.off('exit', kill);
+        return undefined;
+      });
   }
 
   /** @param args of `weft serve` @throws {UserError} it did not start; the message is its own */
   static async start(args: readonly string[]): Promise<ChildServer> {
-    const own = ['--port', '0', '--host', '127.0.0.1', '--log-level', 'error'];
-    const child = spawn(process.execPath, [main, 'serve', ...args, ...own], { stdio: ['ignore', 'pipe', 'pipe'] });
-    const kill = () => child.kill('SIGKILL');
-    process.on('exit', kill);
-    const ended = once(child, 'close').then(() => undefined);
-    void ended.then(() => process.off('exit', kill));
-    let printed = '';
-    let complained = '';
-    child.stderr.on('data', (chunk: Buffer) => {
-      complained += chunk;
-    });
-    for (;;) {
-      const [, url] = /address\s+(http:\S+)\n/.exec(printed) ?? [];
-      if (url !== undefined) return new ChildServer(url, child);
-      const next = await Promise.race([once(child.stdout, 'data'), ended]);
-      if (next === undefined)
-        throw new UserError(complained.trim().replace(/^weft: /, '') || 'the server did not start');
-      printed += next;
+    const server = new ChildServer(args);
+    while (server.url === '') {
+      server.expectAlive();
+      await Promise.race([once(server.#child.stdout ?? server.#child, 'data'), server.#ended]);
     }
+    return server;
+  }
+
+  get url(): string {
+    return /address\s+(http:\S+)\n/.exec(this.#printed)?.[1] ?? '';
+  }
+
+  /** @throws {UserError} it has ended; the message is its own */
+  expectAlive(): void {
+    if (!this.#hasEnded) return;
+    const { exitCode, signalCode } = this.#child;
+    const how = signalCode ?? `exit code ${exitCode}`;
+    throw new UserError(this.#complained.trim().replace(/^weft: /, '') || `the server ended with ${how}`);
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
     this.#child.kill('SIGTERM');
-    await once(this.#child, 'close');
+    await this.#ended;
   }
 }

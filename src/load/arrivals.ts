@@ -8,11 +8,12 @@ export interface LoadPlan {
   readonly durationMs: number;
   /** The n-th request of the load. */
   request(n: number): LoadRequest;
-  /** Called with every request that has ended. */
-  onTrace?(trace: RequestTrace): void;
   /** Sends no more; what is under way is for the client to cut. */
   readonly signal?: AbortSignal;
 }
+
+/** A user who was refused tries again after this: a dead server is not to keep the cores busy. */
+const retryMs = 20;
 
 /** Clients that each send their next request when the last one is answered. @returns what was answered, in the order of its end */
 export async function closedLoop(plan: LoadPlan, numClients: number): Promise<RequestTrace[]> {
@@ -20,7 +21,10 @@ export async function closedLoop(plan: LoadPlan, numClients: number): Promise<Re
   const end = performance.now() + plan.durationMs;
   let numSent = 0;
   const runClient = async () => {
-    while (performance.now() < end && !plan.signal?.aborted) await sendOne(plan, numSent++, traces);
+    while (performance.now() < end && !plan.signal?.aborted) {
+      const { error } = await sendOne(plan, numSent++, traces);
+      if (error !== undefined) await setTimeout(retryMs);
+    }
   };
   await Promise.all(Array.from({ length: numClients }, runClient));
   return traces;
@@ -35,33 +39,28 @@ export interface OpenLoop {
 export async function openLoop(plan: LoadPlan, { arrivalsMs }: OpenLoop): Promise<RequestTrace[]> {
   const traces: RequestTrace[] = [];
   const start = performance.now();
-  const pending: Promise<void>[] = [];
+  const pending: Promise<unknown>[] = [];
   for (const [n, arrivalMs] of arrivalsMs.entries()) {
     const waitMs = start + arrivalMs - performance.now();
     if (waitMs > 0) await setTimeout(waitMs, undefined, { signal: plan.signal }).catch(() => {});
     if (plan.signal?.aborted) break;
-    pending.push(sendOne(plan, n, traces));
+    pending.push(sendOne(plan, n, traces, start + arrivalMs));
   }
   await Promise.all(pending);
   return traces;
 }
 
-async function sendOne(plan: LoadPlan, n: number, traces: RequestTrace[]): Promise<void> {
-  const trace = await plan.client.send(plan.request(n));
+async function sendOne(plan: LoadPlan, n: number, traces: RequestTrace[], plannedAtMs?: number): Promise<RequestTrace> {
+  const trace = await plan.client.send(plan.request(n), plannedAtMs);
   traces.push(trace);
-  plan.onTrace?.(trace);
+  return trace;
 }
 
-/** Arrivals without memory, so many a second on average. */
+/** Arrivals without memory: a Poisson process of which it is known how many come, so that the rate is the one that was asked for. */
 export function poissonArrivals(perSecond: number, durationMs: number, seed: number): number[] {
   const random = seededRandom(seed);
-  const arrivals: number[] = [];
-  for (let at = gap(); at < durationMs; at += gap()) arrivals.push(at);
-  return arrivals;
-
-  function gap(): number {
-    return (-Math.log(1 - random()) * 1000) / perSecond;
-  }
+  const count = Math.round((perSecond * durationMs) / 1000);
+  return Array.from({ length: count }, () => random() * durationMs).sort((a, b) => a - b);
 }
 
 /** So many at once, again and again. */

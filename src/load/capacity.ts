@@ -25,6 +25,8 @@ export const safeShare = 0.7;
 
 /** How closely the highest rate is looked for. */
 const precision = 0.05;
+/** Below it there is nothing left to halve. */
+const minRate = 0.1;
 const maxProbes = 20;
 
 /**
@@ -45,7 +47,7 @@ export async function findCapacity(
     probes.push({ rate, experience, broken });
     if (broken.length === 0) good = rate;
     else bad = rate;
-    if (Number.isFinite(bad) && bad - good <= Math.max(1, precision * bad)) break;
+    if (Number.isFinite(bad) && (bad - good <= precision * bad || bad < minRate)) break;
     rate = Number.isFinite(bad) ? (good + bad) / 2 : rate * 2;
   }
   probes.sort((a, b) => a.rate - b.rate);

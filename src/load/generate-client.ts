@@ -16,8 +16,9 @@ export type ServerTimings = Readonly<Record<string, number>>;
 export interface RequestTrace {
   readonly sentAtMs: number;
   readonly endedAtMs: number;
-  /** When each token came: all of them at the end if the server answers in one piece. */
+  /** When each token came: all of them at the end unless the server streams. */
   readonly tokenAtMs: readonly number[];
+  readonly isStreamed: boolean;
   /** As far as the server gives them. */
   readonly tokenIds: readonly number[];
   readonly timings: ServerTimings;
@@ -107,9 +108,11 @@ export class GenerateClient {
     this.#agent = new http.Agent({ keepAlive: true, maxSockets: maxConnections });
   }
 
-  /** Never throws: what goes wrong stands in the trace. */
-  async send(request: LoadRequest): Promise<RequestTrace> {
-    const sentAtMs = performance.now();
+  /**
+   * Never throws: what goes wrong stands in the trace.
+   * @param sentAtMs when it should have been sent, where that was earlier: the client's own lateness counts
+   */
+  async send(request: LoadRequest, sentAtMs = performance.now()): Promise<RequestTrace> {
     const heard = new Heard();
     try {
       await this.#exchange(JSON.stringify(this.#dialect.body(request)), heard);
@@ -139,7 +142,7 @@ export class GenerateClient {
         response.on('end', resolve);
         const isStream = response.headers['content-type']?.startsWith('text/event-stream');
         if (response.statusCode !== 200) readWhole(response, (text) => heard.fail(refusal(response, text)));
-        else if (isStream) this.#readEvents(response, heard, reject);
+        else if (isStream) this.#readEvents(response, heard);
         else readWhole(response, (text) => readReply(text, heard));
       });
       request.on('error', reject);
@@ -148,13 +151,14 @@ export class GenerateClient {
     });
   }
 
-  #readEvents(response: http.IncomingMessage, heard: Heard, reject: (error: unknown) => void): void {
+  #readEvents(response: http.IncomingMessage, heard: Heard): void {
+    heard.isStreamed = true;
     const parser = createParser({ onEvent: (message) => this.#dialect.onEvent(message, heard) });
     response.on('data', (text: string) => {
       try {
         parser.feed(text);
       } catch (error) {
-        reject(error);
+        response.destroy(error instanceof Error ? error : new Error(messageOf(error)));
       }
     });
   }
@@ -184,6 +188,7 @@ function readReply(text: string, heard: Heard): void {
 }
 
 class Heard implements Answer {
+  isStreamed = false;
   readonly #tokenAtMs: number[] = [];
   readonly #tokenIds: number[] = [];
   #timings: ServerTimings = {};
@@ -208,6 +213,12 @@ class Heard implements Answer {
     const numTokens = this.#tokenAtMs.length;
     if (!this.#isDone) this.fail('the answer ended before it was whole');
     else if (numTokens !== numExpected) this.fail(`${numTokens} tokens came instead of ${numExpected}`);
-    return { tokenAtMs: this.#tokenAtMs, tokenIds: this.#tokenIds, timings: this.#timings, error: this.#error };
+    return {
+      tokenAtMs: this.#tokenAtMs,
+      tokenIds: this.#tokenIds,
+      isStreamed: this.isStreamed,
+      timings: this.#timings,
+      error: this.#error,
+    };
   }
 }

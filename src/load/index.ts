@@ -1,5 +1,5 @@
 export { burstArrivals, closedLoop, openLoop, poissonArrivals } from './arrivals.ts';
-export { type Capacity, findCapacity, type Probe, safeShare } from './capacity.ts';
+export { type Capacity, findCapacity, safeShare } from './capacity.ts';
 export {
   type Dialect,
   GenerateClient,
@@ -11,10 +11,8 @@ export {
 export {
   fullRate,
   instancesFor,
-  type ServiceTime,
   safeRate,
   serviceTimeMs,
-  type Tuning,
   tune,
   worstCaseMs,
 } from './planning.ts';

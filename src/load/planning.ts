@@ -1,7 +1,4 @@
-/**
- * A server that computes b requests at once in `fixedMs + perRequestMs · b`. Functions here are given to a page as they are written:
- * each stands by itself.
- */
+/** A server that computes b requests at once in `fixedMs + perRequestMs · b`. These functions are also put into a page, as they are. */
 export interface ServiceTime {
   readonly fixedMs: number;
   readonly perRequestMs: number;
@@ -41,7 +38,8 @@ export interface Tuning {
 }
 
 /**
- * The smallest batch whose rate suffices, with the timeout in which it fills at that rate, or what the limit leaves of it.
+ * The smallest batch whose rate suffices with a twentieth to spare, since a server that is always busy has a queue without end; with the
+ * timeout in which it fills at that rate, or what the limit leaves of it.
  * @returns undefined if there is none
  */
 export function tune(
@@ -51,7 +49,7 @@ export function tune(
   for (let batchSize = 1; batchSize <= maxBatchSize; batchSize++) {
     const serviceMs = serviceTimeMs(service, batchSize);
     if (serviceMs > limitMs) return undefined;
-    if (fullRate(service, batchSize) < rate) continue;
+    if (fullRate(service, batchSize) < 1.05 * rate) continue;
     const timeoutMs = Math.min((1000 * (batchSize - 1)) / rate, limitMs - serviceMs);
     return { batchSize, timeoutMs, worstCaseMs: timeoutMs + serviceMs, fullRate: fullRate(service, batchSize) };
   }

@@ -26,7 +26,7 @@ export interface Slo {
   readonly e2elMs?: number;
 }
 
-/** The times of one request (ms); undefined where it has too few tokens. */
+/** The times of one request (ms). There is nothing between tokens that come in one piece. */
 export interface Latencies {
   /** From sending to the first token. */
   readonly ttft: number;
@@ -38,7 +38,8 @@ export interface Latencies {
   readonly e2el: number;
 }
 
-export function latenciesOf({ sentAtMs, endedAtMs, tokenAtMs }: RequestTrace): Latencies {
+export function latenciesOf({ sentAtMs, endedAtMs, tokenAtMs, isStreamed }: RequestTrace): Latencies {
+  if (!isStreamed) return { ttft: endedAtMs - sentAtMs, itl: [], tpot: undefined, e2el: endedAtMs - sentAtMs };
   const first = tokenAtMs[0] ?? endedAtMs;
   const last = tokenAtMs.at(-1) ?? endedAtMs;
   const itl = tokenAtMs.slice(1).map((at, i) => at - (tokenAtMs[i] ?? at));
@@ -66,27 +67,50 @@ export interface Window {
 }
 
 /**
- * What a load came to in a window: requests that ended in it, and tokens that came in it, whether or not their request ended there,
- * since a long request would otherwise count as a whole or not at all.
+ * What a load came to in a window. Requests count that ended in it, tokens that came in it, whether or not their request ended there.
+ * Who still waited at its end counts among the latencies with the time waited so far: left out, a server would look the quicker the
+ * fewer it answers.
  */
-export function summarize(traces: readonly RequestTrace[], { fromMs, toMs }: Window, slo?: Slo): LoadSummary {
+export function summarize(traces: readonly RequestTrace[], window: Window, slo?: Slo): LoadSummary {
+  const { fromMs, toMs } = window;
   const ended = traces.filter(({ endedAtMs }) => endedAtMs >= fromMs && endedAtMs < toMs);
   const whole = ended.filter(({ error }) => error === undefined);
   const latencies = whole.map(latenciesOf);
+  const underWay = traces.filter(({ sentAtMs, endedAtMs }) => sentAtMs < toMs && endedAtMs >= toMs);
+  const withoutToken = underWay.filter(({ tokenAtMs: [first = toMs] }) => first >= toMs);
+  const waitedMs = ({ sentAtMs }: RequestTrace) => toMs - sentAtMs;
   const seconds = (toMs - fromMs) / 1000;
-  const isInWindow = (at: number) => at >= fromMs && at < toMs;
-  const numTokens = traces.reduce((sum, { tokenAtMs }) => sum + tokenAtMs.filter(isInWindow).length, 0);
   return {
     numRequests: whole.length,
     numErrors: ended.length - whole.length,
-    requestsPerSecond: whole.length / seconds,
-    tokensPerSecond: numTokens / seconds,
+    ...ratesOf(traces, whole, window),
     goodput: slo && latencies.filter((each) => keeps(each, slo)).length / seconds,
-    ttft: percentiles(latencies.map(({ ttft }) => ttft)),
+    ttft: percentiles([...latencies.map(({ ttft }) => ttft), ...withoutToken.map(waitedMs)]),
     itl: percentiles(latencies.flatMap(({ itl }) => itl)),
     tpot: percentiles(latencies.flatMap(({ tpot }) => tpot ?? [])),
-    e2el: percentiles(latencies.map(({ e2el }) => e2el)),
+    e2el: percentiles([...latencies.map(({ e2el }) => e2el), ...underWay.map(waitedMs)]),
   };
+}
+
+/** Answers that come as close together as this come of one batch (ms). */
+const burstMs = 100;
+
+/** @param whole those that were answered in the window */
+function ratesOf(traces: readonly RequestTrace[], whole: readonly RequestTrace[], { fromMs, toMs }: Window) {
+  const times = whole.map(({ endedAtMs }) => endedAtMs);
+  const first = times.reduce((a, b) => Math.min(a, b), toMs);
+  const last = times.reduce((a, b) => Math.max(a, b), fromMs);
+  const later = whole.filter(({ endedAtMs }) => endedAtMs > first + burstMs);
+  if (later.length > 0 && !whole.some(({ isStreamed }) => isStreamed)) {
+    // Batches answered in one piece: from one burst of answers to the last, or a window would hold one more or less by chance.
+    const seconds = (last - first) / 1000;
+    const numTokens = later.reduce((sum, { tokenAtMs }) => sum + tokenAtMs.length, 0);
+    return { requestsPerSecond: later.length / seconds, tokensPerSecond: numTokens / seconds };
+  }
+  const seconds = (toMs - fromMs) / 1000;
+  const isInWindow = (at: number) => at >= fromMs && at < toMs;
+  const numTokens = traces.reduce((sum, { tokenAtMs }) => sum + tokenAtMs.filter(isInWindow).length, 0);
+  return { requestsPerSecond: whole.length / seconds, tokensPerSecond: numTokens / seconds };
 }
 
 function keeps({ ttft, e2el }: Latencies, slo: Slo): boolean {

@@ -133,7 +133,7 @@ async function sendEvents(
   for await (const event of events) {
     if (gone.aborted || !reply.sse.isConnected) return;
     // The plugin's send waits for ever if the client leaves while its socket is full.
-    await answer.stopwatch.write(Promise.race([reply.sse.send(sseOf(event, answer)), left]));
+    await answer.stopwatch.write(() => Promise.race([reply.sse.send(sseOf(event, answer)), left]));
   }
 }
 

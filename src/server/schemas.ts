@@ -78,7 +78,10 @@ const timings = Type.Object(
     prefill_ms: Type.Number({ description: 'from there to the first token' }),
     decode_ms: Type.Number({ description: 'from there to the last token' }),
     detokenize_ms: Type.Number({ description: 'turning tokens into text, while later ones are computed' }),
-    write_ms: Type.Number({ description: 'waiting for the client to take events, while later tokens are computed' }),
+    write_ms: Type.Number({
+      description:
+        'writing events and waiting for the client to take them, while later tokens are computed; 0 without a stream',
+    }),
     total_ms: Type.Number({ description: 'from the head of the request to the end of the answer' }),
   },
   { description: 'where the time went, in milliseconds' },

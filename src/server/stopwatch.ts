@@ -25,10 +25,10 @@ export class Stopwatch {
     this.#validatedAtMs = this.#clock.now();
   }
 
-  /** Waits for a part of the answer to be taken. */
-  async write(taken: Promise<unknown>): Promise<void> {
+  /** Writes a part of the answer, and waits until the client takes it. */
+  async write(send: () => Promise<unknown>): Promise<void> {
     const startedAtMs = this.#clock.now();
-    await taken;
+    await send();
     this.#writeMs += this.#clock.now() - startedAtMs;
   }
 

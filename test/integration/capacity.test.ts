@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { Machine } from '../support/machine.ts';
+
+test('weft bench capacity finds the rate that a real server keeps, and says what follows', async () => {
+  const machine = await Machine.create();
+  const flags = [
+    '--slo',
+    'p95<150ms,errors<1%',
+    '--max-batch-size',
+    '1',
+    '--target-rps',
+    '100',
+    '--probe-seconds',
+    '1',
+  ];
+  const { stdout } = await machine.succeed('bench', 'capacity', ...flags, '--new-tokens', '60');
+  expect(stdout).toMatch(/^SLO +p95<150ms,errors<1%$/m);
+  expect(stdout).toMatch(/^highest rate +[\d.]+ requests\/s$/m);
+  expect(stdout).toMatch(/^safe rate +[\d.]+ requests\/s = 0\.7 x [\d.]+$/m);
+  expect(stdout).toMatch(/^instances +\d+ = ⌈100 x 1\.2 \/ [\d.]+⌉$/m);
+});
+
+test.each([
+  [['--slo', 'quick'], 'the SLO has "quick"; it has to be like p95<120ms'],
+  [['--tune', 'on'], '--tune tries batch sizes at a rate: give it with --target-rps'],
+  [['one', 'two'], 'weft bench capacity does not know what to do with "two"'],
+  [['no-such-model'], 'no-such-model'],
+])('%j is refused', async (args, message) => {
+  const machine = await Machine.create();
+  expect(await machine.fail(['bench', 'capacity', ...args])).toContain(message);
+});
