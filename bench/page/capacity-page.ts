@@ -32,7 +32,20 @@ export interface CapacityResult {
   readonly settings: { readonly targetRps: number; readonly promptTokens: number; readonly newTokens: number };
 }
 
-export function renderCapacity(result: CapacityResult): string {
+/** The sheet alone. */
+export function renderPlanning(): string {
+  return renderPage({
+    title: 'What a server can take',
+    before: '',
+    plots: [],
+    after: planningSheet,
+    footer: '',
+    script: planningScript,
+  });
+}
+
+/** @param provenance where it was measured */
+export function renderCapacity(result: CapacityResult, provenance: string): string {
   const { model, slo, capacity, settings } = result;
   return renderPage({
     title: 'What a server can take',
@@ -41,7 +54,7 @@ export function renderCapacity(result: CapacityResult): string {
       ({ config }) => config.data.datasets.length > 0,
     ),
     after: planningSheet,
-    footer: `${model.split('/').at(-1)}, ${settings.promptTokens} tokens in, ${settings.newTokens} out, ${slo}, ${capacity.probes.length} rates tried`,
+    footer: `${model.split('/').at(-1)}, ${settings.promptTokens} tokens in, ${settings.newTokens} out, ${slo}, ${capacity.probes.length} rates tried; ${provenance}`,
     script: planningScript,
   });
 }

@@ -197,12 +197,16 @@ function timeline(name: string, lanes: readonly Lane[]): Plot {
       options: {
         ...horizontal({ x: milliseconds, hasLegend: true }),
         scales: {
-          x: { min: 0, max: lanesMs, title: { display: true, text: milliseconds } },
+          x: { min: 0, max: lengthOf(lanes), title: { display: true, text: milliseconds } },
           y: { ticks: { display: false }, grid: { display: false } },
         },
       },
     },
   };
+}
+
+function lengthOf(lanes: readonly Lane[]): number {
+  return Math.min(lanesMs, Math.ceil(lanes.reduce((ms, { endedMs }) => Math.max(ms, endedMs), 0)));
 }
 
 /** A row for every request, so that those of one row do not overlap: the first that is free. */
@@ -217,7 +221,7 @@ function rowsOf(lanes: readonly Lane[]): number[] {
 }
 
 function fullness(name: string, lanes: readonly Lane[], maxBatchSize: number): Plot {
-  const points = fullnessOf(lanes, lanesMs);
+  const points = fullnessOf(lanes, lengthOf(lanes));
   const mean = points.reduce((sum, { y }) => sum + y, 0) / points.length;
   return {
     id: `fullness-${name}`,
@@ -243,7 +247,7 @@ function fullness(name: string, lanes: readonly Lane[], maxBatchSize: number): P
         animation: false,
         plugins: { legend: { display: false } },
         scales: {
-          x: { type: 'linear', min: 0, max: lanesMs, title: { display: true, text: milliseconds } },
+          x: { type: 'linear', min: 0, max: lengthOf(lanes), title: { display: true, text: milliseconds } },
           y: { min: 0, max: maxBatchSize, title: { display: true, text: 'sequences' } },
         },
       },
@@ -253,7 +257,7 @@ function fullness(name: string, lanes: readonly Lane[], maxBatchSize: number): P
 
 /** How many sequences were in the works, every 10 ms. */
 function fullnessOf(lanes: readonly Lane[], lengthMs: number): { x: number; y: number }[] {
-  return Array.from({ length: lengthMs / 10 }, (_, i) => {
+  return Array.from({ length: Math.ceil(lengthMs / 10) }, (_, i) => {
     const x = i * 10;
     return { x, y: lanes.filter(({ startedMs, endedMs }) => startedMs <= x && x < endedMs).length };
   });

@@ -71,7 +71,7 @@ export async function measure(
     const traces =
       arrivals.kind === 'closed'
         ? await closedLoop(plan, arrivals.users)
-        : await openLoop(plan, { arrivalsMs: arrivalsOf(scenario, durationMs) ?? [] });
+        : await openLoop(plan, arrivalsOf(scenario, durationMs) ?? []);
     signal?.throwIfAborted();
     const window = { fromMs: startedAt + warmUpMs, toMs: startedAt + durationMs };
     expectAlive(server, traces, window);

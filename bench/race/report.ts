@@ -36,40 +36,27 @@ function problems(results: Results): string {
     .join('\n');
 }
 
+const kinds = ['ttft', 'itl', 'tpot', 'e2el'] as const;
+const levels = ['p50', 'p90', 'p95', 'p99'] as const;
+
 /** Every run, raw. */
 function runTable({ runs }: Results): string {
+  const times = kinds.flatMap((kind) => levels.map((level) => ({ kind, level })));
   const header = [
-    'contestant',
-    'load',
-    'round',
-    'requests/s',
-    'tokens/s',
-    'goodput',
-    'errors',
-    'TTFT p50',
-    'p95',
-    'ITL p50',
-    'p95',
-    'E2EL p50',
-    'p95',
-    'p99',
+    ...['contestant', 'load', 'round', 'requests/s', 'tokens/s', 'goodput', 'errors'],
+    ...times.map(({ kind, level }) => `${kind.toUpperCase()} ${level}`),
   ];
-  const rows = runs.map(({ contestant, scenario, round, users, summary: s, problem }) => {
-    const load = users === undefined ? scenario : `${users} users`;
-    if (s === undefined) return [contestant, load, round + 1, problem ?? ''];
-    const times = [s.ttft.p50, s.ttft.p95, s.itl.p50, s.itl.p95, s.e2el.p50, s.e2el.p95, s.e2el.p99];
-    const rates = [s.requestsPerSecond, s.tokensPerSecond, s.goodput ?? Number.NaN].map((value) => value.toFixed(1));
-    return [
-      contestant,
-      load,
-      round + 1,
-      ...rates,
-      s.numErrors,
-      ...times.map((ms) => (Number.isNaN(ms) ? '' : ms.toFixed(0))),
-    ];
+  const rows = runs.map(({ contestant, scenario, round, users, summary, problem = '' }) => {
+    const run = [contestant, users === undefined ? scenario : `${users} users`, round + 1];
+    if (summary === undefined) return [...run, problem];
+    const { requestsPerSecond, tokensPerSecond, goodput, numErrors } = summary;
+    const rates = [requestsPerSecond, tokensPerSecond, goodput].map((rate) => rate?.toFixed(1) ?? '');
+    // What nobody has measured is not a number, or nothing where it was read from JSON.
+    const shown = times.map(({ kind, level }) => summary[kind][level]?.toFixed(kind === 'itl' ? 1 : 0));
+    return [...run, ...rates, numErrors, ...shown.map((text = '') => (text === 'NaN' ? '' : text))];
   });
   const line = (tag: string, cells: readonly unknown[]) =>
     `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(String(cell))}</${tag}>`).join('')}</tr>`;
-  return `<section><h2>Every run</h2><p>Goodput: requests a second with their first token within 500 ms. Times in milliseconds.</p>
+  return `<section><h2>Every run</h2><p>Goodput: requests a second with their first token within 500 ms. Times in milliseconds; who still waited at the end of a run counts with the time waited so far.</p>
 <div class="table"><table><thead>${line('th', header)}</thead><tbody>${rows.map((row) => line('td', row)).join('\n')}</tbody></table></div></section>`;
 }

@@ -29,21 +29,23 @@ function partsOf({ sentAtMs, endedAtMs, timings }: RequestTrace): Record<string,
   return { ...all, network: Math.max(0, endedAtMs - sentAtMs - known) };
 }
 
+const stagesOfWaiting = ['receive', 'validate', 'load', 'tokenize', 'queue'] as const;
+
 /** The requests of the last part of a window, as lanes. */
 export function lanesOf(traces: readonly RequestTrace[], { fromMs: windowMs, toMs }: Window): Lane[] {
   const fromMs = Math.max(windowMs, toMs - lanesMs);
   const shown = traces.filter(({ sentAtMs, endedAtMs }) => endedAtMs > fromMs && sentAtMs < toMs);
   return shown
     .toSorted((a, b) => a.sentAtMs - b.sentAtMs)
-    .map(({ sentAtMs, endedAtMs, tokenAtMs, timings }) => {
-      const waited = ['receive', 'validate', 'load', 'tokenize', 'queue'].reduce(
-        (sum, stage) => sum + (timings[`${stage}_ms`] ?? 0),
-        0,
-      );
+    .map(({ sentAtMs, endedAtMs, tokenAtMs, timings, error }) => {
+      const firstTokenAtMs = tokenAtMs[0] ?? endedAtMs;
+      const waited = stagesOfWaiting.reduce((sum, stage) => sum + (timings[`${stage}_ms`] ?? 0), 0);
+      // Of one that was cut nobody has said when it began.
+      const startedAtMs = error === undefined ? sentAtMs + waited : firstTokenAtMs;
       return {
         sentMs: sentAtMs - fromMs,
-        startedMs: sentAtMs + waited - fromMs,
-        firstTokenMs: (tokenAtMs[0] ?? endedAtMs) - fromMs,
+        startedMs: startedAtMs - fromMs,
+        firstTokenMs: firstTokenAtMs - fromMs,
         endedMs: endedAtMs - fromMs,
       };
     });

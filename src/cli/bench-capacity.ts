@@ -115,7 +115,7 @@ async function tryRate(
   const startedAt = performance.now();
   try {
     const plan = { client, durationMs, request: (n: number) => requestOf(n, settings), signal: cut };
-    const traces = await openLoop(plan, { arrivalsMs: poissonArrivals(rate, durationMs, 1) });
+    const traces = await openLoop(plan, poissonArrivals(rate, durationMs, 1));
     server.expectAlive();
     const [first] = traces;
     if (!cut.aborted && first?.error !== undefined && traces.every(({ error }) => error !== undefined)) {

@@ -30,13 +30,11 @@ export async function closedLoop(plan: LoadPlan, numClients: number): Promise<Re
   return traces;
 }
 
-/** Requests that arrive whether or not earlier ones are answered. */
-export interface OpenLoop {
-  /** Times of arrival, ascending (ms since the load began). */
-  readonly arrivalsMs: readonly number[];
-}
-
-export async function openLoop(plan: LoadPlan, { arrivalsMs }: OpenLoop): Promise<RequestTrace[]> {
+/**
+ * Requests that arrive whether or not earlier ones are answered.
+ * @param arrivalsMs ascending, since the load began
+ */
+export async function openLoop(plan: LoadPlan, arrivalsMs: readonly number[]): Promise<RequestTrace[]> {
   const traces: RequestTrace[] = [];
   const start = performance.now();
   const pending: Promise<unknown>[] = [];

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { expect, onTestFinished, type TestContext, test } from 'vitest';
-import { renderCapacity } from '../../bench/page/capacity-page.ts';
+import { renderCapacity, renderPlanning } from '../../bench/page/capacity-page.ts';
 import { renderReport } from '../../bench/race/report.ts';
 import { type Experience, experienceOf } from '../../src/load/index.ts';
 import { temporaryFolder } from '../support/fixtures.ts';
@@ -71,19 +71,27 @@ function experience(ms: number): Experience {
   ]);
 }
 
+test('the planning sheet stands by itself, too', async (context) => {
+  const page = await show(context, renderPlanning());
+  expect(await page.locator('#of-instances').textContent()).toBe('7');
+});
+
 test('the planning sheet does the arithmetic of its examples, and of other numbers', async (context) => {
   const probes = [10, 100].map((rate) => ({ rate, experience: experience(rate), broken: [] }));
   const trial = { maxBatchSize: 8, batchTimeoutMs: 20, rate: 50, experience: experience(30), broken: [] };
-  const html = renderCapacity({
-    model: 'm',
-    slo: 'p95<120ms',
-    capacity: { probes, highestRate: 100, kneeRate: 10, safeRate: 70 },
-    safeShare: 0.7,
-    headroom: 0.2,
-    comparison: [trial, { ...trial, maxBatchSize: 1 }],
-    tuning: [trial],
-    settings: { targetRps: 600, promptTokens: 16, newTokens: 10 },
-  });
+  const html = renderCapacity(
+    {
+      model: 'm',
+      slo: 'p95<120ms',
+      capacity: { probes, highestRate: 100, kneeRate: 10, safeRate: 70 },
+      safeShare: 0.7,
+      headroom: 0.2,
+      comparison: [trial, { ...trial, maxBatchSize: 1 }],
+      tuning: [trial],
+      settings: { targetRps: 600, promptTokens: 16, newTokens: 10 },
+    },
+    'here',
+  );
   const page = await show(context, html);
   expect(await canvases(page)).toEqual({ numAll: 3, numDrawn: 3 });
   expect(await page.locator('#instances').textContent()).toBe('11');
