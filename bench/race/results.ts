@@ -24,7 +24,7 @@ export interface Run {
 }
 
 /** How much of a run is shown as lanes. */
-export const lanesMs = 6000;
+export const lanesMs = 12_000;
 
 /** One request in a timeline (ms since its beginning). */
 export interface Lane {

@@ -31,10 +31,10 @@ function partsOf({ sentAtMs, endedAtMs, timings }: RequestTrace): Record<string,
 
 const stagesOfWaiting = ['receive', 'validate', 'load', 'tokenize', 'queue'] as const;
 
-/** The requests of the last part of a window, as lanes. */
-export function lanesOf(traces: readonly RequestTrace[], { fromMs: windowMs, toMs }: Window): Lane[] {
-  const fromMs = Math.max(windowMs, toMs - lanesMs);
-  const shown = traces.filter(({ sentAtMs, endedAtMs }) => endedAtMs > fromMs && sentAtMs < toMs);
+/** The requests of the first part of a window, as lanes. */
+export function lanesOf(traces: readonly RequestTrace[], { fromMs, toMs }: Window): Lane[] {
+  const untilMs = Math.min(toMs, fromMs + lanesMs);
+  const shown = traces.filter(({ sentAtMs, endedAtMs }) => endedAtMs > fromMs && sentAtMs < untilMs);
   return shown
     .toSorted((a, b) => a.sentAtMs - b.sentAtMs)
     .map(({ sentAtMs, endedAtMs, tokenAtMs, timings, error }) => {
