@@ -16,8 +16,8 @@ const plan: RacePlan = {
   model: 'none',
   rounds: 2,
   checkTimeoutMs: 300,
-  times: { warmUpMs: 20, measureMs: 600 },
-  mixedTimes: { warmUpMs: 20, measureMs: 600 },
+  times: { warmUpMs: 20, measureMs: 1000 },
+  mixedTimes: { warmUpMs: 20, measureMs: 1000 },
   users: [1],
   scenarios: ['seed'],
 };
@@ -33,8 +33,8 @@ require('node:http').createServer((request, response) => {
   request.on('data', (chunk) => { text += chunk; }).on('end', () => {
     if (behaviour === 'hangs') return;
     count++;
-    if (behaviour === 'crashes' && count > 400) { console.error('out of luck'); process.exit(3); }
-    if (behaviour === 'falls silent' && count > 400) return;
+    if (behaviour === 'crashes' && count > 200) { console.error('out of luck'); process.exit(3); }
+    if (behaviour === 'falls silent' && count > 200) return;
     const { prompt, max_new_tokens: length } = JSON.parse(text);
     const last = prompt.at(-1) + (behaviour === 'is wrong' && prompt.length > 16 ? 1 : 0);
     response.setHeader('content-type', 'application/json');
@@ -90,7 +90,7 @@ test('who crashes, hangs, is wrong or does not start is reported as such, and th
   const table = tableOf(results);
   expect(table).toContain('**static**: crashes (it ended in the middle');
   expect(table).toMatch(
-    /\*\*continuous-int8-fast\*\*: falls silent \(\d of 3 runs failed, seed: it fell silent 0\.\d s before/,
+    /\*\*continuous-int8-fast\*\*: falls silent \(\d of 3 runs failed, seed: (it fell silent \d\.\d s before the end|no request was answered in time)\)/,
   );
   const rate = (name: string) => medianOf(results, { contestant: name, scenario: 'seed' }, (s) => s.requestsPerSecond);
   for (const name of ['naive', 'continuous', 'continuous-int8']) expect(rate(name)).toBeGreaterThan(0);
