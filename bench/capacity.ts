@@ -11,7 +11,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type CapacityResult, renderCapacity, renderPlanning } from './page/capacity-page.ts';
+import type { CapacityReport } from '../src/load/index.ts';
+import { renderCapacity, renderPlanning } from './page/capacity-page.ts';
 import { describeCommit, describeMachine, describeVersions, resultsFolder, writeResult } from './race/results.ts';
 
 const page = 'capacity.html';
@@ -25,7 +26,7 @@ function measure(): string {
   const command = [cli, 'bench', 'capacity', ...args, '--output', output];
   const { status } = spawnSync(process.execPath, command, { stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
-  const result: CapacityResult = JSON.parse(readFileSync(output, 'utf8'));
+  const result: CapacityReport = JSON.parse(readFileSync(output, 'utf8'));
   const { cores, cpu } = describeMachine();
   const where = `${cores} cores of ${cpu}, Node ${describeVersions().node}, commit ${describeCommit()}`;
   return renderCapacity(result, where);

@@ -12,8 +12,8 @@ import Fastify from 'fastify';
 import { Sequence } from '../../src/core/index.ts';
 import { OrtModelRunner } from '../../src/engine/index.ts';
 import { openModel } from '../../src/model/index.ts';
+import { maxBatchSize } from '../race/contestants.ts';
 
-const maxBatchSize = 50;
 const batchTimeoutMs = 100;
 /** Of a run: what pads the prompts included. */
 const maxPromptTokens = 2048;

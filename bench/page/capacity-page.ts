@@ -1,7 +1,6 @@
 import type { ChartDataset } from 'chart.js';
 import {
-  type Capacity,
-  type Experience,
+  type CapacityReport,
   fullRate,
   instancesFor,
   safeRate,
@@ -10,27 +9,6 @@ import {
   worstCaseMs,
 } from '../../src/load/index.ts';
 import { escapeHtml, type Plot, renderPage } from './page.ts';
-
-/** A server's flags, a rate, and what came of it. Numbers that were without end are null. */
-interface Trial {
-  readonly maxBatchSize: number;
-  readonly batchTimeoutMs: number;
-  readonly rate: number;
-  readonly experience: Experience;
-  readonly broken: readonly string[];
-}
-
-/** What `weft bench capacity --output` writes. */
-export interface CapacityResult {
-  readonly model: string;
-  readonly slo: string;
-  readonly capacity: Capacity;
-  readonly safeShare: number;
-  readonly headroom: number;
-  readonly comparison: readonly Trial[];
-  readonly tuning: readonly Trial[];
-  readonly settings: { readonly targetRps: number; readonly promptTokens: number; readonly newTokens: number };
-}
 
 /** The sheet alone. */
 export function renderPlanning(): string {
@@ -45,7 +23,7 @@ export function renderPlanning(): string {
 }
 
 /** @param provenance where it was measured */
-export function renderCapacity(result: CapacityResult, provenance: string): string {
+export function renderCapacity(result: CapacityReport, provenance: string): string {
   const { model, slo, capacity, settings } = result;
   return renderPage({
     title: 'What a server can take',
@@ -59,7 +37,7 @@ export function renderCapacity(result: CapacityResult, provenance: string): stri
   });
 }
 
-function headline({ slo, capacity, safeShare, headroom, settings: { targetRps } }: CapacityResult): string {
+function headline({ slo, capacity, safeShare, headroom, settings: { targetRps } }: CapacityReport): string {
   const { highestRate, kneeRate, safeRate: safe } = capacity;
   const instances =
     targetRps > 0 && safe > 0
@@ -69,7 +47,7 @@ function headline({ slo, capacity, safeShare, headroom, settings: { targetRps } 
 <p>requests per second is the highest rate that was seen to keep ${escapeHtml(slo)}. The knee is at ${kneeRate.toFixed(0)}; ${safeShare} × ${highestRate.toFixed(0)} = ${safe.toFixed(0)} is safe to plan with.</p>${instances}`;
 }
 
-function latencyByRate({ capacity: { probes } }: CapacityResult): Plot {
+function latencyByRate({ capacity: { probes } }: CapacityReport): Plot {
   const line = (level: 'p50' | 'p95' | 'p99', color: string): ChartDataset<'line'> => ({
     label: level,
     data: probes.map(({ rate, experience }) => ({ x: rate, y: experience.e2el[level] })),
@@ -89,7 +67,7 @@ function latencyByRate({ capacity: { probes } }: CapacityResult): Plot {
   };
 }
 
-function batchingOnAndOff({ comparison }: CapacityResult): Plot {
+function batchingOnAndOff({ comparison }: CapacityReport): Plot {
   const sizes = [...new Set(comparison.map(({ maxBatchSize }) => maxBatchSize))];
   const datasets = sizes.map((size): ChartDataset<'line'> => {
     const color = size === 1 ? '#c0504d' : '#2e8b57';
@@ -110,7 +88,7 @@ function batchingOnAndOff({ comparison }: CapacityResult): Plot {
   };
 }
 
-function tuned({ tuning, settings: { targetRps } }: CapacityResult): Plot {
+function tuned({ tuning, settings: { targetRps } }: CapacityReport): Plot {
   const timeouts = [...new Set(tuning.map(({ batchTimeoutMs }) => batchTimeoutMs))];
   const sizes = [...new Set(tuning.map(({ maxBatchSize }) => maxBatchSize))];
   const shades = ['#9fd8b8', '#2e8b57', '#1d5c3a'];

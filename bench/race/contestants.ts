@@ -19,7 +19,7 @@ export interface Racer extends Contestant {
 /** Whose tokens and requests per second the others' are compared with. */
 export const reference = 'naive';
 
-/** Batches need no longer than these to be full. */
+/** Slots of a batch, as Weft has them by default. */
 export const maxBatchSize = 50;
 
 /** Weft itself, as shipped but for these flags. */
@@ -59,10 +59,9 @@ const inexact = { isExact: false, isSlow: false, runsAll: false, isOnCurve: fals
 
 /** Who races, slowest first: the same network on the same weights. */
 export function racersOf({ folder, exported, cacheDir }: ModelFolders): Racer[] {
-  const script = (name: string, description: string, ...args: readonly string[]): Contestant => {
-    const [file = '', ...rest] = args;
+  const script = (name: string, description: string, file: string, ...args: readonly string[]): Contestant => {
     const server = fileURLToPath(new URL(`../contestants/${file}`, import.meta.url));
-    const command = (port: number) => [process.execPath, '--import', 'tsx', server, String(port), ...rest] as const;
+    const command = (port: number) => [process.execPath, '--import', 'tsx', server, String(port), ...args] as const;
     return { name, description, readyPath: '/readyz', command };
   };
   const own = (name: string, description: string, ...flags: readonly string[]) =>

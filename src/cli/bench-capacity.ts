@@ -4,6 +4,7 @@ import { messageOf, UserError } from '../core/index.ts';
 import {
   brokenConditions,
   type Capacity,
+  type CapacityReport,
   type Condition,
   type Experience,
   experienceOf,
@@ -16,6 +17,7 @@ import {
   poissonArrivals,
   safeShare,
   seededRandom,
+  type Trial,
 } from '../load/index.ts';
 import { ChildServer } from './child-server.ts';
 import { expectOperands } from './operands.ts';
@@ -50,15 +52,6 @@ const tunedTimeoutsMs = [0, 20, 100];
 
 type CapacitySettings = Pick<Settings, (typeof capacityKeys)[number] | (typeof passedKeys)[number]>;
 
-/** What was tried beside the capacity: a server's flags, a rate, and what came of it. */
-interface Trial {
-  readonly maxBatchSize: number;
-  readonly batchTimeoutMs: number;
-  readonly rate: number;
-  readonly experience: Experience;
-  readonly broken: readonly string[];
-}
-
 /** `weft bench capacity`: the highest rate of requests that keeps an SLO, and what follows from it. */
 export async function benchCapacity(args: readonly string[]): Promise<void> {
   const { settings, operands } = loadCommand([...capacityKeys, ...passedKeys], args, process.env);
@@ -80,7 +73,16 @@ export async function benchCapacity(args: readonly string[]): Promise<void> {
   const tuning = settings.tune === 'on' ? await tune(model, settings, slo) : [];
   if (tuning.length > 0) print(describeTuning(tuning, settings.targetRps));
   if (settings.output === '') return;
-  const result = { model, slo: settings.slo, capacity, safeShare, headroom, comparison, tuning, settings };
+  const result: CapacityReport = {
+    model,
+    slo: settings.slo,
+    capacity,
+    safeShare,
+    headroom,
+    comparison,
+    tuning,
+    settings,
+  };
   await writeFile(settings.output, JSON.stringify(result, undefined, 1)).catch((error: unknown) => {
     throw new UserError(`${settings.output} cannot be written: ${messageOf(error)}`);
   });

@@ -20,6 +20,26 @@ export interface Capacity {
   readonly safeRate: number;
 }
 
+/** A server of these settings, tried at a rate beside the search. */
+export interface Trial extends Probe {
+  readonly maxBatchSize: number;
+  readonly batchTimeoutMs: number;
+}
+
+/** Everything that `weft bench capacity` measures and writes. What was without end is null in JSON. */
+export interface CapacityReport {
+  readonly model: string;
+  readonly slo: string;
+  readonly capacity: Capacity;
+  readonly safeShare: number;
+  readonly headroom: number;
+  /** Batches and one at a time, at the same rates. */
+  readonly comparison: readonly Trial[];
+  /** Batch sizes and timeouts, at one rate. */
+  readonly tuning: readonly Trial[];
+  readonly settings: { readonly targetRps: number; readonly promptTokens: number; readonly newTokens: number };
+}
+
 /** Of the highest rate: what is left is for what no measurement has seen. */
 export const safeShare = 0.7;
 

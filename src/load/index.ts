@@ -1,5 +1,5 @@
 export { burstArrivals, closedLoop, openLoop, poissonArrivals } from './arrivals.ts';
-export { type Capacity, findCapacity, safeShare } from './capacity.ts';
+export { type Capacity, type CapacityReport, findCapacity, safeShare, type Trial } from './capacity.ts';
 export {
   type Dialect,
   GenerateClient,
