@@ -55,17 +55,17 @@ const hungShare = 0.75;
 
 /** Lets a scenario run on a server. @throws {Error} it ended, nothing was answered, or it fell silent; the message says which */
 export async function measure(
-  server: ServerProcess,
-  { dialect }: Contestant,
+  server: Pick<ServerProcess, 'url' | 'hasEnded'>,
+  { dialect }: Pick<Contestant, 'dialect'>,
   scenario: Scenario,
   { warmUpMs, measureMs, slo, signal }: MeasureOptions,
 ): Promise<Measured> {
   const durationMs = warmUpMs + measureMs;
   const startedAt = performance.now();
   // Behind the window: what is still under way then counts with the tokens that came in time.
-  const cut = AbortSignal.any([AbortSignal.timeout(durationMs + 50), ...(signal ? [signal] : [])]);
-  const client = new GenerateClient({ url: server.url, signal: cut, ...(dialect && { dialect }) });
-  const plan = { client, durationMs, signal: cut, request: (n: number) => requestOf(scenario, n) };
+  const cut = cutAfter(durationMs + 50, signal);
+  const client = new GenerateClient({ url: server.url, signal: cut.signal, ...(dialect && { dialect }) });
+  const plan = { client, durationMs, signal: cut.signal, request: (n: number) => requestOf(scenario, n) };
   try {
     const { arrivals } = scenario;
     const traces =
@@ -77,11 +77,29 @@ export async function measure(
     expectAlive(server, traces, window);
     return { summary: summarize(traces, window, slo), window, traces };
   } finally {
+    cut.end();
     client.close();
   }
 }
 
-function expectAlive(server: ServerProcess, traces: readonly RequestTrace[], { fromMs, toMs }: Window): void {
+/** Aborts after a time, or with another signal. `AbortSignal.any` of a timeout may never do so: its timer is garbage (nodejs/node#57736). */
+function cutAfter(ms: number, signal: AbortSignal | undefined): { readonly signal: AbortSignal; end(): void } {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  const timer = setTimeout(abort, ms);
+  signal?.addEventListener('abort', abort);
+  const end = () => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', abort);
+  };
+  return { signal: controller.signal, end };
+}
+
+function expectAlive(
+  server: Pick<ServerProcess, 'hasEnded'>,
+  traces: readonly RequestTrace[],
+  { fromMs, toMs }: Window,
+): void {
   if (server.hasEnded) throw new Error('it is gone');
   const inTime = traces.filter(({ endedAtMs }) => endedAtMs < toMs);
   if (!inTime.some(({ error, endedAtMs }) => error === undefined && endedAtMs >= fromMs)) {
