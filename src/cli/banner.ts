@@ -6,6 +6,8 @@ export interface BannerFacts {
   readonly version: string;
   readonly model: Model;
   readonly limits: StepLimits;
+  readonly deviceName: string;
+  /** That run the model, if the CPU does. */
   readonly threads: number;
   readonly batchTimeoutMs: number;
   readonly address: string;
@@ -17,19 +19,20 @@ export function banner({
   version,
   model,
   limits,
+  deviceName,
   threads,
   batchTimeoutMs,
   address,
   hasTokenizer,
 }: BannerFacts): string {
   const { numLayers, numHeads, hiddenSize } = model.config;
-  const cache = kvCacheBytes(kvCacheShape(model.config, limits.maxBatchSize, limits.maxModelLen));
+  const cache = kvCacheBytes(kvCacheShape(model, limits.maxBatchSize, limits.maxModelLen));
   const prompt = hasTokenizer ? '"Once upon a time"' : '[2, 100, 101]';
   return `
   weft ${version}
 
   model     ${model.name}: OPT, ${millions(numParameters(model.config))} parameters, ${numLayers} layers, ${numHeads} heads, ${hiddenSize} wide
-  device    CPU, ${model.precision}, ${threads} threads
+  device    ${deviceName}, ${model.precision}${deviceName === 'CPU' ? `, ${threads} threads` : ''}
   batch     up to ${limits.maxBatchSize} sequences, newcomers gathered for at most ${batchTimeoutMs} ms
   context   ${limits.maxModelLen} tokens, in steps of up to ${limits.maxStepTokens}
   KV cache  ${mebibytes(cache)} when every slot is full

@@ -26,6 +26,7 @@ import { embeddedModelFolder } from './package-info.ts';
 /** Settings that are handed on to the server. */
 const passedKeys = [
   'revision',
+  'device',
   'precision',
   'maxBatchSize',
   'batchTimeoutMs',

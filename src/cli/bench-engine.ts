@@ -4,7 +4,8 @@ import path from 'node:path';
 import { loadCommand, type Settings } from '../config/index.ts';
 import { type SamplingParams, Sequence, type StepRow } from '../core/index.ts';
 import { bestProductsMs, ConcatenatedRun, OrtModelRunner, type SessionOptions } from '../engine/index.ts';
-import { exportModel, type OptConfig, type Precision, precisions, readOptConfig } from '../model/index.ts';
+import { exportModel, type OptConfig, type Precision, readOptConfig } from '../model/index.ts';
+import { openDevice } from './device.ts';
 import { locate, openByName } from './local-models.ts';
 import { expectOperands } from './operands.ts';
 import { embeddedModelFolder } from './package-info.ts';
@@ -38,23 +39,32 @@ interface Steps {
   prefill(numPrompts: number, promptTokens: number): () => Promise<unknown>;
 }
 
-type BenchSettings = Pick<Settings, 'cacheDir' | 'revision' | 'threads' | 'spinning'>;
+type BenchSettings = Pick<Settings, 'cacheDir' | 'revision'>;
 
 /**
  * `weft bench engine`: what a step takes without a server around it, in every precision and the way one does it without Weft, beside
  * what this machine's products can do.
  */
 export async function benchEngine(args: readonly string[]): Promise<void> {
-  const { settings, operands } = loadCommand(['cacheDir', 'revision', 'threads', 'spinning'], args, process.env);
+  const { settings, operands } = loadCommand(
+    ['cacheDir', 'revision', 'device', 'threads', 'spinning'],
+    args,
+    process.env,
+  );
   expectOperands('weft bench engine', operands, ['[MODEL]']);
   const [name = embeddedModelFolder] = operands;
-  const session = { threads: settings.threads || availableParallelism(), spinning: settings.spinning === 'on' };
+  const { device, deviceName, precisions } = openDevice(settings);
+  const threads = settings.threads || availableParallelism();
+  const session = { threads, spinning: settings.spinning === 'on', device };
   const lines: Measured[] = [];
-  for (const precision of precisions) lines.push(...(await benchPrecision(name, { ...settings, precision }, session)));
+  for (const precision of precisions) lines.push(...(await benchPrecision(name, settings, { precision, session })));
   const { config, folder } = await describe(name, settings);
+  const where = device.kind === 'cpu' ? `${threads} threads` : deviceName;
+  if (device.kind !== 'cpu') return print(lines, footnote(config, where));
   lines.push(...(await benchConcatenated(folder, config, session)));
   const peak = await peakGflops(config, session);
-  process.stdout.write(`${table(lines, peak)}\n\n${footnote(config, session.threads, peak)}\n`);
+  const best = `The products of a float32 step of ${maxBatchSize} rows alone, at their best: ${peak.toFixed(0)} GFLOPS.`;
+  print(lines, `${footnote(config, where)} ${best}`, peak);
 }
 
 async function describe(name: string, settings: BenchSettings): Promise<{ config: OptConfig; folder: string }> {
@@ -64,17 +74,17 @@ async function describe(name: string, settings: BenchSettings): Promise<{ config
 
 async function benchPrecision(
   name: string,
-  settings: BenchSettings & { readonly precision: Precision },
-  session: SessionOptions,
+  settings: BenchSettings,
+  { precision, session }: { readonly precision: Precision; readonly session: SessionOptions },
 ): Promise<Measured[]> {
-  const { model } = await openByName(name, settings);
+  const { model } = await openByName(name, settings, precision);
   const { config } = model;
   const limits = { maxBatchSize, maxModelLen: maxModelLenOf(config), maxStepTokens: maxBatchSize + 512 };
   const runner = new OrtModelRunner({ model, limits, session });
   const run = (rows: readonly StepRow[]) => runner.run({ moves: [], rows });
   const prompts = (numRows: number, length: number) => slots(numRows, (slot) => promptRow(config, slot, length));
   try {
-    return await measure(settings.precision, config, {
+    return await measure(precision, config, {
       decode: async (numRows, numKeys) => {
         for (const prompt of prompts(numRows, numKeys)) await run([prompt]);
         const rows = slots(numRows, (slot) => decodingRow(config, slot, numKeys));
@@ -194,17 +204,22 @@ async function peakGflops(config: OptConfig, session: SessionOptions): Promise<n
   return flops / (await bestProductsMs(shapes, session)) / 1e6;
 }
 
-function table(lines: readonly Measured[], peak: number): string {
+function print(lines: readonly Measured[], note: string, peak?: number): void {
+  process.stdout.write(`${table(lines, peak)}\n\n${note}\n`);
+}
+
+/** @param peak GFLOPS that the steps are compared with */
+function table(lines: readonly Measured[], peak: number | undefined): string {
   const rows = lines.map(({ precision, step, ms, numTokens, usefulFlops }) => {
     const gflops = usefulFlops / ms / 1e6;
-    const share = `${((100 * gflops) / peak).toFixed(0)} %`;
-    return [precision, step, ms.toFixed(1), ((1000 * numTokens) / ms).toFixed(0), gflops.toFixed(0), share];
+    const share = peak === undefined ? [] : [`${((100 * gflops) / peak).toFixed(0)} %`];
+    return [precision, step, ms.toFixed(2), ((1000 * numTokens) / ms).toFixed(0), gflops.toFixed(0), ...share];
   });
-  const header = ['precision', 'step', 'ms', 'tokens/s', 'GFLOPS', 'of the products'];
+  const header = ['precision', 'step', 'ms', 'tokens/s', 'GFLOPS', ...(peak === undefined ? [] : ['of the products'])];
   return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-function footnote(config: OptConfig, threads: number, peak: number): string {
+function footnote(config: OptConfig, where: string): string {
   const { numLayers, hiddenSize } = config;
-  return `${numLayers} layers, ${hiddenSize} wide, vocabulary of ${config.vocabSize}; ${threads} threads; decode with ${contextTokens} tokens of context; medians of ${numRuns}. The products of a float32 step of ${maxBatchSize} rows alone, at their best: ${peak.toFixed(0)} GFLOPS.`;
+  return `${numLayers} layers, ${hiddenSize} wide, vocabulary of ${config.vocabSize}; ${where}; decode with ${contextTokens} tokens of context; medians of ${numRuns}.`;
 }

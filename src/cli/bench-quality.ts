@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { loadCommand } from '../config/index.ts';
+import { loadCommand, type Settings } from '../config/index.ts';
 import { messageOf, Sequence, UserError } from '../core/index.ts';
 import { OrtModelRunner, type TokenSampler } from '../engine/index.ts';
-import { precisions } from '../model/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
+import { openDevice } from './device.ts';
 import { openByName } from './local-models.ts';
 import { expectOperands } from './operands.ts';
 import { embeddedModelFolder } from './package-info.ts';
@@ -23,13 +23,13 @@ interface Reading {
 
 /** `weft bench quality`: how well every precision foretells a text, and how often it has the same likeliest token as fp32. */
 export async function benchQuality(args: readonly string[]): Promise<void> {
-  const { settings, operands } = loadCommand(['cacheDir', 'revision', 'threads'], args, process.env);
+  const { settings, operands } = loadCommand(['cacheDir', 'revision', 'device', 'threads'], args, process.env);
   expectOperands('weft bench quality', operands, ['TEXT_FILE', '[MODEL]']);
   const [file = '', name = embeddedModelFolder] = operands;
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new UserError(`${file} cannot be read: ${messageOf(error)}`);
   });
-  const { folder, model: fp32 } = await openByName(name, { ...settings, precision: 'fp32' });
+  const { folder, model: fp32 } = await openByName(name, settings, 'fp32');
   const windowTokens = Math.min(maxWindowTokens, fp32.config.maxPositions);
   const windows = await windowsOf(text, folder, windowTokens);
   if (windows.length === 0) throw new UserError(`${file} has fewer than the ${windowTokens} tokens of a window`);
@@ -39,17 +39,30 @@ export async function benchQuality(args: readonly string[]): Promise<void> {
     '| --- | --- | --- | --- |',
   ];
   let reference: Reading | undefined;
-  for (const precision of precisions) {
-    const { model } = await openByName(name, { ...settings, precision });
+  for (const { precision, device, label } of variantsOn(settings)) {
+    const { model } = await openByName(name, settings, precision);
     const limits = { maxBatchSize: numRows, maxModelLen: windowTokens, maxStepTokens: 2 * numRows };
-    const session = { threads: settings.threads || availableParallelism(), spinning: true };
+    const session = { threads: settings.threads || availableParallelism(), spinning: true, device };
     const reading = await read(windows, (sampler) => new OrtModelRunner({ model, limits, session, sampler }));
     reference ??= reading;
     const loss = reading.lossSum / numTokens;
     const same = `${(100 * agreement(reading, reference)).toFixed(2)} %`;
-    lines.push(`| ${[precision, loss.toFixed(4), Math.exp(loss).toFixed(3), same].join(' | ')} |`);
+    lines.push(`| ${[label, loss.toFixed(4), Math.exp(loss).toFixed(3), same].join(' | ')} |`);
   }
   process.stdout.write(`${lines.join('\n')}\n\n${numTokens} tokens in windows of ${windowTokens}\n`);
+}
+
+/** What is compared; first fp32 on the CPU, also where the others run on a device. */
+function variantsOn(settings: Pick<Settings, 'device'>) {
+  const cpu = openDevice({ device: 'cpu' });
+  const reference = { precision: 'fp32', device: cpu.device, label: 'fp32' } as const;
+  const { device, deviceName, precisions } = openDevice(settings);
+  if (device.kind === 'cpu') {
+    const others = precisions.filter((precision) => precision !== 'fp32');
+    return [reference, ...others.map((precision) => ({ precision, device, label: precision }))];
+  }
+  const others = precisions.map((precision) => ({ precision, device, label: `${precision} on ${deviceName}` }));
+  return [reference, ...others];
 }
 
 /** The text's documents one behind the other, cut into windows; what is left over is left out. @throws {UserError} no tokenizer */

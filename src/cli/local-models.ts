@@ -1,16 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { homedir, totalmem } from 'node:os';
 import path from 'node:path';
-import { flagOf, loadHubEnvironment, type Settings } from '../config/index.ts';
-import { UserError } from '../core/index.ts';
-import {
-  expectMemoryFor,
-  type Int8Range,
-  type OptConfig,
-  openModel,
-  type Precision,
-  precisions,
-} from '../model/index.ts';
+import { loadHubEnvironment, type Settings } from '../config/index.ts';
+import { expectMemoryFor, type Int8Range, type OptConfig, openModel, type Precision } from '../model/index.ts';
 import { ModelStore, type StoredModel } from '../store/index.ts';
 import { embeddedModelFolder } from './package-info.ts';
 import { progressOf, progressOfPull } from './progress.ts';
@@ -24,11 +16,12 @@ export function openStore(cacheDir: string): ModelStore {
   });
 }
 
-type OpenSettings = Pick<Settings, 'cacheDir' | 'revision' | 'precision'>;
-
 /** A model by any of its names, fetched and its graph built where they are not here yet. @throws {ModelError} it cannot be had or served */
-export async function openByName(name: string, settings: OpenSettings) {
-  const precision = precisionOf(settings.precision);
+export async function openByName(
+  name: string,
+  settings: Pick<Settings, 'cacheDir' | 'revision'>,
+  precision: Precision,
+) {
   const memoryBytes = memoryLimit();
   const checkConfig = (config: OptConfig) => expectMemoryFor(config, { precision, memoryBytes });
   const { folder, ...stored } = await locate(name, settings, checkConfig);
@@ -59,16 +52,6 @@ function int8Range(): Int8Range {
   } catch {
     return 63;
   }
-}
-
-/** @throws {UserError} the device cannot do it well */
-function precisionOf(chosen: Settings['precision']): Precision {
-  if (chosen === 'auto') return 'fp32';
-  const precision = precisions.find((candidate) => candidate === chosen);
-  if (precision !== undefined) return precision;
-  throw new UserError(
-    `${flagOf('precision')} ${chosen} is for GPUs: on the CPU ONNX Runtime has no fast products in it; there are ${precisions.join(', ')}`,
-  );
 }
 
 /** Where this user's programs keep what they can make again. */

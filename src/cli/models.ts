@@ -140,8 +140,8 @@ async function random({ store, name, seed }: CommandInput): Promise<string> {
   return `${made.name} is in ${made.folder}\nweft serve ${made.name}`;
 }
 
-async function convert({ name, ...settings }: CommandInput): Promise<string> {
-  const { model } = await openByName(name, settings);
+async function convert({ name, precision, ...settings }: CommandInput): Promise<string> {
+  const { model } = await openByName(name, settings, precision === 'auto' ? 'fp32' : precision);
   return `the graph of ${model.name} is in ${path.dirname(model.graphPath)}`;
 }
 

@@ -2,12 +2,13 @@ import { availableParallelism } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import { flagOf, loadSettings, type Settings } from '../config/index.ts';
 import { type StepLimits, systemClock, UserError } from '../core/index.ts';
-import { OrtModelRunner } from '../engine/index.ts';
+import { maxPromptTokens, OrtModelRunner } from '../engine/index.ts';
 import { LlmEngine } from '../llm/index.ts';
 import type { Model } from '../model/index.ts';
 import { buildServer } from '../server/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { banner } from './banner.ts';
+import { openDevice, precisionFor } from './device.ts';
 import { openByName } from './local-models.ts';
 import { embeddedModelFolder, packageVersion } from './package-info.ts';
 import { endAtOnceOnSignals, stopOnSignals } from './shutdown.ts';
@@ -18,11 +19,14 @@ const defaultPromptBudget = 256;
 export async function serve(args: readonly string[]): Promise<void> {
   const stopEndingAtOnce = endAtOnceOnSignals();
   const settings = loadSettings(args, process.env);
-  const { folder, model } = await openByName(settings.model || embeddedModelFolder, settings);
+  const precision = precisionFor(settings);
+  const { device, deviceName } = openDevice(settings);
+  const { folder, model } = await openByName(settings.model || embeddedModelFolder, settings, precision);
   const tokenizer = await loadTokenizer(folder);
-  const limits = stepLimits(settings, model);
+  const limits = stepLimits(settings, model, maxPromptTokens(device));
   const threads = settings.threads || availableParallelism();
-  const runner = new OrtModelRunner({ model, limits, session: { threads, spinning: settings.spinning === 'on' } });
+  const session = { threads, spinning: settings.spinning === 'on', device };
+  const runner = new OrtModelRunner({ model, limits, session });
   const engine = new LlmEngine({
     runner,
     tokenizer,
@@ -48,11 +52,11 @@ export async function serve(args: readonly string[]): Promise<void> {
   const { batchTimeoutMs } = settings;
   const hasTokenizer = tokenizer !== undefined;
   process.stdout.write(
-    banner({ version: packageVersion, model, limits, threads, batchTimeoutMs, address, hasTokenizer }),
+    banner({ version: packageVersion, model, limits, deviceName, threads, batchTimeoutMs, address, hasTokenizer }),
   );
 }
 
-function stepLimits(settings: Settings, model: Model): StepLimits {
+function stepLimits(settings: Settings, model: Model, maxPromptTokens: number): StepLimits {
   const { maxBatchSize } = settings;
   const { maxPositions } = model.config;
   if (settings.maxModelLen > maxPositions) {
@@ -60,10 +64,15 @@ function stepLimits(settings: Settings, model: Model): StepLimits {
       `${flagOf('maxModelLen')} is ${settings.maxModelLen}, and ${model.name} has positions for ${maxPositions} tokens at most`,
     );
   }
+  if (settings.maxStepTokens - maxBatchSize > maxPromptTokens) {
+    throw new UserError(
+      `${flagOf('maxStepTokens')} is ${settings.maxStepTokens}; on ${settings.device} prompts get at most ${maxPromptTokens} of the tokens of a step, so that with ${flagOf('maxBatchSize')} ${maxBatchSize} it may be ${maxBatchSize + maxPromptTokens}`,
+    );
+  }
   return {
     maxBatchSize,
     maxModelLen: settings.maxModelLen || maxPositions,
-    maxStepTokens: settings.maxStepTokens || maxBatchSize + defaultPromptBudget,
+    maxStepTokens: settings.maxStepTokens || maxBatchSize + Math.min(defaultPromptBudget, maxPromptTokens),
   };
 }
 

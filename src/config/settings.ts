@@ -29,10 +29,16 @@ export const settings = {
   }),
   host: text({ default: '127.0.0.1', description: 'address to listen on; 0.0.0.0 is every interface' }),
   port: integer({ default: 8080, min: 0, max: 65535, description: 'port to listen on; 0 picks a free one' }),
+  device: text({
+    default: 'cpu',
+    pattern: /^(cpu|webgpu|cuda(:\d{1,3})?)$/,
+    allowed: 'cpu, cuda, cuda:N for the device N, or webgpu',
+    description: 'what the model runs on; webgpu is for tests of the way to a GPU',
+  }),
   precision: choice({
     default: 'auto',
-    choices: ['auto', 'fp32', 'fp16', 'bf16', 'int8', 'int8-fast'],
-    description: 'what the model computes in; auto is fp32 on the CPU',
+    choices: ['auto', 'fp32', 'fp16', 'int8', 'int8-fast'],
+    description: 'what the model computes in; auto is fp16 on CUDA and fp32 elsewhere',
   }),
   maxBatchSize: integer({
     default: 50,

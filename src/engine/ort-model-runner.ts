@@ -9,9 +9,12 @@ import {
   type StepLimits,
 } from '../core/index.ts';
 import type { Model } from '../model/index.ts';
-import { KvCache, kvCacheShape } from './kv-cache.ts';
+import { DeviceKvCache } from './device-kv-cache.ts';
+import { HostKvCache } from './host-kv-cache.ts';
+import { type KvCache, kvCacheShape } from './kv-cache.ts';
+import { DeviceLogits, HostLogits, type Logits } from './logits.ts';
 import { NativeBuffer, Session, type SessionOptions } from './ort/index.ts';
-import { type GraphRun, planRuns } from './run-plan.ts';
+import { type GraphRow, type GraphRun, planRuns } from './run-plan.ts';
 import { isGreedy, Sampler, type TokenSampler } from './sampler.ts';
 import { numLogits, StepInputs } from './step-inputs.ts';
 
@@ -28,13 +31,10 @@ export interface OrtModelRunnerOptions {
 /** Runs steps with ONNX Runtime, off the event loop, keys and values appended in place. */
 export class OrtModelRunner implements ModelRunner {
   readonly limits: StepLimits;
-  readonly #vocabSize: number;
   readonly #session: Session;
   readonly #cache: KvCache;
   readonly #inputs: StepInputs;
-  readonly #logitsBuffer: NativeBuffer;
-  /** [maxBatchSize, vocabulary] */
-  readonly #logits: Float32Array;
+  readonly #logits: Logits;
   readonly #nextTokenBuffer: NativeBuffer;
   /** [maxBatchSize] */
   readonly #nextToken: BigInt64Array;
@@ -43,25 +43,25 @@ export class OrtModelRunner implements ModelRunner {
 
   /** @throws {ModelError} the graph cannot be loaded, or there is no room for the KV cache */
   constructor({ model, limits, session, sampler = new Sampler(model.config.vocabSize) }: OrtModelRunnerOptions) {
-    const { vocabSize } = model.config;
+    const { maxBatchSize, maxModelLen, maxStepTokens } = limits;
     this.limits = limits;
-    this.#vocabSize = vocabSize;
-    this.#cache = new KvCache(kvCacheShape(model.config, limits.maxBatchSize, limits.maxModelLen));
+    this.#session = load(model, session);
+    const shape = kvCacheShape(model, maxBatchSize, maxModelLen);
+    const logitsShape = { maxRows: maxBatchSize, vocabSize: model.config.vocabSize };
     try {
-      this.#session = new Session(model.graphPath, session);
+      if (this.#session.copiesInputs) {
+        this.#cache = new DeviceKvCache(this.#session, { shape, maxStepTokens, session });
+        this.#logits = new DeviceLogits(this.#session, logitsShape, session);
+      } else {
+        this.#cache = new HostKvCache(this.#session, shape);
+        this.#logits = new HostLogits(this.#session, logitsShape);
+      }
     } catch (error) {
-      this.#cache.free();
-      throw new ModelError(
-        `ONNX Runtime cannot load ${model.graphPath}: ${messageOf(error)}; delete its folder to have it built anew`,
-      );
+      this.#session.release();
+      throw error;
     }
-    this.#inputs = new StepInputs(this.#session, {
-      maxRows: limits.maxBatchSize,
-      maxTokens: limits.maxStepTokens,
-    });
-    this.#logitsBuffer = new NativeBuffer(limits.maxBatchSize * vocabSize * Float32Array.BYTES_PER_ELEMENT);
-    this.#logits = new Float32Array(this.#logitsBuffer.bytes);
-    this.#nextTokenBuffer = new NativeBuffer(limits.maxBatchSize * BigInt64Array.BYTES_PER_ELEMENT);
+    this.#inputs = new StepInputs(this.#session, { maxRows: maxBatchSize, maxTokens: maxStepTokens });
+    this.#nextTokenBuffer = new NativeBuffer(maxBatchSize * BigInt64Array.BYTES_PER_ELEMENT);
     this.#nextToken = new BigInt64Array(this.#nextTokenBuffer.bytes);
     this.#sampler = sampler;
   }
@@ -69,7 +69,7 @@ export class OrtModelRunner implements ModelRunner {
   async run(step: Step): Promise<readonly (SampledToken | undefined)[]> {
     const tokens = new Array<SampledToken | undefined>(step.rows.length).fill(undefined);
     try {
-      for (const move of step.moves) this.#cache.move(move);
+      await this.#cache.move(step.moves);
       for (const run of planRuns(step, this.limits.maxStepTokens)) await this.#run(run, tokens);
     } catch (error) {
       throw new EngineError(`the model could not be run: ${messageOf(error)}`, error);
@@ -80,34 +80,43 @@ export class OrtModelRunner implements ModelRunner {
   dispose(): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
+    this.#logits.free();
+    this.#cache.free();
     this.#session.release();
-    this.#logitsBuffer.free();
     this.#nextTokenBuffer.free();
     this.#inputs.free();
-    this.#cache.free();
   }
 
   async #run(run: GraphRun, tokens: (SampledToken | undefined)[]): Promise<void> {
     const sampled = this.#inputs.fill(run);
-    for (const group of ['decode', 'prompt'] as const) {
-      const { firstSlot, rows } = run[group];
-      this.#cache.bind(this.#session, group, { firstSlot, numRows: rows.length });
-    }
     const numRows = numLogits(sampled);
-    const logitsShape = [numRows, this.#vocabSize];
-    this.#session.bindOutput('logits', { buffer: this.#logitsBuffer, type: 'float32', shape: logitsShape });
+    await this.#cache.bind(run);
+    this.#logits.bind(numRows);
     this.#session.bindOutput('next_token', { buffer: this.#nextTokenBuffer, type: 'int64', shape: [numRows] });
     await this.#session.run();
-    let numDrawn = 0;
-    for (const [i, { index, row }] of sampled.entries()) {
-      const { sampling, outputTokenIds } = row.sequence;
-      if (isGreedy(sampling)) {
-        tokens[index] = { tokenId: Number(this.#nextToken[i]) };
-        continue;
-      }
-      if (++numDrawn % rowsPerTurn === 0) await setImmediate();
-      const logits = this.#logits.subarray(i * this.#vocabSize, (i + 1) * this.#vocabSize);
-      tokens[index] = { tokenId: this.#sampler.sample(logits, sampling, outputTokenIds.length) };
+    await this.#cache.settle(run);
+    const drawn: { readonly at: number; readonly graphRow: GraphRow }[] = [];
+    for (const [at, graphRow] of sampled.entries()) {
+      if (isGreedy(graphRow.row.sequence.sampling)) tokens[graphRow.index] = { tokenId: Number(this.#nextToken[at]) };
+      else drawn.push({ at, graphRow });
     }
+    const logits = await this.#logits.rows(drawn.map(({ at }) => at));
+    for (const [i, { graphRow }] of drawn.entries()) {
+      if ((i + 1) % rowsPerTurn === 0) await setImmediate();
+      const { sampling, outputTokenIds } = graphRow.row.sequence;
+      const tokenId = this.#sampler.sample(logits[i] ?? new Float32Array(), sampling, outputTokenIds.length);
+      tokens[graphRow.index] = { tokenId };
+    }
+  }
+}
+
+/** @throws {ModelError} the graph cannot be loaded */
+function load({ graphPath }: Model, options: SessionOptions): Session {
+  try {
+    return new Session(graphPath, options);
+  } catch (error) {
+    throw new ModelError(
+      `ONNX Runtime cannot load ${graphPath}: ${messageOf(error)}; delete its folder to have it built anew`,
+    );
   }
 }

@@ -135,11 +135,11 @@ function int32Input(session: Session, name: string, maxLength: number): Input<In
   return { buffer, values: new Int32Array(buffer.bytes), bind: binder(session, name, { buffer, type: 'int32' }) };
 }
 
-/** A binding that did not change is kept: it costs more than writing the values. */
+/** A binding that did not change is kept where it can be: it costs more than writing the values. */
 function binder(session: Session, name: string, memory: { buffer: NativeBuffer; type: ElementType }) {
   let bound = -1;
   return (length: number) => {
-    if (length === bound) return;
+    if (length === bound && !session.copiesInputs) return;
     session.bindInput(name, { ...memory, shape: [length] });
     bound = length;
   };

@@ -44,7 +44,7 @@ function graphFolder(
   { config, precision, int8Range }: GraphContent,
   digests: readonly (string | undefined)[],
 ): string {
-  const kind = precision === 'fp32' ? { precision } : { precision, int8Range };
+  const kind = precision.startsWith('int8') ? { precision, int8Range } : { precision };
   const hash = createHash('sha256').update(JSON.stringify({ graphVersion, config, ...kind, digests }));
   return path.join(cacheDir, `opt-${hash.digest('hex').slice(0, 32)}`);
 }

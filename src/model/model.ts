@@ -65,9 +65,11 @@ export function expectMemoryFor(
   }
 }
 
+const weightBytes: Readonly<Record<Precision, number>> = { fp32: 4, fp16: 2, int8: 1, 'int8-fast': 1 };
+
 /** What the weights take in memory; of the tables that are looked up, only the rows in use are in it. */
 export function weightsBytes(config: OptConfig, precision: Precision): number {
-  return numParameters(config) * (precision === 'fp32' ? 4 : 1);
+  return numParameters(config) * weightBytes[precision];
 }
 
 /** What a model's folder holds. */

@@ -67,7 +67,7 @@ const root = protobuf.Root.fromJSON({
 
 /** `TensorProto.DataType`. */
 export const elementType = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, float16: 10, bfloat16: 16 } as const;
-export type ElementType = 'float32' | 'int32' | 'int64';
+export type ElementType = 'float32' | 'float16' | 'int32' | 'int64';
 
 /** A tensor's extents: a number, or the name of one that is known only when the graph runs. */
 export type Shape = readonly (number | string)[];

@@ -1,2 +1,10 @@
+export { type Device, expectDevice } from './device.ts';
+export { DeviceError } from './device-provider.ts';
 export { NativeBuffer } from './native.ts';
-export { type ElementType, Session, type SessionOptions } from './session.ts';
+export {
+  DeviceBuffer,
+  type ElementType,
+  elementBytes,
+  Session,
+  type SessionOptions,
+} from './session.ts';

@@ -27,9 +27,17 @@ export interface OrtApi {
   setSessionGraphOptimizationLevel(options: Pointer, level: number): Status;
   setIntraOpNumThreads(options: Pointer, threads: number): Status;
   addSessionConfigEntry(options: Pointer, key: string, value: string): Status;
+  appendProvider(options: Pointer, name: string, keys: null, values: null, numKeys: 0): Status;
   createSession(env: Pointer, modelPath: string, options: Pointer, out: Out): Status;
+  createSessionFromArray(env: Pointer, model: Uint8Array, byteLength: number, options: Pointer, out: Out): Status;
   releaseSession(session: Pointer): void;
   createCpuMemoryInfo(allocatorType: number, memoryType: number, out: Out): Status;
+  createMemoryInfo(name: string, allocatorType: number, deviceIndex: number, memoryType: number, out: Out): Status;
+  releaseMemoryInfo(memoryInfo: Pointer): void;
+  createAllocator(session: Pointer, memoryInfo: Pointer, out: Out): Status;
+  releaseAllocator(allocator: Pointer): void;
+  allocatorAlloc(allocator: Pointer, byteLength: number, out: Out): Status;
+  allocatorFree(allocator: Pointer, memory: Pointer): Status;
   createTensorWithDataAsOrtValue(
     memoryInfo: Pointer,
     data: Pointer,
@@ -48,26 +56,44 @@ export interface OrtApi {
 }
 
 const pathType = process.platform === 'win32' ? 'str16' : 'str';
-const out = koffi.out(koffi.pointer('void *'));
 
-type Signature = readonly [place: number, result: string, args: (string | ReturnType<typeof koffi.out>)[]];
+/** The type of a parameter through which a call gives an address. */
+export const outAddress: ReturnType<typeof koffi.out> = koffi.out(koffi.pointer('void *'));
 
-const signatures: Readonly<Record<keyof OrtApi, Signature>> = {
+type Parameters = (string | typeof outAddress)[];
+/** A function of ONNX Runtime's table. */
+export type TableFunction = readonly [place: number, result: string, parameters: Parameters];
+/** A function that a library exports by name. */
+type NamedFunction = readonly [result: string, parameters: Parameters];
+
+const signatures: Readonly<Record<keyof OrtApi, TableFunction>> = {
   getErrorMessage: [2, 'str', ['void *']],
   releaseStatus: [93, 'void', ['void *']],
-  createEnv: [3, 'void *', ['int', 'str', out]],
-  createSessionOptions: [10, 'void *', [out]],
+  createEnv: [3, 'void *', ['int', 'str', outAddress]],
+  createSessionOptions: [10, 'void *', [outAddress]],
   releaseSessionOptions: [100, 'void', ['void *']],
   disableMemPattern: [17, 'void *', ['void *']],
   setSessionGraphOptimizationLevel: [23, 'void *', ['void *', 'int']],
   setIntraOpNumThreads: [24, 'void *', ['void *', 'int']],
   addSessionConfigEntry: [130, 'void *', ['void *', 'str', 'str']],
-  createSession: [7, 'void *', ['void *', pathType, 'void *', out]],
+  appendProvider: [216, 'void *', ['void *', 'str', 'void *', 'void *', 'size_t']],
+  createSession: [7, 'void *', ['void *', pathType, 'void *', outAddress]],
+  createSessionFromArray: [8, 'void *', ['void *', 'uint8 *', 'size_t', 'void *', outAddress]],
   releaseSession: [95, 'void', ['void *']],
-  createCpuMemoryInfo: [69, 'void *', ['int', 'int', out]],
-  createTensorWithDataAsOrtValue: [49, 'void *', ['void *', 'void *', 'size_t', 'int64 *', 'size_t', 'int', out]],
+  createCpuMemoryInfo: [69, 'void *', ['int', 'int', outAddress]],
+  createMemoryInfo: [68, 'void *', ['str', 'int', 'int', 'int', outAddress]],
+  releaseMemoryInfo: [94, 'void', ['void *']],
+  createAllocator: [131, 'void *', ['void *', 'void *', outAddress]],
+  releaseAllocator: [132, 'void', ['void *']],
+  allocatorAlloc: [75, 'void *', ['void *', 'size_t', outAddress]],
+  allocatorFree: [76, 'void *', ['void *', 'void *']],
+  createTensorWithDataAsOrtValue: [
+    49,
+    'void *',
+    ['void *', 'void *', 'size_t', 'int64 *', 'size_t', 'int', outAddress],
+  ],
   releaseValue: [96, 'void', ['void *']],
-  createIoBinding: [134, 'void *', ['void *', out]],
+  createIoBinding: [134, 'void *', ['void *', outAddress]],
   releaseIoBinding: [135, 'void', ['void *']],
   bindInput: [136, 'void *', ['void *', 'str', 'void *']],
   bindOutput: [137, 'void *', ['void *', 'str', 'void *']],
@@ -85,17 +111,29 @@ const asyncStackBytes = 16 * 2 ** 20;
 koffi.config({ async_stack_size: asyncStackBytes });
 
 interface Loaded {
-  readonly api: OrtApi;
+  readonly table: Pointer;
   /** Kept alive for the life of the process: collecting it would unload the code under a running call. */
   readonly library: LibraryHandle;
 }
 
 let loaded: Loaded | undefined;
+let api: OrtApi | undefined;
 
 /** ONNX Runtime, loaded once per process from the library that onnxruntime-node ships. */
 export function ortApi(): OrtApi {
+  api ??= ortFunctions<OrtApi>(signatures);
+  return api;
+}
+
+/** Further functions of ONNX Runtime's table. */
+export function ortFunctions<Api>(signatures: Readonly<Record<keyof Api, TableFunction>>): Api {
   loaded ??= load();
-  return loaded.api;
+  const { table } = loaded;
+  const functions = Object.entries<TableFunction>(signatures).map(([name, [place, result, parameters]]) => [
+    name,
+    koffi.decode(koffi.decode(table, place * pointerBytes, 'void *'), koffi.proto(result, parameters)),
+  ]);
+  return Object.fromEntries(functions) as Api;
 }
 
 function load(): Loaded {
@@ -104,16 +142,17 @@ function load(): Loaded {
   const getApi = koffi.decode(koffi.decode(base, 0, 'void *'), koffi.proto('void *', ['uint32']));
   const table: Pointer | null = getApi(apiVersion);
   if (table === null) throw new Error(`ONNX Runtime does not know version ${apiVersion} of its API`);
-  const functions = Object.entries(signatures).map(([name, [index, result, args]]) => [
-    name,
-    koffi.decode(koffi.decode(table, index * pointerBytes, 'void *'), koffi.proto(result, args)),
-  ]);
-  return { api: Object.fromEntries(functions) as OrtApi, library };
+  return { table, library };
+}
+
+/** Where onnxruntime-node has its libraries for this machine. */
+export function libraryFolder(): string {
+  const root = path.dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
+  return path.join(root, 'bin', 'napi-v6', process.platform, process.arch);
 }
 
 function libraryPath(): string {
-  const root = path.dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
-  const folder = path.join(root, 'bin', 'napi-v6', process.platform, process.arch);
+  const folder = libraryFolder();
   let files: string[] = [];
   try {
     files = readdirSync(folder);
@@ -127,6 +166,20 @@ function libraryPath(): string {
   return path.join(folder, file);
 }
 
+/** Not to be collected, which would unload them. */
+const kept: LibraryHandle[] = [];
+
+/** Functions of a library of the system. @throws {Error} it cannot be loaded */
+export function systemFunctions<Api>(file: string | null, prototypes: Readonly<Record<keyof Api, NamedFunction>>): Api {
+  const library = koffi.load(file);
+  kept.push(library);
+  const functions = Object.entries<NamedFunction>(prototypes).map(([name, [result, parameters]]) => [
+    name,
+    library.func(name, result, parameters),
+  ]);
+  return Object.fromEntries(functions) as Api;
+}
+
 /** The C library's memory functions: koffi's own allocate no more than 2 GiB at once, and a KV cache may need more. */
 interface CMemory {
   calloc(count: number, size: number): Pointer | null;
@@ -137,14 +190,11 @@ interface CMemory {
 let memory: CMemory | undefined;
 
 function cMemory(): CMemory {
-  if (memory === undefined) {
-    const c = koffi.load(process.platform === 'win32' ? 'ucrtbase.dll' : null);
-    memory = {
-      calloc: c.func('calloc', 'void *', ['size_t', 'size_t']),
-      free: c.func('free', 'void', ['void *']),
-      memmove: c.func('memmove', 'void *', ['void *', 'void *', 'size_t']),
-    };
-  }
+  memory ??= systemFunctions<CMemory>(process.platform === 'win32' ? 'ucrtbase.dll' : null, {
+    calloc: ['void *', ['size_t', 'size_t']],
+    free: ['void', ['void *']],
+    memmove: ['void *', ['void *', 'void *', 'size_t']],
+  });
   return memory;
 }
 

@@ -1,18 +1,18 @@
-import { type NativeBuffer, type Out, ortApi, type Pointer } from './native.ts';
-
-/** A call to ONNX Runtime failed; the message is its own. */
-export class OrtError extends Error {
-  override readonly name = 'OrtError';
-}
+import { type Device, providerOf } from './device.ts';
+import type { DeviceProvider } from './device-provider.ts';
+import { environment } from './environment.ts';
+import { type NativeBuffer, ortApi, type Pointer } from './native.ts';
+import { check, create } from './status.ts';
 
 /** `ONNXTensorElementDataType`. */
-const elementTypes = { float32: 1, int32: 6, int64: 7 } as const;
-const elementBytes = { float32: 4, int32: 4, int64: 8 } as const;
+const elementTypes = { float32: 1, int32: 6, int64: 7, float16: 10 } as const;
+export const elementBytes = { float32: 4, int32: 4, int64: 8, float16: 2 } as const;
 export type ElementType = keyof typeof elementTypes;
 
-/** A tensor over native memory: from `byteOffset` on, row-major. */
+/** A tensor over memory of the host or of a device, row-major. */
 export interface TensorView {
-  readonly buffer: NativeBuffer;
+  readonly buffer: NativeBuffer | DeviceBuffer;
+  /** Where it begins; in a device's memory always at 0, since what stands for memory of WebGPU is no address. */
   readonly byteOffset?: number;
   readonly type: ElementType;
   readonly shape: readonly number[];
@@ -23,50 +23,74 @@ export interface SessionOptions {
   readonly threads: number;
   /** Whether waiting threads spin for a while before they sleep: quicker, at the cost of whoever else needs the cores. */
   readonly spinning: boolean;
+  /** By default the CPU. */
+  readonly device?: Device;
 }
 
-/** Only what ends the process is logged: everything else is thrown. */
-const logLevelFatal = 4;
 const optimizeAll = 99;
 const allocatorTypeDevice = 0;
 const memoryTypeDefault = 0;
 
-/** Lives as long as the process: ONNX Runtime wants one environment, made before and released after everything else. */
-const shared: { env?: Pointer; cpu?: Pointer } = {};
-
-function environment(): Pointer {
-  shared.env ??= create((out) => ortApi().createEnv(logLevelFatal, 'weft', out));
-  return shared.env;
-}
+let cpu: Pointer | undefined;
 
 function cpuMemory(): Pointer {
-  shared.cpu ??= create((out) => ortApi().createCpuMemoryInfo(allocatorTypeDevice, memoryTypeDefault, out));
-  return shared.cpu;
+  cpu ??= create((out) => ortApi().createCpuMemoryInfo(allocatorTypeDevice, memoryTypeDefault, out));
+  return cpu;
+}
+
+/** Memory of a device; freed with the session that it is from. */
+export class DeviceBuffer {
+  readonly pointer: Pointer;
+  readonly byteLength: number;
+  /** The `OrtMemoryInfo` that tells where it is. */
+  readonly memoryInfo: Pointer;
+
+  constructor(pointer: Pointer, byteLength: number, memoryInfo: Pointer) {
+    this.pointer = pointer;
+    this.byteLength = byteLength;
+    this.memoryInfo = memoryInfo;
+  }
+}
+
+/** Takes memory of a device from ONNX Runtime. */
+interface DeviceMemory {
+  readonly allocator: Pointer;
+  readonly memoryInfo: Pointer;
+  readonly buffers: DeviceBuffer[];
 }
 
 /** A loaded graph with its one binding of inputs and outputs. */
 export class Session {
   readonly #session: Pointer;
   readonly #binding: Pointer;
+  readonly #deviceMemory: DeviceMemory | undefined;
 
-  /** @throws {OrtError} the graph cannot be loaded */
-  constructor(modelPath: string, options: SessionOptions) {
-    const ort = ortApi();
-    const sessionOptions = create((out) => ort.createSessionOptions(out));
-    try {
-      // Patterns are kept per set of input shapes, and ours change with every step: they would pile up.
-      check(ort.disableMemPattern(sessionOptions));
-      check(ort.setSessionGraphOptimizationLevel(sessionOptions, optimizeAll));
-      check(ort.setIntraOpNumThreads(sessionOptions, options.threads));
-      const spinning = options.spinning ? '1' : '0';
-      check(ort.addSessionConfigEntry(sessionOptions, 'session.intra_op.allow_spinning', spinning));
-      this.#session = create((out) => ort.createSession(environment(), modelPath, sessionOptions, out));
-    } finally {
-      ort.releaseSessionOptions(sessionOptions);
-    }
-    this.#binding = create((out) => ort.createIoBinding(this.#session, out));
+  /**
+   * @param model path of a graph, or the graph itself
+   * @throws {OrtError} the graph cannot be loaded, or not on that device
+   * @throws {DeviceError} the device cannot be used
+   */
+  constructor(model: string | Uint8Array, options: SessionOptions) {
+    const provider = providerOf(options.device ?? { kind: 'cpu' });
+    this.#session = createSession(model, options, provider);
+    this.#binding = create((out) => ortApi().createIoBinding(this.#session, out));
+    this.#deviceMemory = provider && deviceMemory(this.#session, provider);
   }
 
+  /** Whether binding an input copies it to a device: what is written afterwards is not seen. */
+  get copiesInputs(): boolean {
+    return this.#deviceMemory !== undefined;
+  }
+
+  /** Memory of the device that the session runs on. @throws {OrtError} there is no room */
+  allocate(byteLength: number): DeviceBuffer {
+    const memory = this.#deviceMemory;
+    if (memory === undefined) throw new Error('the CPU has no memory but NativeBuffer');
+    const pointer = create((out) => ortApi().allocatorAlloc(memory.allocator, byteLength, out));
+    const buffer = new DeviceBuffer(pointer, byteLength, memory.memoryInfo);
+    memory.buffers.push(buffer);
+    return buffer;
+  }
   /** Binds an input until it is bound anew. The buffer has to outlive the runs. */
   bindInput(name: string, tensor: TensorView): void {
     bind(tensor, (value) => ortApi().bindInput(this.#binding, name, value));
@@ -101,9 +125,51 @@ export class Session {
 
   /** No run may be in flight. */
   release(): void {
-    ortApi().releaseIoBinding(this.#binding);
-    ortApi().releaseSession(this.#session);
+    const ort = ortApi();
+    ort.releaseIoBinding(this.#binding);
+    if (this.#deviceMemory !== undefined) {
+      const { allocator, memoryInfo, buffers } = this.#deviceMemory;
+      for (const { pointer } of buffers) check(ort.allocatorFree(allocator, pointer));
+      ort.releaseAllocator(allocator);
+      ort.releaseMemoryInfo(memoryInfo);
+    }
+    ort.releaseSession(this.#session);
   }
+}
+
+function createSession(
+  model: string | Uint8Array,
+  { threads, spinning }: SessionOptions,
+  provider: DeviceProvider | undefined,
+): Pointer {
+  const ort = ortApi();
+  const env = environment();
+  const options = create((out) => ort.createSessionOptions(out));
+  try {
+    // Patterns are kept per set of input shapes, and ours change with every step: they would pile up.
+    check(ort.disableMemPattern(options));
+    check(ort.setSessionGraphOptimizationLevel(options, optimizeAll));
+    check(ort.setIntraOpNumThreads(options, threads));
+    check(ort.addSessionConfigEntry(options, 'session.intra_op.allow_spinning', spinning ? '1' : '0'));
+    if (provider !== undefined) {
+      provider.append(options);
+      // What the device cannot compute is an error: on the CPU it would be slow, and take the cache along.
+      check(ort.addSessionConfigEntry(options, 'session.disable_cpu_ep_fallback', '1'));
+    }
+    if (typeof model === 'string') return create((out) => ort.createSession(env, model, options, out));
+    return create((out) => ort.createSessionFromArray(env, model, model.byteLength, options, out));
+  } finally {
+    ort.releaseSessionOptions(options);
+  }
+}
+
+/** Source: `CreateMemoryInfo` and `CreateAllocator` in onnxruntime_c_api.h */
+function deviceMemory(session: Pointer, { memory }: DeviceProvider): DeviceMemory {
+  const ort = ortApi();
+  const memoryInfo = create((out) =>
+    ort.createMemoryInfo(memory.name, allocatorTypeDevice, memory.deviceIndex, memoryTypeDefault, out),
+  );
+  return { memoryInfo, allocator: create((out) => ort.createAllocator(session, memoryInfo, out)), buffers: [] };
 }
 
 /** The binding keeps a tensor of its own: ours is released as soon as it is bound. */
@@ -113,11 +179,14 @@ function bind(tensor: TensorView, call: (value: Pointer) => Pointer | null): voi
   if (byteOffset + byteLength > buffer.byteLength) {
     throw new RangeError(`a tensor of ${byteLength} bytes at ${byteOffset} exceeds its buffer of ${buffer.byteLength}`);
   }
+  if (buffer instanceof DeviceBuffer && byteOffset !== 0) {
+    throw new RangeError('a tensor in the memory of a device begins where its buffer does');
+  }
   const dims = BigInt64Array.from(shape, BigInt);
   const address = buffer.pointer + BigInt(byteOffset);
   const value = create((out) =>
     ortApi().createTensorWithDataAsOrtValue(
-      cpuMemory(),
+      buffer instanceof DeviceBuffer ? buffer.memoryInfo : cpuMemory(),
       address,
       byteLength,
       dims,
@@ -131,19 +200,4 @@ function bind(tensor: TensorView, call: (value: Pointer) => Pointer | null): voi
   } finally {
     ortApi().releaseValue(value);
   }
-}
-
-function create(call: (out: Out) => Pointer | null): Pointer {
-  const out: Out = [null];
-  check(call(out));
-  if (out[0] === null) throw new OrtError('ONNX Runtime gave no object and no error');
-  return out[0];
-}
-
-function check(status: Pointer | null): void {
-  if (status === null) return;
-  const ort = ortApi();
-  const error = new OrtError(ort.getErrorMessage(status));
-  ort.releaseStatus(status);
-  throw error;
 }

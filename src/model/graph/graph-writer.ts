@@ -1,6 +1,7 @@
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { attribute, elementType, encodeModel, type Initializer, type Node, type ValueInfo } from '../onnx-schema.ts';
+import { toFloat16 } from '../weights/float-types.ts';
 
 /** The graph's file; its weights lie beside it. */
 export const graphFile = 'model.onnx';
@@ -11,16 +12,23 @@ const alignment = 4096;
 
 type Attributes = Readonly<Record<string, number | string | { readonly float: number }>>;
 
-type TensorValues = Float32Array | Int8Array | Uint8Array | BigInt64Array;
+type TensorValues = Float32Array | Uint16Array | Int8Array | Uint8Array | BigInt64Array;
+
+/** What a graph computes in. */
+export type FloatType = 'float32' | 'float16';
 
 function elementTypeOf(values: TensorValues): number {
   if (values instanceof Float32Array) return elementType.float32;
+  // There are no arrays of halves: their bits are kept as whole numbers.
+  if (values instanceof Uint16Array) return elementType.float16;
   if (values instanceof Int8Array) return elementType.int8;
   return values instanceof Uint8Array ? elementType.uint8 : elementType.int64;
 }
 
 /** Writes an ONNX graph: nodes are collected, weights go straight to the file beside it. */
 export class GraphWriter {
+  /** Of weights that are given as float32, and so of what is computed from them. */
+  readonly floatType: FloatType;
   readonly #folder: string;
   readonly #data: FileHandle;
   #dataEnd = 0;
@@ -29,14 +37,15 @@ export class GraphWriter {
   readonly #inputs: ValueInfo[] = [];
   readonly #outputs: ValueInfo[] = [];
 
-  private constructor(folder: string, data: FileHandle) {
+  private constructor(folder: string, data: FileHandle, floatType: FloatType) {
+    this.floatType = floatType;
     this.#folder = folder;
     this.#data = data;
   }
 
   /** @param folder an existing folder, which gets `model.onnx` and `model.onnx.data` */
-  static async create(folder: string): Promise<GraphWriter> {
-    return new GraphWriter(folder, await open(path.join(folder, dataFile), 'w'));
+  static async create(folder: string, floatType: FloatType = 'float32'): Promise<GraphWriter> {
+    return new GraphWriter(folder, await open(path.join(folder, dataFile), 'w'), floatType);
   }
 
   get path(): string {
@@ -83,7 +92,8 @@ export class GraphWriter {
     return name;
   }
 
-  async weight(name: string, dims: readonly number[], values: TensorValues): Promise<string> {
+  async weight(name: string, dims: readonly number[], given: TensorValues): Promise<string> {
+    const values = given instanceof Float32Array && this.floatType === 'float16' ? toFloat16(given) : given;
     const offset = Math.ceil(this.#dataEnd / alignment) * alignment;
     await writeAll(this.#data, Buffer.from(values.buffer, values.byteOffset, values.byteLength), offset);
     this.#dataEnd = offset + values.byteLength;

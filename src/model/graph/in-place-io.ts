@@ -1,3 +1,4 @@
+import { elementType } from '../onnx-schema.ts';
 import type { OptConfig } from '../opt-config.ts';
 import { type GraphIo, kvParts, type SampledRows } from './graph-io.ts';
 import type { GraphWriter } from './graph-writer.ts';
@@ -22,7 +23,7 @@ const groups: readonly AttentionGroup[] = ['decode', 'prompt'];
  * | `attended` | int64 [N] | where the result for a token is in the D + P·S results of both groups |
  * | `decode.seqlens_k`, `prompt.seqlens_k` | int32 [D], [P] | keys of the row that are valid after this run, minus 1 |
  * | `decode.total_sequence_length`, `prompt.…` | int32 [1] | the longest of them, padding included |
- * | `decode.past.L.key`, `.value`, `prompt.past.…` | float32 [D or P, heads, T, head size] | bound to the same memory as `….present.L.*` |
+ * | `decode.past.L.key`, `.value`, `prompt.past.…` | [D or P, heads, T, head size], float32 or, in fp16, float16 | bound to the same memory as `….present.L.*` |
  *
  * Neither group may be empty (GroupQueryAttention divides by its number of rows): an empty one gets a row of a slot that nobody has,
  * to which `attended` does not point. Outputs: `logits` float32 [R, vocabulary], `next_token` int64 [R], the likeliest, and `….present.L.*`.
@@ -30,13 +31,15 @@ const groups: readonly AttentionGroup[] = ['decode', 'prompt'];
  */
 export class InPlaceIo implements GraphIo {
   readonly tokens = 'input_ids';
-  readonly head = 'logits';
+  /** As it is computed; logits are float32. */
+  readonly head: string;
   readonly #graph: GraphWriter;
   readonly #config: OptConfig;
 
   constructor(graph: GraphWriter, config: OptConfig) {
     this.#graph = graph;
     this.#config = config;
+    this.head = graph.floatType === 'float32' ? 'logits' : 'narrow_logits';
   }
 
   begin(): { ids: string; positions: string } {
@@ -69,16 +72,18 @@ export class InPlaceIo implements GraphIo {
   }
 
   end(): void {
-    this.#graph.output({ name: this.head, type: 'float32', shape: ['sampled', this.#config.vocabSize] });
+    this.#graph.output({ name: 'logits', type: 'float32', shape: ['sampled', this.#config.vocabSize] });
+    if (this.head !== 'logits') this.#graph.node('Cast', 'logits', [this.head], { to: elementType.float32 });
     this.#graph.output({ name: 'next_token', type: 'int64', shape: ['sampled'] });
-    this.#graph.node('ArgMax', 'next_token', [this.head], { axis: -1, keepdims: 0 });
+    this.#graph.node('ArgMax', 'next_token', ['logits'], { axis: -1, keepdims: 0 });
   }
 
   /** What the rows of a group attend to, flattened to [rows · tokens, hidden]. */
   #attendIn(group: AttentionGroup, layer: number, qkv: string): string {
     const at = `${group}.${layer}`;
     const { numHeads, headDim } = this.#config;
-    const cache = { type: 'float32', shape: [`${group}_rows`, numHeads, 'max_length', headDim] } as const;
+    const shape = [`${group}_rows`, numHeads, `${group}_length`, headDim];
+    const cache = { type: this.#graph.floatType, shape };
     const past = kvParts.map((part) => this.#graph.input({ name: `${group}.past.${layer}.${part}`, ...cache }));
     const present = kvParts.map((part) => this.#graph.output({ name: `${group}.present.${layer}.${part}`, ...cache }));
     const flat = this.#graph.node('Gather', `${at}.flat`, [qkv, `${group}.tokens`], { axis: 0 });

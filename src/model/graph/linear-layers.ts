@@ -1,8 +1,13 @@
-import type { GraphWriter } from './graph-writer.ts';
+import type { FloatType, GraphWriter } from './graph-writer.ts';
 
 /** What linear layers, the head among them, compute in: see docs/precision.md. */
-export const precisions = ['fp32', 'int8', 'int8-fast'] as const;
+export const precisions = ['fp32', 'fp16', 'int8', 'int8-fast'] as const;
 export type Precision = (typeof precisions)[number];
+
+/** What everything else is computed in, keys and values too. */
+export function floatTypeOf(precision: Precision): FloatType {
+  return precision === 'fp16' ? 'float16' : 'float32';
+}
 
 /** The weights of a linear layer in PyTorch's layout. */
 export interface LinearWeights {
@@ -48,7 +53,8 @@ export function linearLayers(
 ): LinearLayers {
   switch (precision) {
     case 'fp32':
-      return new Fp32Layers(graph);
+    case 'fp16':
+      return new FloatLayers(graph);
     case 'int8':
       return new Int8Layers(graph, int8Range);
     case 'int8-fast':
@@ -56,7 +62,7 @@ export function linearLayers(
   }
 }
 
-class Fp32Layers implements LinearLayers {
+class FloatLayers implements LinearLayers {
   readonly #graph: GraphWriter;
 
   constructor(graph: GraphWriter) {

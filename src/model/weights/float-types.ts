@@ -24,6 +24,31 @@ export function toFloat32(bytes: Buffer, dtype: FloatType): Float32Array {
   }
 }
 
+/** Rounds to float16, ties to even; what is too large becomes infinite. */
+export function toFloat16(floats: Float32Array): Uint16Array {
+  const bits = new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
+  const halves = new Uint16Array(floats.length);
+  const shifted = new Float32Array(1);
+  const shiftedBits = new Uint32Array(shifted.buffer);
+  for (let i = 0; i < bits.length; i++) {
+    const sign = ((bits[i] ?? 0) >>> 16) & 0x8000;
+    const magnitude = (bits[i] ?? 0) & 0x7fffffff;
+    let half: number;
+    if (magnitude >= 0x47800000) {
+      half = magnitude > 0x7f800000 ? 0x7e00 : 0x7c00;
+    } else if (magnitude < 0x38800000) {
+      // Beside 0.5 a float32 has the resolution of the halves below 2^-14: adding it rounds.
+      shifted[0] = Math.abs(floats[i] ?? 0) + 0.5;
+      half = (shiftedBits[0] ?? 0) - 0x3f000000;
+    } else {
+      // Exponents of float32 are larger by 112, fractions longer by 13 bits.
+      half = (magnitude - (112 << 23) + 0xfff + ((magnitude >>> 13) & 1)) >>> 13;
+    }
+    halves[i] = sign | half;
+  }
+  return halves;
+}
+
 /** The bytes in a buffer of their own, which starts at a multiple of the element size. */
 function aligned(bytes: Buffer, elementSize: number): ArrayBuffer {
   if (bytes.byteLength % elementSize !== 0)

@@ -1,0 +1,148 @@
+import type { SlotMove } from '../core/index.ts';
+import type { AttentionGroup } from '../model/index.ts';
+import { BlockCopier, type Blocks } from './block-copier.ts';
+import { type KvCache, type KvCacheShape, noRoom, partNames } from './kv-cache.ts';
+import { type DeviceBuffer, elementBytes, type Session, type SessionOptions } from './ort/index.ts';
+import type { GraphRun, RowGroup } from './run-plan.ts';
+
+/** Tokens that are copied together. */
+const blockTokens = 16;
+
+export interface DeviceKvCacheOptions {
+  readonly shape: KvCacheShape;
+  /** New tokens of one run. */
+  readonly maxStepTokens: number;
+  readonly session: SessionOptions;
+}
+
+/**
+ * A cache in the memory of a device, which the host never reads. There, a tensor can only be bound from its buffer's beginning: what
+ * stands for memory of WebGPU is no address. So decoding rows, which hold the first slots, attend in the cache itself; prompts attend in
+ * memory beside it, into which what they have cached is copied before a run, and from which what is new is copied to their slots after.
+ */
+export class DeviceKvCache implements KvCache {
+  readonly #session: Session;
+  readonly #shape: KvCacheShape;
+  readonly #cache: Blocks;
+  readonly #staging: Blocks;
+  /** For the row of a group that would be empty. */
+  readonly #idle: Blocks;
+  readonly #mover: BlockCopier;
+  readonly #loader: BlockCopier;
+  readonly #storer: BlockCopier;
+  readonly #bound = new Map<AttentionGroup, string>();
+
+  /** @throws {ModelError} the device has no room for it */
+  constructor(modelSession: Session, { shape, maxStepTokens, session }: DeviceKvCacheOptions) {
+    this.#session = modelSession;
+    this.#shape = shape;
+    const { numSlots, numHeads } = shape;
+    const slotTokens = this.#slotBlocks * blockTokens;
+    const stagingTokens = Math.max(slotTokens, wholeBlocks(maxStepTokens) + numSlots * blockTokens);
+    try {
+      this.#cache = this.#allocate(numSlots * slotTokens);
+      this.#staging = this.#allocate(stagingTokens);
+      this.#idle = this.#allocate(blockTokens);
+    } catch (error) {
+      throw noRoom(shape, error);
+    }
+    const stagingBlocks = (stagingTokens / blockTokens) * numHeads;
+    const slotBlocks = this.#slotBlocks * numHeads;
+    this.#mover = new BlockCopier(this.#cache, this.#cache, { maxBlocks: numSlots * slotBlocks, session });
+    this.#loader = new BlockCopier(this.#cache, this.#staging, { maxBlocks: stagingBlocks, session });
+    this.#storer = new BlockCopier(this.#staging, this.#cache, { maxBlocks: stagingBlocks, session });
+  }
+
+  async move(moves: readonly SlotMove[]): Promise<void> {
+    for (const { from, to, numTokens } of moves) {
+      for (let head = 0; head < this.#shape.numHeads; head++) {
+        this.#mover.add(this.#blockOf(from, head), this.#blockOf(to, head), blocksOf(numTokens));
+      }
+    }
+    await this.#mover.run();
+  }
+
+  async bind({ decode, prompt }: GraphRun): Promise<void> {
+    if (decode.firstSlot !== 0) throw new Error(`decoding rows begin at slot ${decode.firstSlot} instead of 0`);
+    this.#bind('decode', this.#cache, { numRows: decode.rows.length, numBlocks: this.#slotBlocks });
+    const numBlocks = stagedBlocks(prompt);
+    this.#bind('prompt', this.#staging, { numRows: prompt.rows.length, numBlocks });
+    for (const [i, { row }] of prompt.rows.entries()) {
+      for (let head = 0; head < this.#shape.numHeads; head++) {
+        const staged = (i * this.#shape.numHeads + head) * numBlocks;
+        this.#loader.add(this.#blockOf(row.slot, head), staged, blocksOf(row.sequence.numComputedTokens));
+      }
+    }
+    await this.#loader.run();
+  }
+
+  async settle({ prompt }: GraphRun): Promise<void> {
+    const numBlocks = stagedBlocks(prompt);
+    for (const [i, { row }] of prompt.rows.entries()) {
+      const { numComputedTokens } = row.sequence;
+      const first = Math.floor(numComputedTokens / blockTokens);
+      const count = blocksOf(numComputedTokens + row.numNewTokens) - first;
+      for (let head = 0; head < this.#shape.numHeads; head++) {
+        const staged = (i * this.#shape.numHeads + head) * numBlocks;
+        this.#storer.add(staged + first, this.#blockOf(row.slot, head) + first, count);
+      }
+    }
+    await this.#storer.run();
+  }
+
+  /** The device's memory is freed with the session that it is from. */
+  free(): void {
+    for (const copier of [this.#mover, this.#loader, this.#storer]) copier.free();
+  }
+
+  #bind(
+    group: AttentionGroup,
+    { parts }: Blocks,
+    { numRows, numBlocks }: { readonly numRows: number; readonly numBlocks: number },
+  ): void {
+    const bound = `${numRows} x ${numBlocks}`;
+    if (this.#bound.get(group) === bound) return;
+    this.#bound.delete(group);
+    const { numHeads, headDim, type } = this.#shape;
+    const isIdle = numRows === 0;
+    const shape = isIdle ? [1, numHeads, blockTokens, headDim] : [numRows, numHeads, numBlocks * blockTokens, headDim];
+    for (const { name, buffer } of isIdle ? this.#idle.parts : parts) {
+      this.#session.bindInput(`${group}.past.${name}`, { buffer, type, shape });
+      this.#session.bindOutput(`${group}.present.${name}`, { buffer, type, shape });
+    }
+    this.#bound.set(group, bound);
+  }
+
+  #allocate(numTokens: number): Blocks {
+    const { numHeads, headDim, type } = this.#shape;
+    const bytes = numTokens * numHeads * headDim * elementBytes[type];
+    const allocated = (name: string): { name: string; buffer: DeviceBuffer } => ({
+      name,
+      buffer: this.#session.allocate(bytes),
+    });
+    return { parts: partNames(this.#shape).map(allocated), blockSize: blockTokens * headDim, type };
+  }
+
+  /** The first of the blocks of a head in a slot. */
+  #blockOf(slot: number, head: number): number {
+    return (slot * this.#shape.numHeads + head) * this.#slotBlocks;
+  }
+
+  /** Of one head. */
+  get #slotBlocks(): number {
+    return blocksOf(this.#shape.maxModelLen);
+  }
+}
+
+/** Of one head of a row of the group. */
+function stagedBlocks({ rows, width }: RowGroup): number {
+  return blocksOf(Math.max(0, ...rows.map(({ row }) => row.sequence.numComputedTokens)) + width);
+}
+
+function blocksOf(numTokens: number): number {
+  return Math.ceil(numTokens / blockTokens);
+}
+
+function wholeBlocks(numTokens: number): number {
+  return blocksOf(numTokens) * blockTokens;
+}

@@ -1,0 +1,86 @@
+import type { SlotMove } from '../core/index.ts';
+import type { AttentionGroup } from '../model/index.ts';
+import { type KvCache, type KvCacheShape, noRoom, partNames } from './kv-cache.ts';
+import { elementBytes, NativeBuffer, type Session } from './ort/index.ts';
+import type { GraphRun } from './run-plan.ts';
+
+/** The slots that a group of rows attends in. */
+interface SlotRange {
+  readonly firstSlot: number;
+  readonly numRows: number;
+}
+
+/**
+ * A cache in the memory of the host, where every run of neighbouring slots can be bound as it is.
+ * Behind the slots is one more, for the row of a group that would be empty.
+ */
+export class HostKvCache implements KvCache {
+  readonly #session: Session;
+  readonly #shape: KvCacheShape;
+  readonly #parts: { readonly name: string; readonly buffer: NativeBuffer }[] = [];
+  readonly #bound = new Map<AttentionGroup, SlotRange>();
+
+  /** @throws {ModelError} the system has no room for it */
+  constructor(session: Session, shape: KvCacheShape) {
+    this.#session = session;
+    this.#shape = shape;
+    try {
+      for (const name of partNames(shape)) {
+        this.#parts.push({ name, buffer: new NativeBuffer((shape.numSlots + 1) * this.#slotBytes) });
+      }
+    } catch (error) {
+      this.free();
+      throw noRoom(shape, error);
+    }
+  }
+
+  async move(moves: readonly SlotMove[]): Promise<void> {
+    for (const move of moves) this.#move(move);
+  }
+
+  async bind(run: GraphRun): Promise<void> {
+    for (const group of ['decode', 'prompt'] as const) {
+      const { firstSlot, rows } = run[group];
+      this.#bind(group, { firstSlot, numRows: rows.length });
+    }
+  }
+
+  /** The run has written to the slots themselves. */
+  async settle(): Promise<void> {}
+
+  free(): void {
+    for (const { buffer } of this.#parts) buffer.free();
+  }
+
+  #move({ from, to, numTokens }: SlotMove): void {
+    const { numHeads, headDim, type } = this.#shape;
+    const headBytes = this.#slotBytes / numHeads;
+    const usedBytes = numTokens * headDim * elementBytes[type];
+    for (const { buffer } of this.#parts) {
+      for (let head = 0; head < numHeads; head++) {
+        const within = head * headBytes;
+        buffer.copyWithin(to * this.#slotBytes + within, from * this.#slotBytes + within, usedBytes);
+      }
+    }
+  }
+
+  #bind(group: AttentionGroup, rows: SlotRange): void {
+    const { firstSlot, numRows } = rows.numRows > 0 ? rows : { firstSlot: this.#shape.numSlots, numRows: 1 };
+    const bound = this.#bound.get(group);
+    if (bound?.firstSlot === firstSlot && bound.numRows === numRows) return;
+    this.#bound.delete(group);
+    const { numHeads, maxModelLen, headDim, type } = this.#shape;
+    const shape = [numRows, numHeads, maxModelLen, headDim];
+    for (const { name, buffer } of this.#parts) {
+      const tensor = { buffer, byteOffset: firstSlot * this.#slotBytes, type, shape };
+      this.#session.bindInput(`${group}.past.${name}`, tensor);
+      this.#session.bindOutput(`${group}.present.${name}`, tensor);
+    }
+    this.#bound.set(group, { firstSlot, numRows });
+  }
+
+  get #slotBytes(): number {
+    const { numHeads, maxModelLen, headDim, type } = this.#shape;
+    return numHeads * maxModelLen * headDim * elementBytes[type];
+  }
+}

@@ -1,0 +1,23 @@
+import { type Out, ortApi, type Pointer } from './native.ts';
+
+/** A call to ONNX Runtime failed; the message is its own. */
+export class OrtError extends Error {
+  override readonly name = 'OrtError';
+}
+
+/** @throws {OrtError} the call failed */
+export function check(status: Pointer | null): void {
+  if (status === null) return;
+  const ort = ortApi();
+  const error = new OrtError(ort.getErrorMessage(status));
+  ort.releaseStatus(status);
+  throw error;
+}
+
+/** The object that a call gives. @throws {OrtError} the call failed */
+export function create(call: (out: Out) => Pointer | null): Pointer {
+  const out: Out = [null];
+  check(call(out));
+  if (out[0] === null) throw new OrtError('ONNX Runtime gave no object and no error');
+  return out[0];
+}

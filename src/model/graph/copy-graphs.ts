@@ -1,0 +1,60 @@
+import { attribute, encodeModel, type Node, type ValueInfo } from '../onnx-schema.ts';
+import type { FloatType } from './graph-writer.ts';
+
+/** The names of one part of the cache in {@link blockCopyGraph}. */
+export function copyNames(part: string): { readonly source: string; readonly target: string; readonly copied: string } {
+  return { source: `source.${part}`, target: `target.${part}`, copied: `copied.${part}` };
+}
+
+/**
+ * A graph that copies blocks of memory which a device holds; there, nothing else can.
+ *
+ * | input | shape | |
+ * | --- | --- | --- |
+ * | `from` | int64 [K] | blocks of the source |
+ * | `to` | int64 [K, 1] | where they go in the target |
+ * | `source.PART` | [blocks, block size] | |
+ * | `target.PART` | [blocks, block size] | bound to the same memory as the output `copied.PART` |
+ *
+ * ScatterND writes to its input in place if input and output are one: `ScatterND::ComputeInternal` of the CUDA and WebGPU providers in
+ * https://github.com/microsoft/onnxruntime/tree/main/onnxruntime/core/providers
+ * @returns the bytes of an `.onnx` file
+ */
+export function blockCopyGraph(parts: readonly string[], type: FloatType): Uint8Array {
+  const inputs: ValueInfo[] = [
+    { name: 'from', type: 'int64', shape: ['blocks'] },
+    { name: 'to', type: 'int64', shape: ['blocks', 1] },
+  ];
+  const outputs: ValueInfo[] = [];
+  const nodes: Node[] = [];
+  for (const part of parts) {
+    const { source, target, copied } = copyNames(part);
+    inputs.push({ name: source, type, shape: ['source_blocks', 'block_size'] });
+    inputs.push({ name: target, type, shape: ['target_blocks', 'block_size'] });
+    outputs.push({ name: copied, type, shape: ['target_blocks', 'block_size'] });
+    nodes.push(gather(source, 'from', `taken.${part}`));
+    nodes.push(node('ScatterND', [target, 'to', `taken.${part}`], copied));
+  }
+  return encodeModel({ nodes, initializers: [], inputs, outputs });
+}
+
+/** A graph that takes rows out of a table of float32: `rows` [n, width] at `index` int64 [k] are `taken` [k, width]. */
+export function takeRowsGraph(): Uint8Array {
+  return encodeModel({
+    nodes: [gather('rows', 'index', 'taken')],
+    initializers: [],
+    inputs: [
+      { name: 'rows', type: 'float32', shape: ['rows', 'width'] },
+      { name: 'index', type: 'int64', shape: ['taken'] },
+    ],
+    outputs: [{ name: 'taken', type: 'float32', shape: ['taken', 'width'] }],
+  });
+}
+
+function gather(data: string, indices: string, output: string): Node {
+  return { ...node('Gather', [data, indices], output), attribute: [attribute('axis', 0)] };
+}
+
+function node(opType: string, input: readonly string[], output: string): Node {
+  return { opType, domain: '', name: output, input, output: [output], attribute: [] };
+}
