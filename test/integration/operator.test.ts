@@ -154,12 +154,6 @@ describe('what cannot be started is one line that says why, and an exit code oth
     expect(await failure(['serve', folder])).toContain('model_type "gpt2" is not supported');
   });
 
-  test.each(['fp16', 'bf16'])('the precision %s, which is for GPUs', async (precision) => {
-    expect(await failure(['serve', '--precision', precision])).toContain(
-      `--precision ${precision} is for GPUs: on the CPU ONNX Runtime has no fast products in it; there are fp32, int8, int8-fast`,
-    );
-  });
-
   test('truncated weights', async () => {
     const folder = await copyOf(reference('opt-mini'), ['config.json', 'model.safetensors']);
     await truncate(path.join(folder, 'model.safetensors'), 300_000);

@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'vitest';
+import { DeviceError, expectDevice } from '../../src/engine/index.ts';
 
 /** Programs that a user's machine may lack, and how to have them. `.ci/run` installs all of them. */
 const tools = {
   k6: 'go install go.k6.io/k6@v1.8.1',
   locust: 'pip install locust==2.47.0',
   chromium: 'apt-get install chromium',
+  cc: 'apt-get install gcc libc6-dev',
 } as const;
 
 /** The path of a program. Where it is absent the test is skipped with a line that says so; in CI it fails. */
@@ -14,7 +16,24 @@ export function needTool(context: TestContext, name: keyof typeof tools): string
   const folders = (process.env.PATH ?? '').split(path.delimiter);
   const found = folders.map((folder) => path.join(folder, name)).find((file) => existsSync(file));
   if (found !== undefined) return found;
-  const problem = `${name} is not on this machine (${tools[name]})`;
+  return missing(context, `${name} is not on this machine (${tools[name]})`);
+}
+
+/** A GPU in software, which Chromium brings along. */
+const swiftShader = '/usr/lib/chromium/vk_swiftshader_icd.json';
+
+/** Lets this process, and those that it starts, use WebGPU, on a GPU in software where there is one: that computes the same everywhere. */
+export function needWebGpu(context: TestContext): void {
+  if (existsSync(swiftShader)) process.env.VK_DRIVER_FILES ??= swiftShader;
+  try {
+    expectDevice({ kind: 'webgpu' });
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    missing(context, `WebGPU: ${error.message} (apt-get install libvulkan1 chromium)`);
+  }
+}
+
+function missing(context: TestContext, problem: string): never {
   if (process.env.CI) throw new Error(problem);
   return context.skip(problem);
 }

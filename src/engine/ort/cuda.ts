@@ -64,19 +64,29 @@ const noDevice = 100;
 
 /** @throws {DeviceError} there is no such device, or something that it needs is not installed */
 export function cudaProvider(index: number): DeviceProvider {
-  expectProvider();
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new DeviceError(
+      `onnxruntime-node has a CUDA provider for Linux on x64, and none for ${process.platform} ${process.arch}`,
+    );
+  }
   const names = deviceNames();
   const name = names[index];
   if (name === undefined) {
     const present = names.map((each, i) => `cuda:${i} (${each})`).join(', ');
     throw new DeviceError(`there is no cuda:${index}: this machine has ${present || 'no device that CUDA can use'}`);
   }
+  if (!hasProvider()) throw new DeviceError(`onnxruntime-node has no CUDA provider here; run: ${installCommand}`);
   return {
     name: `cuda:${index} (${name})`,
     // `CUDA` in core/framework/allocator.h; memory of the device itself is OrtDeviceAllocator, OrtMemTypeDefault.
     memory: { name: 'Cuda', deviceIndex: index },
     append: (sessionOptions) => append(sessionOptions, index),
   };
+}
+
+/** `npm ci` leaves it out: it is large, and comes from elsewhere. */
+function hasProvider(): boolean {
+  return existsSync(path.join(libraryFolder(), 'libonnxruntime_providers_cuda.so'));
 }
 
 /**
@@ -96,37 +106,17 @@ function append(sessionOptions: Pointer, index: number): void {
     check(api.append(sessionOptions, options));
   } catch (error) {
     throw new DeviceError(
-      `the CUDA provider cannot be loaded: ${reasonOf(error)}; it needs the libraries of CUDA, of that version, and cuDNN 9 where the system finds them (LD_LIBRARY_PATH)`,
+      `the CUDA provider cannot be used: ${reasonOf(error)}; it needs a driver that is new enough, and the libraries of CUDA and cuDNN 9 where the system finds them (LD_LIBRARY_PATH)`,
     );
   } finally {
     api.releaseOptions(options);
   }
 }
 
-/** Of a library that cannot be loaded, ONNX Runtime says by which of its own functions first. */
+/** In front of the reason, ONNX Runtime says in which of its own functions it is. */
 function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return /with error: (.*)/s.exec(message)?.[1]?.trim() ?? message;
-}
-
-/** @throws {DeviceError} onnxruntime-node has no CUDA provider */
-function expectProvider(): void {
-  if (process.platform !== 'linux' || process.arch !== 'x64') {
-    throw new DeviceError(
-      `onnxruntime-node has a CUDA provider for Linux on x64, and none for ${process.platform} ${process.arch}`,
-    );
-  }
-  if (existsSync(path.join(libraryFolder(), 'libonnxruntime_providers_cuda.so'))) return;
-  throw new DeviceError(`onnxruntime-node has no CUDA provider here; run: ${installCommand}${driverNote()}`);
-}
-
-/** What else is missing, so that nobody installs the provider in vain. */
-function driverNote(): string {
-  try {
-    return deviceNames().length > 0 ? '' : ' (and the driver of NVIDIA finds no device)';
-  } catch (error) {
-    return ` (and ${error instanceof Error ? error.message : error})`;
-  }
+  return /(?:with error|CUDA failure \d+): ([^;]*)/s.exec(message)?.[1]?.trim() ?? message;
 }
 
 /** The names of the devices, in CUDA's order. @throws {DeviceError} there is no driver, or it does not work */
@@ -135,7 +125,8 @@ function deviceNames(): string[] {
   try {
     driver = cudaDriver();
   } catch {
-    throw new DeviceError(`there is no driver of NVIDIA: ${driverFile} cannot be loaded`);
+    const then = hasProvider() ? 'install it' : `install it, then run: ${installCommand}`;
+    throw new DeviceError(`there is no driver of NVIDIA (${driverFile} cannot be loaded); ${then}`);
   }
   const result = driver.cuInit(0);
   if (result === noDevice) return [];

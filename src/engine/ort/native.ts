@@ -27,6 +27,7 @@ export interface OrtApi {
   setSessionGraphOptimizationLevel(options: Pointer, level: number): Status;
   setIntraOpNumThreads(options: Pointer, threads: number): Status;
   addSessionConfigEntry(options: Pointer, key: string, value: string): Status;
+  enableProfiling(options: Pointer, filePrefix: string): Status;
   appendProvider(options: Pointer, name: string, keys: null, values: null, numKeys: 0): Status;
   createSession(env: Pointer, modelPath: string, options: Pointer, out: Out): Status;
   createSessionFromArray(env: Pointer, model: Uint8Array, byteLength: number, options: Pointer, out: Out): Status;
@@ -75,6 +76,7 @@ const signatures: Readonly<Record<keyof OrtApi, TableFunction>> = {
   disableMemPattern: [17, 'void *', ['void *']],
   setSessionGraphOptimizationLevel: [23, 'void *', ['void *', 'int']],
   setIntraOpNumThreads: [24, 'void *', ['void *', 'int']],
+  enableProfiling: [14, 'void *', ['void *', pathType]],
   addSessionConfigEntry: [130, 'void *', ['void *', 'str', 'str']],
   appendProvider: [216, 'void *', ['void *', 'str', 'void *', 'void *', 'size_t']],
   createSession: [7, 'void *', ['void *', pathType, 'void *', outAddress]],

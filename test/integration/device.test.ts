@@ -1,0 +1,117 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Client } from '../support/client.ts';
+import { expectedCases, reference, type StoryCase, temporaryFolder } from '../support/fixtures.ts';
+import { needTool, needWebGpu } from '../support/tools.ts';
+import { ServerProcess, WeftProcess } from '../support/weft-process.ts';
+
+const installCommand = 'npm rebuild onnxruntime-node --onnxruntime-node-install=cuda12';
+const driverSource = fileURLToPath(new URL('../fixtures/cuda-driver.c', import.meta.url));
+const ortFolder = path.dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
+const hasProvider = existsSync(path.join(ortFolder, 'bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so'));
+
+/** Why `weft serve` does not start: one line. */
+async function problemOf(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<string> {
+  const { exitCode, stdout, stderr } = await new WeftProcess(['serve', ...args], environment).ended;
+  expect(exitCode).toBe(2);
+  expect(stdout).toBe('');
+  expect(stderr).toMatch(/^weft: .*\n$/);
+  return stderr.slice('weft: '.length, -1);
+}
+
+describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('--device cuda', () => {
+  /** Hides the driver that a machine may have behind one that is made up. */
+  async function driver(cc: string, ...flags: readonly string[]) {
+    const folder = await temporaryFolder();
+    await promisify(execFile)(cc, [
+      '-shared',
+      '-fPIC',
+      ...flags,
+      '-o',
+      path.join(folder, 'libcuda.so.1'),
+      driverSource,
+    ]);
+    return { LD_LIBRARY_PATH: folder };
+  }
+
+  test('without a driver', async () => {
+    const folder = await temporaryFolder();
+    await writeFile(path.join(folder, 'libcuda.so.1'), 'no library');
+    expect(await problemOf(['--device', 'cuda'], { LD_LIBRARY_PATH: folder })).toBe(
+      `--device cuda: there is no driver of NVIDIA (libcuda.so.1 cannot be loaded); install it${hasProvider ? '' : `, then run: ${installCommand}`}`,
+    );
+  });
+
+  test('without a device', async (context) => {
+    const environment = await driver(needTool(context, 'cc'), '-DNUM_DEVICES=0');
+    expect(await problemOf(['--device', 'cuda:0'], environment)).toBe(
+      '--device cuda:0: there is no cuda:0: this machine has no device that CUDA can use',
+    );
+  });
+
+  test('with the number of a device that does not exist', async (context) => {
+    const environment = await driver(needTool(context, 'cc'));
+    expect(await problemOf(['--device', 'cuda:7'], environment)).toBe(
+      '--device cuda:7: there is no cuda:7: this machine has cuda:0 (Imaginary 40)',
+    );
+  });
+
+  test.skipIf(hasProvider)('without the provider', async (context) => {
+    const environment = await driver(needTool(context, 'cc'));
+    expect(await problemOf(['--device', 'cuda'], environment)).toBe(
+      `--device cuda: onnxruntime-node has no CUDA provider here; run: ${installCommand}`,
+    );
+  });
+});
+
+test('--device webgpu without a GPU that it can use', async () => {
+  const { exitCode, stderr } = await new WeftProcess(['serve', '--device', 'webgpu'], { VK_DRIVER_FILES: '/dev/null' })
+    .ended;
+  expect(exitCode).toBe(2);
+  expect(stderr).toMatch(/^weft: --device webgpu: it cannot be used: .*\n$/m);
+});
+
+test.each([
+  ['cpu', 'fp16', 'ONNX Runtime has no fast products in it for the CPU; there is fp32, int8, int8-fast'],
+  ['cuda', 'int8', 'the attention of ONNX Runtime does not compute in it on CUDA; there is fp16'],
+  ['cuda:1', 'fp32', 'the attention of ONNX Runtime does not compute in it on CUDA; there is fp16'],
+  ['webgpu', 'fp16', 'not every WebGPU computes in it; there is fp32'],
+])('--device %s --precision %s', async (device, precision, reason) => {
+  expect(await problemOf(['--device', device, '--precision', precision])).toBe(
+    `--precision ${precision} is not for --device ${device}: ${reason}`,
+  );
+});
+
+test.each(['gpu', 'cuda:', 'cuda:x', 'cuda:-1'])('--device %s', async (device) => {
+  expect(await problemOf(['--device', device])).toBe(
+    `--device is "${device}"; it has to be cpu, cuda, cuda:N for the device N, or webgpu`,
+  );
+});
+
+test('--device webgpu with longer steps than it computes rightly', async (context) => {
+  needWebGpu(context);
+  const args = ['--device', 'webgpu', '--max-batch-size', '4', '--max-step-tokens', '36'];
+  expect(await problemOf(args)).toBe(
+    '--max-step-tokens is 36; on webgpu prompts get at most 31 of the tokens of a step, so that with --max-batch-size 4 it may be 35',
+  );
+});
+
+test('--device webgpu serves the stories that the CPU serves, side by side', async (context) => {
+  needWebGpu(context);
+  const server = new ServerProcess(['--device', 'webgpu', '--max-batch-size', '4', '--max-model-len', '64']);
+  onTestFinished(() => server.kill('SIGKILL'));
+  const client = new Client(await server.url);
+  expect(server.stdout).toMatch(/device +WebGPU, fp32\n/);
+  const stories = expectedCases<StoryCase>(reference('opt-stories')).slice(0, 3);
+  const answers = stories.map(({ prompt }) => client.generateStreamed({ prompt, temperature: 0, max_new_tokens: 12 }));
+  for (const [i, answer] of answers.entries()) {
+    expect((await answer).token_ids).toEqual(stories[i]?.token_ids.slice(0, 12));
+  }
+  expect((await server.stop()).exitCode).toBe(0);
+});

@@ -1,0 +1,91 @@
+import { Sequence, type StepLimits } from '../../src/core/index.ts';
+import { type Device, OrtModelRunner, type TokenSampler } from '../../src/engine/index.ts';
+import { openModel, type Precision } from '../../src/model/index.ts';
+import { Scheduler } from '../../src/scheduler/index.ts';
+import { greedy } from './builders.ts';
+import { type ModelCase, temporaryFolder } from './fixtures.ts';
+
+export interface RunnerSetup {
+  readonly precision?: Precision | undefined;
+  readonly sampler?: TokenSampler;
+  readonly device?: Device;
+  readonly limits?: Partial<StepLimits>;
+  readonly profilePrefix?: string;
+}
+
+/** A runner of the model in a folder, with four slots unless the limits say otherwise. */
+export async function withRunner<Result>(
+  folder: string,
+  { precision = 'fp32', sampler, limits, ...options }: RunnerSetup,
+  use: (runner: OrtModelRunner) => Promise<Result>,
+): Promise<Result> {
+  const model = await openModel(folder, await temporaryFolder(), { precision });
+  const runner = new OrtModelRunner({
+    model,
+    limits: { maxBatchSize: 4, maxModelLen: model.config.maxPositions, maxStepTokens: 256, ...limits },
+    session: { threads: 2, spinning: false, ...options },
+    ...(sampler && { sampler }),
+  });
+  try {
+    return await use(runner);
+  } finally {
+    runner.dispose();
+  }
+}
+
+/** Lets one sequence after another join a batch, in the middle of what the others generate. @returns their tokens */
+export async function generate(runner: OrtModelRunner, sequences: readonly Sequence[]): Promise<(readonly number[])[]> {
+  const options = { eosTokenIds: new Set<number>(), batchTimeoutMs: 0, maxQueueSize: sequences.length };
+  const scheduler = new Scheduler({ limits: runner.limits, ...options });
+  const waiting = [...sequences];
+  for (let now = 0; sequences.some(({ status }) => status !== 'finished'); now++) {
+    const newcomer = waiting.shift();
+    if (newcomer !== undefined) scheduler.add(newcomer);
+    const step = scheduler.schedule(now);
+    if (step !== undefined) scheduler.update(step, await runner.run(step), now);
+  }
+  return sequences.map(({ outputTokenIds }) => outputTokenIds);
+}
+
+export function sequenceOf(
+  { prompt_token_ids: promptTokenIds, greedy_token_ids: { length } }: ModelCase,
+  sampling = greedy,
+): Sequence {
+  return new Sequence({ id: 'case', promptTokenIds, sampling, maxNewTokens: length, arrivedAtMs: 0 });
+}
+
+/** The logits behind each prompt, fed alone. */
+export async function promptLogits(
+  folder: string,
+  cases: readonly ModelCase[],
+  setup: Omit<RunnerSetup, 'sampler'> = {},
+): Promise<Float32Array[]> {
+  const all: Float32Array[] = [];
+  const sample = (row: Float32Array) => {
+    all.push(row.slice());
+    return 0;
+  };
+  await withRunner(folder, { ...setup, sampler: { sample } }, async (runner) => {
+    for (const { prompt_token_ids: promptTokenIds } of cases) {
+      const sampling = { ...greedy, temperature: 1 };
+      await generate(runner, [new Sequence({ id: '', promptTokenIds, sampling, maxNewTokens: 1, arrivedAtMs: 0 })]);
+    }
+  });
+  return all;
+}
+
+/** What transformers computes behind the prompt. */
+function expectedLogits({ last_prompt_logits_f32_base64: base64 }: ModelCase): Float32Array {
+  return new Float32Array(new Uint8Array(Buffer.from(base64, 'base64')).buffer);
+}
+
+/** How far logits are from those of transformers: at most, and on average beside how large those are (root mean squares). */
+export function logitErrors(logits: Float32Array | undefined, expected: ModelCase): { max: number; relative: number } {
+  const reference = expectedLogits(expected);
+  const errors = reference.map((logit, id) => Math.abs(logit - (logits?.[id] ?? Number.NaN)));
+  return { max: Math.max(...errors), relative: Math.sqrt(meanSquare(errors) / meanSquare(reference)) };
+}
+
+function meanSquare(values: Float32Array): number {
+  return values.reduce((sum, value) => sum + value ** 2, 0) / values.length;
+}
