@@ -1,0 +1,104 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync } from 'node:fs';
+import path from 'node:path';
+import {
+  type Copy,
+  DockerfileParser,
+  type Env,
+  type From,
+  type Instruction,
+  type JSONInstruction,
+} from 'dockerfile-ast';
+import { nobody, Stage, shell } from './stage.ts';
+
+/** What is copied from and to. */
+interface Sources {
+  readonly stages: ReadonlyMap<string, Stage>;
+  /** The folder of the files that are given to Docker. */
+  readonly context: string;
+}
+
+type Step = (stage: Stage, instruction: Instruction, sources: Sources) => void;
+
+/** What Docker does at each instruction, as far as this Dockerfile has it. */
+const steps: Readonly<Record<string, Step>> = {
+  WORKDIR: (stage, instruction) => {
+    stage.workdir = instruction.getArgumentsContent() ?? '';
+    const folder = stage.files + stage.workdir;
+    shell(`mkdir -p ${folder} && chown ${nobody} ${folder}`);
+  },
+  COPY: (stage, instruction, sources) => copy(stage, instruction as Copy, sources),
+  RUN: (stage, instruction) => {
+    const [program, args] = stage.command(['sh', '-euc', instruction.getArgumentsContent() ?? ''], npmEnvironment());
+    execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  },
+  ENV: (stage, instruction) => {
+    for (const property of (instruction as Env).getProperties()) {
+      stage.env[property.getName()] = property.getValue() ?? '';
+    }
+  },
+  HEALTHCHECK: (stage, instruction) => {
+    stage.healthcheck = JSON.parse(/CMD (\[.*\])/s.exec(instruction.getArgumentsContent() ?? '')?.[1] ?? '[]');
+  },
+  ENTRYPOINT: (stage, instruction) => {
+    stage.entrypoint = (instruction as JSONInstruction).getJSONStrings().map((each) => JSON.parse(each.getValue()));
+  },
+  // Everybody is nobody here.
+  USER: () => {},
+  EXPOSE: () => {},
+};
+
+/**
+ * Builds stages of a Dockerfile.
+ * @param wanted their names; what they copy from included
+ * @returns the last of them
+ */
+export function build(
+  dockerfile: string,
+  { wanted, context, folder }: { wanted: readonly string[]; context: string; folder: string },
+  onStep: (line: string) => void,
+): Stage {
+  const stages = new Map<string, Stage>();
+  let stage: Stage | undefined;
+  let last: Stage | undefined;
+  for (const instruction of DockerfileParser.parse(dockerfile).getInstructions()) {
+    const keyword = instruction.getKeyword();
+    if (keyword === 'FROM') {
+      const name = (instruction as From).getBuildStage() ?? '';
+      stage = wanted.includes(name) ? new Stage(path.join(folder, name)) : undefined;
+      if (stage !== undefined) stages.set(name, stage);
+      last = stage ?? last;
+    } else if (stage !== undefined) {
+      onStep(`${keyword} ${instruction.getRawArgumentsContent()?.replace(/\s+/g, ' ') ?? ''}`);
+      const step = steps[keyword];
+      if (step === undefined) throw new Error(`${keyword} is not known here: add it to ${import.meta.url}`);
+      step(stage, instruction, { stages, context });
+    }
+  }
+  if (last === undefined) throw new Error(`the Dockerfile has none of ${wanted.join(', ')}`);
+  return last;
+}
+
+function copy(stage: Stage, instruction: Copy, { stages, context }: Sources): void {
+  const flags = new Map(instruction.getFlags().map((flag) => [flag.getName(), flag.getValue() ?? '']));
+  const source = flags.get('from');
+  const from = source === undefined ? context : stages.get(source)?.files;
+  if (from === undefined) throw new Error(`there is no stage ${source} to copy from`);
+  const values = instruction.getArguments().map((argument) => argument.getValue());
+  const target = values.pop() ?? '';
+  // What comes from a stage is root's in the image, unless it is given away; who builds owns all that is built with.
+  const owner = source === undefined || flags.has('chown') ? nobody : 0;
+  for (const value of values) {
+    const to = path.join(stage.files, stage.workdir, target, target.endsWith('/') ? path.basename(value) : '');
+    cpSync(path.join(from, value), to, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+    shell(`chown -R ${owner} ${to}`);
+  }
+}
+
+/** How npm reaches its registry on this machine. */
+function npmEnvironment(): Record<string, string> {
+  const isOfNetwork = /^(npm_config_(registry|cafile)|NODE_EXTRA_CA_CERTS|.*_proxy)$/i;
+  const names = Object.keys(process.env).filter((name) => isOfNetwork.test(name));
+  const kept = Object.fromEntries(names.map((name) => [name, process.env[name] ?? '']));
+  return { npm_config_update_notifier: 'false', npm_config_cache: '/tmp/npm', ...kept };
+}

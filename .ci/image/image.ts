@@ -1,0 +1,102 @@
+/**
+ * Runs the steps of the Dockerfile's CPU image without Docker, and then the image: as a user without rights, on a read-only root.
+ *
+ *     node --import tsx .ci/image/image.ts
+ *
+ * Its context is what git has, committed. This machine's own files stand for the base image, so that it has to have Node. Takes root,
+ * for mounts that nobody else sees.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { build } from './build.ts';
+import { type Command, nobody, type Stage, shell } from './stage.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const healthTimeoutMs = 60_000;
+const scratch = process.env.WEFT_IMAGE_SCRATCH;
+if (scratch === undefined) await inOwnMounts();
+else await buildAndTry(scratch);
+
+/** Starts this program again, where its mounts are seen by itself alone and are gone with it. */
+async function inOwnMounts(): Promise<void> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'weft-image-'));
+  const args = ['--mount', process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  const child = spawn('unshare', args, { env: { ...process.env, WEFT_IMAGE_SCRATCH: folder }, stdio: 'inherit' });
+  const [code] = await once(child, 'exit');
+  rmSync(folder, { recursive: true, force: true });
+  process.exitCode = code ?? 1;
+}
+
+async function buildAndTry(folder: string): Promise<void> {
+  const context = path.join(folder, 'context');
+  mkdirSync(context);
+  shell(`git -C ${root} archive HEAD | tar -x -C ${context}`);
+  const dockerfile = readFileSync(path.join(context, 'Dockerfile'), 'utf8');
+  const image = build(dockerfile, { wanted: ['build', 'cpu'], context, folder }, note);
+  note(`${mebibytes(image.layer)} MiB on top of the base image`);
+  image.freeze();
+  await tryOut(image);
+}
+
+/** Does what `docker run --read-only` and its health check do, and a request. */
+async function tryOut(image: Stage): Promise<void> {
+  const port = await freePort();
+  const env = { WEFT_PORT: String(port) };
+  const [program, args] = image.command(image.entrypoint, env);
+  const server = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  const ended = once(server, 'exit');
+  try {
+    const deadline = performance.now() + healthTimeoutMs;
+    while (!succeeds(image.command(image.healthcheck, env))) {
+      if (performance.now() > deadline) throw new Error('its health check fails');
+      await setTimeout(200);
+    }
+    if (succeeds(image.command(['touch', '/app/cache/x']))) throw new Error('its root is not read-only');
+    note(`its health check and /generate succeed as user ${nobody} on a read-only root: ${await story(port)}`);
+  } finally {
+    server.kill('SIGTERM');
+  }
+  const [code] = await ended;
+  if (code !== 0) throw new Error(`after SIGTERM it ends with ${code}`);
+}
+
+async function story(port: number): Promise<string> {
+  const body = JSON.stringify({ prompt: 'Once upon a time', max_new_tokens: 8, temperature: 0 });
+  const headers = { 'content-type': 'application/json' };
+  const response = await fetch(`http://127.0.0.1:${port}/generate`, { method: 'POST', headers, body });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`/generate answers ${response.status}: ${text}`);
+  return JSON.parse(text).text;
+}
+
+function succeeds([program, args]: Command): boolean {
+  try {
+    execFileSync(program, args, { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  if (address === null || typeof address === 'string') throw new Error('no port is free');
+  return address.port;
+}
+
+function mebibytes(folder: string): number {
+  return Number(/^\d+/.exec(execFileSync('du', ['-sm', folder], { encoding: 'utf8' }))?.[0]);
+}
+
+function note(line: string): void {
+  process.stdout.write(`image: ${line}\n`);
+}

@@ -1,0 +1,52 @@
+# syntax=docker/dockerfile:1
+
+# docker build -t weft .                       the CPU image
+# docker build -t weft:cuda --target cuda .    for GPUs of NVIDIA
+# .ci/image/image.ts runs the steps of the CPU image without Docker.
+
+FROM node:24-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY tsconfig.json tsconfig.build.json ./
+COPY src src
+COPY models models
+RUN npm run build
+RUN npm prune --omit=dev --ignore-scripts
+# ONNX Runtime comes for six systems, and tiktoken with the vocabularies of other models.
+RUN rm -r node_modules/tiktoken/encoders && find node_modules/onnxruntime-node/bin/napi-v6 \
+    -mindepth 2 -maxdepth 2 ! -path "*/linux/$(node -p process.arch)" -exec rm -r {} +
+# The graph is built here, so that a server on a read-only root has it.
+RUN node dist/cli/main.js models convert opt-stories --cache-dir cache
+
+FROM build AS build-cuda
+RUN npm rebuild onnxruntime-node --onnxruntime-node-install=cuda12
+RUN node dist/cli/main.js models convert opt-stories --cache-dir cache --precision fp16
+
+FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04 AS cuda
+COPY --from=build-cuda /usr/local/bin/node /usr/local/bin/node
+WORKDIR /app
+COPY --from=build-cuda /app/package.json ./
+COPY --from=build-cuda /app/node_modules node_modules
+COPY --from=build-cuda /app/models models
+COPY --from=build-cuda /app/dist dist
+# The user 1000 is this image's "ubuntu", as it is "node" in the other.
+COPY --from=build-cuda --chown=1000:1000 /app/cache cache
+ENV NODE_ENV=production WEFT_HOST=0.0.0.0 WEFT_DEVICE=cuda WEFT_CACHE_DIR=/app/cache HF_HOME=/app/cache/huggingface
+USER 1000:1000
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s CMD ["node", "/app/dist/cli/healthcheck.js"]
+ENTRYPOINT ["node", "/app/dist/cli/main.js", "serve"]
+
+FROM node:24-bookworm-slim AS cpu
+WORKDIR /app
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules node_modules
+COPY --from=build /app/models models
+COPY --from=build /app/dist dist
+COPY --from=build --chown=1000:1000 /app/cache cache
+ENV NODE_ENV=production WEFT_HOST=0.0.0.0 WEFT_CACHE_DIR=/app/cache HF_HOME=/app/cache/huggingface
+USER 1000:1000
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["node", "/app/dist/cli/healthcheck.js"]
+ENTRYPOINT ["node", "/app/dist/cli/main.js", "serve"]
