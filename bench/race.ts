@@ -2,12 +2,12 @@
  * The race: what continuous batching buys, beside servers that go without.
  *
  *     npm run bench [-- --quick] [--model NAME] [--rounds N] [--seconds N] [--only NAME,NAME] [--peers FOLDER]
- *                   [--output FOLDER] [--update-readme]
+ *                   [--device DEVICE] [--output FOLDER] [--update-readme]
  *
  * Ctrl-C ends all servers and reports what is finished; the results lie in bench/results.
  */
 import { parseArgs } from 'node:util';
-import { fastApiControl, maxBatchSize, racersOf, reference } from './race/contestants.ts';
+import { fastApiControl, type ModelFolders, maxBatchSize, racersOf, racersOn, reference } from './race/contestants.ts';
 import { withModel } from './race/models.ts';
 import { fullPlan, quickPlan } from './race/plan.ts';
 import { Race } from './race/race.ts';
@@ -26,11 +26,14 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     only: { type: 'string' },
     peers: { type: 'string' },
+    device: { type: 'string', default: 'cpu' },
     output: { type: 'string' },
     'update-readme': { type: 'boolean', default: false },
   },
 });
-if (values['update-readme'] && values.only !== undefined) fail('--update-readme writes a whole race: leave --only out');
+if (values['update-readme'] && (values.only !== undefined || values.device !== 'cpu')) {
+  fail('--update-readme writes a whole race on the CPU: leave --only and --device out');
+}
 const base = values.quick ? quickPlan : fullPlan;
 const measureMs = values.seconds === undefined ? undefined : positive('--seconds', values.seconds) * 1000;
 const plan = {
@@ -65,8 +68,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 try {
-  await withModel(plan.model, onProgress, async (folders) => {
-    const all = [...racersOf(folders), ...(values.peers ? [fastApiControl(values.peers, folders.folder)] : [])];
+  const precisions = values.device === 'cpu' ? ['fp32', 'int8', 'int8-fast'] : ['fp32', 'fp16'];
+  await withModel({ name: plan.model, precisions }, onProgress, async (folders) => {
+    const all = racers(folders);
     const names = all.map(({ name }) => name);
     const only = values.only?.split(',') ?? names;
     const unknown = only.find((name) => !names.includes(name));
@@ -81,6 +85,11 @@ try {
   process.exitCode = 1;
 }
 report();
+
+function racers(folders: ModelFolders) {
+  if (values.device !== 'cpu') return racersOn(values.device, folders);
+  return [...racersOf(folders), ...(values.peers ? [fastApiControl(values.peers, folders.folder)] : [])];
+}
 
 function onProgress(line: string): void {
   const seconds = ((performance.now() - startMs) / 1000).toFixed(0).padStart(4);

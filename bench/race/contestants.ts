@@ -59,16 +59,13 @@ const inexact = { isExact: false, isSlow: false, runsAll: false, isOnCurve: fals
 
 /** Who races, slowest first: the same network on the same weights. */
 export function racersOf({ folder, exported, cacheDir }: ModelFolders): Racer[] {
-  const script = (name: string, description: string, file: string, ...args: readonly string[]): Contestant => {
-    const server = fileURLToPath(new URL(`../contestants/${file}`, import.meta.url));
-    const command = (port: number) => [process.execPath, '--import', 'tsx', server, String(port), ...args] as const;
-    return { name, description, readyPath: '/readyz', command };
-  };
   const own = (name: string, description: string, ...flags: readonly string[]) =>
     weft({ name, description }, folder, flags);
-  const tutorial = 'naive-server.ts';
   return [
-    { ...slow, ...script('cold', 'transformers.js, the model loaded for every request', tutorial, exported, 'cold') },
+    {
+      ...slow,
+      ...script('cold', 'transformers.js, the model loaded for every request', tutorial, exported, 'cpu', 'cold'),
+    },
     {
       ...slow,
       isOnCurve: true,
@@ -83,6 +80,36 @@ export function racersOf({ folder, exported, cacheDir }: ModelFolders): Racer[] 
     { ...inexact, ...own('continuous-int8', 'with --precision int8', '--precision', 'int8') },
     { ...inexact, ...own('continuous-int8-fast', 'with --precision int8-fast', '--precision', 'int8-fast') },
   ];
+}
+
+/**
+ * Who races on a GPU: what transformers.js makes of it, and Weft.
+ * @param device as `weft serve` takes it; transformers.js takes its kind alone
+ */
+export function racersOn(device: string, { folder, exported }: ModelFolders): Racer[] {
+  const [kind = ''] = device.split(':');
+  // On CUDA, Weft computes in fp16.
+  const isExact = kind !== 'cuda';
+  const own = (name: string, description: string, ...flags: readonly string[]) =>
+    weft({ name, description }, folder, ['--device', device, ...flags]);
+  return [
+    {
+      ...slow,
+      isOnCurve: true,
+      ...script(reference, 'Fastify and a transformers.js pipeline, one request at a time', tutorial, exported, kind),
+    },
+    { ...slow, isExact, ...own('naive-engine', "Weft's engine, one request at a time", '--max-batch-size', '1') },
+    { ...batching, isExact, ...own('continuous', `Weft with --device ${device}`) },
+  ];
+}
+
+const tutorial = 'naive-server.ts';
+
+/** A server of `bench/contestants`. */
+function script(name: string, description: string, file: string, ...args: readonly string[]): Contestant {
+  const server = fileURLToPath(new URL(`../contestants/${file}`, import.meta.url));
+  const command = (port: number) => [process.execPath, '--import', 'tsx', server, String(port), ...args] as const;
+  return { name, description, readyPath: '/readyz', command };
 }
 
 /** The FastAPI control: Hugging Face transformers, one request at a time. @param home of `bench/peers/setup.sh` */

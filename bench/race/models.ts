@@ -15,10 +15,10 @@ async function weft(...args: readonly string[]): Promise<string> {
 
 /**
  * Has a model in the forms that the contestants load, for as long as `use` takes.
- * @param name as `weft serve` takes it; a random model is made if it is not here
+ * @param model name: as `weft serve` takes it; a random model is made if it is not here
  */
 export async function withModel(
-  name: string,
+  { name, precisions }: { readonly name: string; readonly precisions: readonly string[] },
   onProgress: (line: string) => void,
   use: (folders: ModelFolders) => Promise<void>,
 ): Promise<void> {
@@ -28,8 +28,7 @@ export async function withModel(
     await weft('models', 'random', shape);
   }
   onProgress(`building the graphs of ${name}, and exporting it`);
-  for (const precision of ['fp32', 'int8', 'int8-fast'])
-    await weft('models', 'convert', name, '--precision', precision);
+  for (const precision of precisions) await weft('models', 'convert', name, '--precision', precision);
   const folder = /^folder +(.+)$/m.exec(await weft('models', 'info', name))?.[1];
   if (folder === undefined) throw new Error(`${name} has no folder`);
   const scratch = await mkdtemp(path.join(tmpdir(), 'weft-race-'));

@@ -79,11 +79,18 @@ function expectedLogits({ last_prompt_logits_f32_base64: base64 }: ModelCase): F
   return new Float32Array(new Uint8Array(Buffer.from(base64, 'base64')).buffer);
 }
 
-/** How far logits are from those of transformers: at most, and on average beside how large those are (root mean squares). */
-export function logitErrors(logits: Float32Array | undefined, expected: ModelCase): { max: number; relative: number } {
-  const reference = expectedLogits(expected);
-  const errors = reference.map((logit, id) => Math.abs(logit - (logits?.[id] ?? Number.NaN)));
-  return { max: Math.max(...errors), relative: Math.sqrt(meanSquare(errors) / meanSquare(reference)) };
+/** How far logits are from those of transformers: at most, and on average. */
+export function logitErrors(logits: Float32Array | undefined, each: ModelCase): { max: number; relative: number } {
+  const expected = expectedLogits(each);
+  const errors = expected.map((logit, id) => Math.abs(logit - (logits?.[id] ?? Number.NaN)));
+  return { max: Math.max(...errors), relative: relativeError(logits, expected) };
+}
+
+/** The root mean square of the differences, as a share of that of what is expected. */
+export function relativeError(logits: Float32Array | undefined, expected: Float32Array | undefined): number {
+  if (expected === undefined) return Number.NaN;
+  const differences = expected.map((logit, id) => logit - (logits?.[id] ?? Number.NaN));
+  return Math.sqrt(meanSquare(differences) / meanSquare(expected));
 }
 
 function meanSquare(values: Float32Array): number {

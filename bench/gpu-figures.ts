@@ -1,0 +1,42 @@
+/**
+ * Compares what `bench/gpu.sh` measured with what it has to be; ends with 1 if it is not.
+ *
+ *     node --import tsx bench/gpu-figures.ts FOLDER
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { reference } from './race/contestants.ts';
+import type { Results } from './race/results.ts';
+
+/** Requests per second of the TitanML article on an RTX 3060, and how many times that it has to be. */
+const articleRate = 404;
+const minTimes = 5;
+/** A step of 50 rows (ms): about 2. */
+const maxStepMs = 2.5;
+
+const [folder = ''] = process.argv.slice(2);
+const raceFile = readdirSync(folder).find((name) => /^race-.*\.json$/.test(name));
+if (raceFile === undefined) throw new Error(`${folder} has no race-*.json`);
+const { runs }: Results = JSON.parse(readFileSync(path.join(folder, raceFile), 'utf8'));
+const rate = bestRate('continuous');
+const stepMs = Number(/\| decode 50 \| ([\d.]+) \|/.exec(readFileSync(path.join(folder, 'engine.md'), 'utf8'))?.[1]);
+const figures = [
+  {
+    what: 'requests/s, prompts of 16 tokens, 10 new ones',
+    reached: rate,
+    wanted: `at least ${minTimes * articleRate}`,
+    holds: rate >= minTimes * articleRate,
+  },
+  { what: 'ms a step of 50 rows', reached: stepMs, wanted: `at most ${maxStepMs}`, holds: stepMs <= maxStepMs },
+];
+for (const { what, reached, wanted, holds } of figures) {
+  console.log(`${holds ? 'reached    ' : 'NOT REACHED'}  ${what}: ${reached.toFixed(2)}, ${wanted}`);
+}
+console.log(`continuous is ${(rate / bestRate(reference)).toFixed(1)} times ${reference}`);
+if (!figures.every(({ holds }) => holds)) process.exitCode = 1;
+
+/** The best that a contestant did with `seed`, whatever the number of users. */
+function bestRate(contestant: string): number {
+  const own = runs.filter((run) => run.contestant === contestant && run.scenario === 'seed');
+  return Math.max(0, ...own.map(({ summary }) => summary?.requestsPerSecond ?? 0));
+}
