@@ -1,16 +1,15 @@
 /**
  * What a tutorial builds: Fastify, a transformers.js pipeline, one request at a time.
  *
- *     node --import tsx bench/contestants/naive-server.ts PORT FOLDER [DEVICE] [cold]
+ *     node --import tsx bench/contestants/naive-server.ts PORT FOLDER [cold]
  *
- * FOLDER: of `weft models export`. DEVICE: cpu unless it is cuda or webgpu. With `cold` the model is loaded anew for every request.
+ * FOLDER: of `weft models export`. With `cold` the model is loaded anew for every request.
  */
 import path from 'node:path';
 import { env, pipeline, Tensor, type TextGenerationPipeline } from '@huggingface/transformers';
 import Fastify from 'fastify';
 
-const [port = '0', folder = '', deviceName = 'cpu', mode] = process.argv.slice(2);
-const device = (['cuda', 'webgpu'] as const).find((name) => name === deviceName) ?? 'cpu';
+const [port = '0', folder = '', mode] = process.argv.slice(2);
 env.allowRemoteModels = false;
 env.localModelPath = path.dirname(path.resolve(folder));
 
@@ -20,7 +19,7 @@ interface Body {
 }
 
 async function load(): Promise<TextGenerationPipeline> {
-  return pipeline('text-generation', path.basename(folder), { dtype: 'fp32', device });
+  return pipeline('text-generation', path.basename(folder), { dtype: 'fp32', device: 'cpu' });
 }
 
 async function generate(generator: TextGenerationPipeline, { prompt, max_new_tokens = 128 }: Body) {

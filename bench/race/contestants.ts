@@ -64,13 +64,9 @@ export function racersOf({ folder, exported, cacheDir }: ModelFolders): Racer[] 
   return [
     {
       ...slow,
-      ...script('cold', 'transformers.js, the model loaded for every request', tutorial, exported, 'cpu', 'cold'),
+      ...script('cold', 'transformers.js, the model loaded for every request', tutorial, exported, 'cold'),
     },
-    {
-      ...slow,
-      isOnCurve: true,
-      ...script(reference, 'Fastify and a transformers.js pipeline, one request at a time', tutorial, exported),
-    },
+    naive({ exported }),
     { ...slow, ...own('naive-engine', "Weft's engine, one request at a time", '--max-batch-size', '1') },
     {
       ...batching,
@@ -82,28 +78,25 @@ export function racersOf({ folder, exported, cacheDir }: ModelFolders): Racer[] 
   ];
 }
 
-/**
- * Who races on a GPU: what transformers.js makes of it, and Weft.
- * @param device as `weft serve` takes it; transformers.js takes its kind alone
- */
-export function racersOn(device: string, { folder, exported }: ModelFolders): Racer[] {
-  const [kind = ''] = device.split(':');
+/** Who races where Weft runs on a GPU; `naive`, on the CPU, tells the tokens. @param device as `weft serve` takes it */
+export function racersOn(device: string, folders: ModelFolders): Racer[] {
   // On CUDA, Weft computes in fp16.
-  const isExact = kind !== 'cuda';
+  const isExact = !device.startsWith('cuda');
   const own = (name: string, description: string, ...flags: readonly string[]) =>
-    weft({ name, description }, folder, ['--device', device, ...flags]);
+    weft({ name, description }, folders.folder, ['--device', device, ...flags]);
   return [
-    {
-      ...slow,
-      isOnCurve: true,
-      ...script(reference, 'Fastify and a transformers.js pipeline, one request at a time', tutorial, exported, kind),
-    },
+    naive(folders),
     { ...slow, isExact, ...own('naive-engine', "Weft's engine, one request at a time", '--max-batch-size', '1') },
     { ...batching, isExact, ...own('continuous', `Weft with --device ${device}`) },
   ];
 }
 
 const tutorial = 'naive-server.ts';
+
+function naive({ exported }: Pick<ModelFolders, 'exported'>): Racer {
+  const description = 'Fastify and a transformers.js pipeline, one request at a time';
+  return { ...slow, isOnCurve: true, ...script(reference, description, tutorial, exported) };
+}
 
 /** A server of `bench/contestants`. */
 function script(name: string, description: string, file: string, ...args: readonly string[]): Contestant {
