@@ -14,7 +14,8 @@ const minTimes = 5;
 const maxStepMs = 2.5;
 
 const [folder = ''] = process.argv.slice(2);
-const raceFile = readdirSync(folder).find((name) => /^race-.*\.json$/.test(name));
+const races = readdirSync(folder).filter((name) => /^race-.*\.json$/.test(name));
+const raceFile = races.sort().at(-1);
 if (raceFile === undefined) throw new Error(`${folder} has no race-*.json`);
 const { runs }: Results = JSON.parse(readFileSync(path.join(folder, raceFile), 'utf8'));
 const rate = bestRate('continuous');
