@@ -1,17 +1,31 @@
-import { takeRowsGraph } from '../model/index.ts';
-import { NativeBuffer, Session, type SessionOptions } from './ort/index.ts';
+import { setImmediate } from 'node:timers/promises';
+import type { SamplingParams } from '../core/index.ts';
+import { NativeBuffer, type Session } from './ort/index.ts';
+import type { TokenSampler } from './sampler.ts';
+
+/** Rows drawn between two turns of the event loop: one takes up to some 4 ms where the vocabulary is 50,000. */
+const rowsPerTurn = 4;
 
 export interface LogitsShape {
   readonly maxRows: number;
   readonly vocabSize: number;
 }
 
+/** A row of logits from which a token is drawn. */
+export interface DrawnRow {
+  /** Which row of the run's logits it is. */
+  readonly at: number;
+  readonly sampling: SamplingParams;
+  /** Which token of the request it is. */
+  readonly tokenIndex: number;
+}
+
 /** Where a run leaves its logits, float32 [rows, vocabulary]. */
 export interface Logits {
   /** Binds the output of the next run. */
   bind(numRows: number): void;
-  /** Of some rows of the last run; to be used before the next. */
-  rows(indices: readonly number[]): Promise<readonly Float32Array[]>;
+  /** Draws from rows of the last run. @returns token ids, in the order of the rows */
+  draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly number[]>;
   free(): void;
 }
 
@@ -33,8 +47,8 @@ export class HostLogits implements Logits {
     this.#session.bindOutput('logits', { buffer: this.#buffer, type: 'float32', shape: [numRows, this.#vocabSize] });
   }
 
-  async rows(indices: readonly number[]): Promise<readonly Float32Array[]> {
-    return indices.map((index) => rowOf(this.#values, this.#vocabSize, index));
+  draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly number[]> {
+    return drawFrom(rows, ({ at }) => nthRow(this.#values, this.#vocabSize, at), sampler);
   }
 
   free(): void {
@@ -42,48 +56,20 @@ export class HostLogits implements Logits {
   }
 }
 
-/** In the memory of a device: only rows that somebody asks for are brought to the host. */
-export class DeviceLogits implements Logits {
-  readonly #vocabSize: number;
-  readonly #bindOutput: (numRows: number) => void;
-  readonly #taking: Session;
-  readonly #index: NativeBuffer;
-  readonly #taken: NativeBuffer;
-
-  constructor(modelSession: Session, { maxRows, vocabSize }: LogitsShape, session: SessionOptions) {
-    this.#vocabSize = vocabSize;
-    const rowBytes = vocabSize * Float32Array.BYTES_PER_ELEMENT;
-    const buffer = modelSession.allocate(maxRows * rowBytes);
-    const tensor = (numRows: number) => ({ buffer, type: 'float32', shape: [numRows, vocabSize] }) as const;
-    this.#bindOutput = (numRows) => modelSession.bindOutput('logits', tensor(numRows));
-    this.#taking = new Session(takeRowsGraph(), session);
-    this.#taking.bindInput('rows', tensor(maxRows));
-    this.#index = new NativeBuffer(maxRows * BigInt64Array.BYTES_PER_ELEMENT);
-    this.#taken = new NativeBuffer(maxRows * rowBytes);
+/** Draws from whole rows, and lets the event loop turn in between. */
+export async function drawFrom(
+  rows: readonly DrawnRow[],
+  logitsOf: (row: DrawnRow, nth: number) => Float32Array,
+  sampler: TokenSampler,
+): Promise<number[]> {
+  const tokens: number[] = [];
+  for (const [nth, row] of rows.entries()) {
+    if ((nth + 1) % rowsPerTurn === 0) await setImmediate();
+    tokens.push(sampler.sample(logitsOf(row, nth), row.sampling, row.tokenIndex));
   }
-
-  bind(numRows: number): void {
-    this.#bindOutput(numRows);
-  }
-
-  async rows(indices: readonly number[]): Promise<readonly Float32Array[]> {
-    const count = indices.length;
-    if (count === 0) return [];
-    new BigInt64Array(this.#index.bytes).set(indices.map(BigInt));
-    this.#taking.bindInput('index', { buffer: this.#index, type: 'int64', shape: [count] });
-    this.#taking.bindOutput('taken', { buffer: this.#taken, type: 'float32', shape: [count, this.#vocabSize] });
-    await this.#taking.run();
-    const values = new Float32Array(this.#taken.bytes);
-    return indices.map((_, i) => rowOf(values, this.#vocabSize, i));
-  }
-
-  free(): void {
-    this.#taking.release();
-    this.#index.free();
-    this.#taken.free();
-  }
+  return tokens;
 }
 
-function rowOf(values: Float32Array, vocabSize: number, index: number): Float32Array {
-  return values.subarray(index * vocabSize, (index + 1) * vocabSize);
+export function nthRow(values: Float32Array, width: number, nth: number): Float32Array {
+  return values.subarray(nth * width, (nth + 1) * width);
 }

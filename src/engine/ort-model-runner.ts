@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import {
   EngineError,
   ModelError,
@@ -10,16 +9,14 @@ import {
 } from '../core/index.ts';
 import type { Model } from '../model/index.ts';
 import { DeviceKvCache } from './device-kv-cache.ts';
+import { DeviceLogits } from './device-logits.ts';
 import { HostKvCache } from './host-kv-cache.ts';
 import { type KvCache, kvCacheShape } from './kv-cache.ts';
-import { DeviceLogits, HostLogits, type Logits } from './logits.ts';
+import { type DrawnRow, HostLogits, type Logits } from './logits.ts';
 import { NativeBuffer, Session, type SessionOptions } from './ort/index.ts';
-import { type GraphRow, type GraphRun, planRuns } from './run-plan.ts';
+import { type GraphRun, planRuns } from './run-plan.ts';
 import { isGreedy, Sampler, type TokenSampler } from './sampler.ts';
 import { numLogits, StepInputs } from './step-inputs.ts';
-
-/** Rows drawn between two turns of the event loop: one takes up to some 4 ms where the vocabulary is 50,000. */
-const rowsPerTurn = 4;
 
 export interface OrtModelRunnerOptions {
   readonly model: Model;
@@ -95,17 +92,15 @@ export class OrtModelRunner implements ModelRunner {
     this.#session.bindOutput('next_token', { buffer: this.#nextTokenBuffer, type: 'int64', shape: [numRows] });
     await this.#session.run();
     await this.#cache.settle(run);
-    const drawn: { readonly at: number; readonly graphRow: GraphRow }[] = [];
-    for (const [at, graphRow] of sampled.entries()) {
-      if (isGreedy(graphRow.row.sequence.sampling)) tokens[graphRow.index] = { tokenId: Number(this.#nextToken[at]) };
-      else drawn.push({ at, graphRow });
+    const drawn: (DrawnRow & { readonly index: number })[] = [];
+    for (const [at, { index, row }] of sampled.entries()) {
+      const { sampling, outputTokenIds } = row.sequence;
+      if (isGreedy(sampling)) tokens[index] = { tokenId: Number(this.#nextToken[at]) };
+      else drawn.push({ index, at, sampling, tokenIndex: outputTokenIds.length });
     }
-    const logits = await this.#logits.rows(drawn.map(({ at }) => at));
-    for (const [i, { graphRow }] of drawn.entries()) {
-      if ((i + 1) % rowsPerTurn === 0) await setImmediate();
-      const { sampling, outputTokenIds } = graphRow.row.sequence;
-      const tokenId = this.#sampler.sample(logits[i] ?? new Float32Array(), sampling, outputTokenIds.length);
-      tokens[graphRow.index] = { tokenId };
+    for (const [i, tokenId] of (await this.#logits.draw(drawn, this.#sampler)).entries()) {
+      const place = drawn[i]?.index;
+      if (place !== undefined) tokens[place] = { tokenId };
     }
   }
 }

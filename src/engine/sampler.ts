@@ -16,6 +16,16 @@ export interface TokenSampler {
    * @param tokenIndex which token of the request it is
    */
   sample(logits: Float32Array, params: SamplingParams, tokenIndex: number): number;
+  /** The same from the likeliest tokens of the row. @returns undefined if others are needed too; where it is absent, they always are */
+  sampleAmong?(candidates: Candidates, params: SamplingParams, tokenIndex: number): number | undefined;
+}
+
+/** The likeliest tokens of a row: the likeliest first, of equals the smaller id. */
+export interface Candidates {
+  readonly ids: ArrayLike<bigint>;
+  readonly logits: Float32Array;
+  /** The sum of exp((logit - largest) / temperature) over all tokens of the row. */
+  readonly total: number;
 }
 
 /**
@@ -36,9 +46,27 @@ export class Sampler implements TokenSampler {
     const best = argmax(logits);
     if (isGreedy(params)) return best;
     const total = this.#weigh(logits, logits[best] ?? 0, params.temperature);
-    const random = uniform(params.seed, tokenIndex);
-    const kept = this.#likeliest(params, total);
-    return pick(kept, this.#weights, random * sumOf(kept, this.#weights));
+    return this.#pick(this.#likeliest(params, total), params, tokenIndex);
+  }
+
+  sampleAmong({ ids, logits, total }: Candidates, params: SamplingParams, tokenIndex: number): number | undefined {
+    const { temperature, topK, topP } = params;
+    const max = logits[0] ?? 0;
+    let mass = 0;
+    for (const [i, logit] of logits.entries()) {
+      const id = Number(ids[i]);
+      this.#ids[i] = id;
+      const weight = Math.exp((logit - max) / temperature);
+      this.#weights[id] = weight;
+      mass += weight;
+    }
+    if (topK > 0 ? topK > logits.length : topP >= 1 || mass < topP * total) return undefined;
+    const kept = this.#keep(this.#ids.subarray(0, logits.length), params, total);
+    return this.#pick(kept, params, tokenIndex);
+  }
+
+  #pick(kept: Uint32Array, { seed }: SamplingParams, tokenIndex: number): number {
+    return pick(kept, this.#weights, uniform(seed, tokenIndex) * sumOf(kept, this.#weights));
   }
 
   /** @returns the sum of all weights */
@@ -54,13 +82,20 @@ export class Sampler implements TokenSampler {
   }
 
   /** The ids that top-k and top-p keep, ascending. */
-  #likeliest({ topK, topP }: SamplingParams, total: number): Uint32Array {
+  #likeliest(params: SamplingParams, total: number): Uint32Array {
+    const { topK, topP } = params;
     const weights = this.#weights;
     // All tokens below this weight together hold less than 1 - topP of the mass: without top-k, none of them can be kept.
     const negligible = topK > 0 ? 0 : ((1 - topP) * total) / weights.length;
     let numKept = 0;
     for (let id = 0; id < weights.length; id++) if ((weights[id] ?? 0) >= negligible) this.#ids[numKept++] = id;
-    let kept = this.#ids.subarray(0, numKept);
+    return this.#keep(this.#ids.subarray(0, numKept), params, total);
+  }
+
+  /** What top-k and top-p keep of some ids, ascending; `total` is the sum of all weights, those of other ids included. */
+  #keep(ids: Uint32Array, { topK, topP }: SamplingParams, total: number): Uint32Array {
+    const weights = this.#weights;
+    let kept = ids;
     let mass = total;
     if (topK > 0) {
       kept = selectLikeliest(kept, weights, { count: topK, mass: Number.POSITIVE_INFINITY });

@@ -1,5 +1,5 @@
 export { exportModel } from './export.ts';
-export { blockCopyGraph, copyNames, takeRowsGraph } from './graph/copy-graphs.ts';
+export { blockCopyGraph, candidatesGraph, copyNames, takeRowsGraph } from './graph/copy-graphs.ts';
 export type { FloatType } from './graph/graph-writer.ts';
 export type { AttentionGroup } from './graph/in-place-io.ts';
 export { floatTypeOf, type Int8Range, type Precision } from './graph/linear-layers.ts';

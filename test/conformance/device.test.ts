@@ -66,9 +66,10 @@ describe(`in the memory of a device (${kind})`, () => {
   });
 
   test.skipIf(isCuda)('some rows greedy and some drawn, in one batch: as on the CPU', async () => {
+    const drawn = (seed: number) => ({ ...greedy, temperature: 1.2, seed });
     const sequences = () =>
       cases.map((each, i) =>
-        sequenceOf(each, i % 2 === 0 ? greedy : { ...greedy, temperature: 1, seed: i, topP: 0.9 }),
+        sequenceOf(each, [greedy, drawn(i), { ...drawn(i), topP: 0.9 }, { ...drawn(i), topK: 40 }][i % 4]),
       );
     const expected = await withRunner(folder, {}, (runner) => generate(runner, sequences()));
     expect(await withRunner(folder, onDevice, (runner) => generate(runner, sequences()))).toEqual(expected);

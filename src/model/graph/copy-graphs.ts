@@ -1,4 +1,4 @@
-import { attribute, encodeModel, type Node, type ValueInfo } from '../onnx-schema.ts';
+import { attribute, elementType, encodeModel, type Initializer, type Node, type ValueInfo } from '../onnx-schema.ts';
 import type { FloatType } from './graph-writer.ts';
 
 /** The names of one part of the cache in {@link blockCopyGraph}. */
@@ -49,6 +49,47 @@ export function takeRowsGraph(): Uint8Array {
     ],
     outputs: [{ name: 'taken', type: 'float32', shape: ['taken', 'width'] }],
   });
+}
+
+/**
+ * A graph that finds the likeliest tokens of rows of logits.
+ *
+ * | input or output | | |
+ * | --- | --- | --- |
+ * | `rows` | float32 [n, vocabulary] | |
+ * | `index` | int64 [k] | the rows that are looked at |
+ * | `temperature` | float32 [k, 1] | |
+ * | `logits`, `ids` | float32, int64 [k, count] | the likeliest first; of equals, the smaller id |
+ * | `total` | float32 [k, 1] | the sum of exp((logit - largest) / temperature) over the row |
+ */
+export function candidatesGraph(count: number): Uint8Array {
+  const k = ['k', count];
+  return encodeModel({
+    initializers: [int64('count', count), int64('last_axis', -1)],
+    inputs: [
+      { name: 'rows', type: 'float32', shape: ['rows', 'vocabulary'] },
+      { name: 'index', type: 'int64', shape: ['k'] },
+      { name: 'temperature', type: 'float32', shape: ['k', 1] },
+    ],
+    nodes: [
+      gather('rows', 'index', 'taken'),
+      { ...node('TopK', ['taken', 'count'], 'logits'), output: ['logits', 'ids'] },
+      node('ReduceMax', ['taken', 'last_axis'], 'largest'),
+      node('Sub', ['taken', 'largest'], 'relative'),
+      node('Div', ['relative', 'temperature'], 'scaled'),
+      node('Exp', ['scaled'], 'weights'),
+      node('ReduceSum', ['weights', 'last_axis'], 'total'),
+    ],
+    outputs: [
+      { name: 'logits', type: 'float32', shape: k },
+      { name: 'ids', type: 'int64', shape: k },
+      { name: 'total', type: 'float32', shape: ['k', 1] },
+    ],
+  });
+}
+
+function int64(name: string, value: number): Initializer {
+  return { name, dataType: elementType.int64, dims: [1], rawData: Buffer.from(BigInt64Array.of(BigInt(value)).buffer) };
 }
 
 function gather(data: string, indices: string, output: string): Node {

@@ -131,3 +131,41 @@ describe('sampling', () => {
     );
   });
 });
+
+test('from the likeliest tokens alone, the same token is drawn as from all; or it is said that others are needed', () => {
+  const vocabSize = 200;
+  let numAnswered = 0;
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: -400, max: 400 }), { minLength: vocabSize, maxLength: vocabSize }),
+      fc.integer({ min: 1, max: vocabSize }),
+      fc.record({
+        temperature: fc.double({ min: 0.2, max: 3, noNaN: true }),
+        topK: fc.constantFrom(-1, 1, 5, 50, 150),
+        topP: fc.constantFrom(0.1, 0.5, 0.9, 1),
+        seed: fc.integer(),
+      }),
+      (hundredths, count, drawn) => {
+        const logits = Float32Array.from(hundredths, (value) => value / 100);
+        const params = { ...greedy, ...drawn };
+        const sampler = new Sampler(vocabSize);
+        const expected = sampler.sample(logits, params, 3);
+        const ids = Array.from(logits, (_, id) => id).sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b);
+        const max = logits[ids[0] ?? 0] ?? 0;
+        const total = logits.reduce((sum, logit) => sum + Math.exp((logit - max) / params.temperature), 0);
+        const likeliest = ids.slice(0, count);
+        const candidates = {
+          ids: BigInt64Array.from(likeliest, BigInt),
+          logits: Float32Array.from(likeliest, (id) => logits[id] ?? 0),
+          total,
+        };
+        const token = sampler.sampleAmong(candidates, params, 3);
+        if (token !== undefined) numAnswered++;
+        expect([undefined, expected]).toContain(token);
+        if (params.topK > 0 && params.topK <= count) expect(token).toBe(expected);
+      },
+    ),
+    { numRuns: 500 },
+  );
+  expect(numAnswered).toBeGreaterThan(100);
+});
