@@ -6,25 +6,14 @@ export interface BannerFacts {
   readonly version: string;
   readonly model: Model;
   readonly limits: StepLimits;
-  readonly deviceName: string;
-  /** That run the model, if the CPU does. */
-  readonly threads: number;
+  readonly device: string;
   readonly batchTimeoutMs: number;
   readonly address: string;
   readonly hasTokenizer: boolean;
 }
 
 /** What is printed when the server is ready: what it serves, how, and a line to try it with. */
-export function banner({
-  version,
-  model,
-  limits,
-  deviceName,
-  threads,
-  batchTimeoutMs,
-  address,
-  hasTokenizer,
-}: BannerFacts): string {
+export function banner({ version, model, limits, device, batchTimeoutMs, address, hasTokenizer }: BannerFacts): string {
   const { numLayers, numHeads, hiddenSize } = model.config;
   const cache = kvCacheBytes(kvCacheShape(model, limits.maxBatchSize, limits.maxModelLen));
   const prompt = hasTokenizer ? '"Once upon a time"' : '[2, 100, 101]';
@@ -32,7 +21,7 @@ export function banner({
   weft ${version}
 
   model     ${model.name}: OPT, ${millions(numParameters(model.config))} parameters, ${numLayers} layers, ${numHeads} heads, ${hiddenSize} wide
-  device    ${deviceName}, ${model.precision}${deviceName === 'CPU' ? `, ${threads} threads` : ''}
+  device    ${device}, ${model.precision}
   batch     up to ${limits.maxBatchSize} sequences, newcomers gathered for at most ${batchTimeoutMs} ms
   context   ${limits.maxModelLen} tokens, in steps of up to ${limits.maxStepTokens}
   KV cache  ${mebibytes(cache)} when every slot is full

@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { loadCommand, type Settings } from '../config/index.ts';
 import { type SamplingParams, Sequence, type StepRow } from '../core/index.ts';
@@ -53,18 +53,15 @@ export async function benchEngine(args: readonly string[]): Promise<void> {
   );
   expectOperands('weft bench engine', operands, ['[MODEL]']);
   const [name = embeddedModelFolder] = operands;
-  const { device, deviceName, precisions } = openDevice(settings);
-  const threads = settings.threads || availableParallelism();
-  const session = { threads, spinning: settings.spinning === 'on', device };
+  const { device, description, precisions, session } = openDevice(settings);
   const lines: Measured[] = [];
   for (const precision of precisions) lines.push(...(await benchPrecision(name, settings, { precision, session })));
   const { config, folder } = await describe(name, settings);
-  const where = device.kind === 'cpu' ? `${threads} threads` : deviceName;
-  if (device.kind !== 'cpu') return print(lines, footnote(config, where));
+  if (device.kind !== 'cpu') return print(lines, footnote(config, description));
   lines.push(...(await benchConcatenated(folder, config, session)));
   const peak = await peakGflops(config, session);
   const best = `The products of a float32 step of ${maxBatchSize} rows alone, at their best: ${peak.toFixed(0)} GFLOPS.`;
-  print(lines, `${footnote(config, where)} ${best}`, peak);
+  print(lines, `${footnote(config, description)} ${best}`, peak);
 }
 
 async function describe(name: string, settings: BenchSettings): Promise<{ config: OptConfig; folder: string }> {
@@ -77,7 +74,7 @@ async function benchPrecision(
   settings: BenchSettings,
   { precision, session }: { readonly precision: Precision; readonly session: SessionOptions },
 ): Promise<Measured[]> {
-  const { model } = await openByName(name, settings, precision);
+  const { model } = await openByName(name, settings, { precision, onCpu: session.device?.kind === 'cpu' });
   const { config } = model;
   const limits = { maxBatchSize, maxModelLen: maxModelLenOf(config), maxStepTokens: maxBatchSize + 512 };
   const runner = new OrtModelRunner({ model, limits, session });

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { loadCommand, type Settings } from '../config/index.ts';
 import { messageOf, Sequence, UserError } from '../core/index.ts';
 import { OrtModelRunner, type TokenSampler } from '../engine/index.ts';
@@ -23,13 +22,18 @@ interface Reading {
 
 /** `weft bench quality`: how well every precision foretells a text, and how often it has the same likeliest token as fp32. */
 export async function benchQuality(args: readonly string[]): Promise<void> {
-  const { settings, operands } = loadCommand(['cacheDir', 'revision', 'device', 'threads'], args, process.env);
+  const { settings, operands } = loadCommand(
+    ['cacheDir', 'revision', 'device', 'threads', 'spinning'],
+    args,
+    process.env,
+  );
   expectOperands('weft bench quality', operands, ['TEXT_FILE', '[MODEL]']);
   const [file = '', name = embeddedModelFolder] = operands;
+  const variants = variantsOn(settings);
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new UserError(`${file} cannot be read: ${messageOf(error)}`);
   });
-  const { folder, model: fp32 } = await openByName(name, settings, 'fp32');
+  const { folder, model: fp32 } = await openByName(name, settings, { precision: 'fp32', onCpu: true });
   const windowTokens = Math.min(maxWindowTokens, fp32.config.maxPositions);
   const windows = await windowsOf(text, folder, windowTokens);
   if (windows.length === 0) throw new UserError(`${file} has fewer than the ${windowTokens} tokens of a window`);
@@ -39,10 +43,10 @@ export async function benchQuality(args: readonly string[]): Promise<void> {
     '| --- | --- | --- | --- |',
   ];
   let reference: Reading | undefined;
-  for (const { precision, device, label } of variantsOn(settings)) {
-    const { model } = await openByName(name, settings, precision);
+  for (const { precision, session, label } of variants) {
+    const onCpu = session.device?.kind === 'cpu';
+    const { model } = await openByName(name, settings, { precision, onCpu });
     const limits = { maxBatchSize: numRows, maxModelLen: windowTokens, maxStepTokens: 2 * numRows };
-    const session = { threads: settings.threads || availableParallelism(), spinning: true, device };
     const reading = await read(windows, (sampler) => new OrtModelRunner({ model, limits, session, sampler }));
     reference ??= reading;
     const loss = reading.lossSum / numTokens;
@@ -52,17 +56,15 @@ export async function benchQuality(args: readonly string[]): Promise<void> {
   process.stdout.write(`${lines.join('\n')}\n\n${numTokens} tokens in windows of ${windowTokens}\n`);
 }
 
-/** What is compared; first fp32 on the CPU, also where the others run on a device. */
-function variantsOn(settings: Pick<Settings, 'device'>) {
-  const cpu = openDevice({ device: 'cpu' });
-  const reference = { precision: 'fp32', device: cpu.device, label: 'fp32' } as const;
-  const { device, deviceName, precisions } = openDevice(settings);
-  if (device.kind === 'cpu') {
-    const others = precisions.filter((precision) => precision !== 'fp32');
-    return [reference, ...others.map((precision) => ({ precision, device, label: precision }))];
-  }
-  const others = precisions.map((precision) => ({ precision, device, label: `${precision} on ${deviceName}` }));
-  return [reference, ...others];
+/** What is compared; first fp32 on the CPU, also where the others run on a device. @throws {UserError} the device cannot be used */
+function variantsOn(settings: Pick<Settings, 'device' | 'threads' | 'spinning'>) {
+  const cpu = openDevice({ ...settings, device: 'cpu' });
+  const { device, description, precisions, session } = openDevice(settings);
+  const isDevice = device.kind !== 'cpu';
+  const all = precisions.map((precision) => {
+    return { precision, session, label: isDevice ? `${precision} on ${description}` : precision };
+  });
+  return isDevice ? [{ precision: 'fp32', session: cpu.session, label: 'fp32' } as const, ...all] : all;
 }
 
 /** The text's documents one behind the other, cut into windows; what is left over is left out. @throws {UserError} no tokenizer */

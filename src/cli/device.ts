@@ -1,41 +1,53 @@
+import { availableParallelism } from 'node:os';
 import { flagOf, type Settings } from '../config/index.ts';
-import { UserError } from '../core/index.ts';
-import { type Device, DeviceError, expectDevice } from '../engine/index.ts';
+import { messageOf, UserError } from '../core/index.ts';
+import { type Device, DeviceError, expectDevice, type SessionOptions } from '../engine/index.ts';
 import type { Precision } from '../model/index.ts';
 
-/** What each kind of device is used in, the default first, and why in nothing else: see docs/gpu.md. */
-const abilities = {
-  cpu: { precisions: ['fp32', 'int8', 'int8-fast'], reason: 'ONNX Runtime has no fast products in it for the CPU' },
-  cuda: { precisions: ['fp16'], reason: 'the attention of ONNX Runtime does not compute in it on CUDA' },
-  webgpu: { precisions: ['fp32'], reason: 'not every WebGPU computes in it' },
-} as const satisfies Record<Device['kind'], { readonly precisions: readonly Precision[]; readonly reason: string }>;
+/** What each kind of device is used in, the default first: see docs/gpu.md. */
+const precisionsOf = {
+  cpu: ['fp32', 'int8', 'int8-fast'],
+  cuda: ['fp16'],
+  webgpu: ['fp32'],
+} as const satisfies Record<Device['kind'], readonly Precision[]>;
 
 /** A device that can be used. */
 export interface UsableDevice {
   readonly device: Device;
-  /** For people. */
-  readonly deviceName: string;
+  /** For people: what it is, and how much of it is used. */
+  readonly description: string;
   readonly precisions: readonly Precision[];
+  readonly session: SessionOptions;
 }
 
+type DeviceSettings = Pick<Settings, 'device' | 'threads' | 'spinning'>;
+
 /** @throws {UserError} the device cannot be used */
-export function openDevice({ device: chosen }: Pick<Settings, 'device'>): UsableDevice {
+export function openDevice({ device: chosen, threads: chosenThreads, spinning }: DeviceSettings): UsableDevice {
   const device = deviceOf(chosen);
+  const precisions = precisionsOf[device.kind];
+  const threads = chosenThreads || availableParallelism();
   try {
-    return { device, deviceName: expectDevice(device), precisions: abilities[device.kind].precisions };
+    const name = expectDevice(device);
+    if (device.kind === 'cpu') {
+      const session = { threads, spinning: spinning === 'on', device };
+      return { device, description: `${name}, ${threads} threads`, precisions, session };
+    }
+    // There is nothing for threads to do.
+    return { device, description: name, precisions, session: { threads: 1, spinning: false, device } };
   } catch (error) {
-    if (error instanceof DeviceError) throw new UserError(`${flagOf('device')} ${chosen}: ${error.message}`);
+    if (error instanceof DeviceError) throw new UserError(`${flagOf('device')} ${chosen}: ${messageOf(error)}`);
     throw error;
   }
 }
 
 /** @throws {UserError} the device cannot do it, or not well */
 export function precisionFor({ device, precision: chosen }: Pick<Settings, 'device' | 'precision'>): Precision {
-  const { precisions, reason } = abilities[deviceOf(device).kind];
+  const precisions = precisionsOf[deviceOf(device).kind];
   const precision = chosen === 'auto' ? precisions[0] : precisions.find((candidate) => candidate === chosen);
   if (precision !== undefined) return precision;
   throw new UserError(
-    `${flagOf('precision')} ${chosen} is not for ${flagOf('device')} ${device}: ${reason}; there is ${precisions.join(', ')}`,
+    `${flagOf('precision')} ${chosen} is not for ${flagOf('device')} ${device}: ONNX Runtime has nothing fast for it there, or nothing at all; there is ${precisions.join(', ')}`,
   );
 }
 

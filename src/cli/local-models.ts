@@ -20,9 +20,10 @@ export function openStore(cacheDir: string): ModelStore {
 export async function openByName(
   name: string,
   settings: Pick<Settings, 'cacheDir' | 'revision'>,
-  precision: Precision,
+  { precision, onCpu }: { readonly precision: Precision; readonly onCpu: boolean },
 ) {
-  const memoryBytes = memoryLimit();
+  // Of what a device holds, the host sees no more than a part at a time.
+  const memoryBytes = onCpu ? memoryLimit() : Number.POSITIVE_INFINITY;
   const checkConfig = (config: OptConfig) => expectMemoryFor(config, { precision, memoryBytes });
   const { folder, ...stored } = await locate(name, settings, checkConfig);
   const model = await openModel(folder, settings.cacheDir || userCacheDir(), {

@@ -141,7 +141,10 @@ async function random({ store, name, seed }: CommandInput): Promise<string> {
 }
 
 async function convert({ name, precision, ...settings }: CommandInput): Promise<string> {
-  const { model } = await openByName(name, settings, precision === 'auto' ? 'fp32' : precision);
+  const { model } = await openByName(name, settings, {
+    precision: precision === 'auto' ? 'fp32' : precision,
+    onCpu: true,
+  });
   return `the graph of ${model.name} is in ${path.dirname(model.graphPath)}`;
 }
 

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import { flagOf, loadSettings, type Settings } from '../config/index.ts';
 import { type StepLimits, systemClock, UserError } from '../core/index.ts';
@@ -20,12 +19,13 @@ export async function serve(args: readonly string[]): Promise<void> {
   const stopEndingAtOnce = endAtOnceOnSignals();
   const settings = loadSettings(args, process.env);
   const precision = precisionFor(settings);
-  const { device, deviceName } = openDevice(settings);
-  const { folder, model } = await openByName(settings.model || embeddedModelFolder, settings, precision);
+  const { device, description, session } = openDevice(settings);
+  const { folder, model } = await openByName(settings.model || embeddedModelFolder, settings, {
+    precision,
+    onCpu: device.kind === 'cpu',
+  });
   const tokenizer = await loadTokenizer(folder);
   const limits = stepLimits(settings, model, maxPromptTokens(device));
-  const threads = settings.threads || availableParallelism();
-  const session = { threads, spinning: settings.spinning === 'on', device };
   const runner = new OrtModelRunner({ model, limits, session });
   const engine = new LlmEngine({
     runner,
@@ -52,7 +52,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   const { batchTimeoutMs } = settings;
   const hasTokenizer = tokenizer !== undefined;
   process.stdout.write(
-    banner({ version: packageVersion, model, limits, deviceName, threads, batchTimeoutMs, address, hasTokenizer }),
+    banner({ version: packageVersion, model, limits, device: description, batchTimeoutMs, address, hasTokenizer }),
   );
 }
 

@@ -1,21 +1,26 @@
-import { blockCopyGraph, copyNames, type FloatType } from '../model/index.ts';
-import { type DeviceBuffer, elementBytes, NativeBuffer, Session, type SessionOptions } from './ort/index.ts';
+import { blockCopyGraph, type ComputeType, copyNames } from '../model/index.ts';
+import {
+  type DeviceBuffer,
+  elementBytes,
+  type NativeArray,
+  nativeArray,
+  Session,
+  type SessionOptions,
+} from './ort/index.ts';
 
 /** Memory of a device in parts that are all cut into the same blocks. */
 export interface Blocks {
   readonly parts: readonly { readonly name: string; readonly buffer: DeviceBuffer }[];
   /** Elements of a block. */
   readonly blockSize: number;
-  readonly type: FloatType;
+  readonly type: ComputeType;
 }
 
 /** Copies blocks within the memory of a device, from one place to another that stay the same. */
 export class BlockCopier {
   readonly #session: Session;
-  readonly #from: NativeBuffer;
-  readonly #to: NativeBuffer;
-  readonly #fromBlocks: BigInt64Array;
-  readonly #toBlocks: BigInt64Array;
+  readonly #from: NativeArray<Int32Array>;
+  readonly #to: NativeArray<Int32Array>;
   #numBlocks = 0;
 
   /** @param maxBlocks that are copied at once, of each part */
@@ -29,17 +34,16 @@ export class BlockCopier {
       this.#session.bindInput(copyNames(name).target, tensorOf(target, buffer));
       this.#session.bindOutput(copyNames(name).copied, tensorOf(target, buffer));
     }
-    this.#from = new NativeBuffer(maxBlocks * BigInt64Array.BYTES_PER_ELEMENT);
-    this.#to = new NativeBuffer(maxBlocks * BigInt64Array.BYTES_PER_ELEMENT);
-    this.#fromBlocks = new BigInt64Array(this.#from.bytes);
-    this.#toBlocks = new BigInt64Array(this.#to.bytes);
+    // As int64, little-endian: the upper halves stay zero, and no number has to become a BigInt.
+    this.#from = nativeArray(Int32Array, 2 * maxBlocks);
+    this.#to = nativeArray(Int32Array, 2 * maxBlocks);
   }
 
   /** Adds neighbouring blocks to what is copied next. */
   add(from: number, to: number, count: number): void {
     for (let i = 0; i < count; i++) {
-      this.#fromBlocks[this.#numBlocks] = BigInt(from + i);
-      this.#toBlocks[this.#numBlocks++] = BigInt(to + i);
+      this.#from.values[2 * this.#numBlocks] = from + i;
+      this.#to.values[2 * this.#numBlocks++] = to + i;
     }
   }
 
@@ -48,15 +52,15 @@ export class BlockCopier {
     const count = this.#numBlocks;
     if (count === 0) return;
     this.#numBlocks = 0;
-    this.#session.bindInput('from', { buffer: this.#from, type: 'int64', shape: [count] });
-    this.#session.bindInput('to', { buffer: this.#to, type: 'int64', shape: [count, 1] });
+    this.#session.bindInput('from', { buffer: this.#from.buffer, type: 'int64', shape: [count] });
+    this.#session.bindInput('to', { buffer: this.#to.buffer, type: 'int64', shape: [count, 1] });
     await this.#session.run();
   }
 
   free(): void {
     this.#session.release();
-    this.#from.free();
-    this.#to.free();
+    this.#from.buffer.free();
+    this.#to.buffer.free();
   }
 }
 

@@ -1,18 +1,30 @@
 import type { SlotMove } from '../core/index.ts';
-import type { AttentionGroup } from '../model/index.ts';
+import { type AttentionGroup, zerosGraph } from '../model/index.ts';
 import { BlockCopier, type Blocks } from './block-copier.ts';
 import { type KvCache, type KvCacheShape, noRoom, partNames } from './kv-cache.ts';
-import { type DeviceBuffer, elementBytes, type Session, type SessionOptions } from './ort/index.ts';
+import {
+  type Device,
+  type DeviceBuffer,
+  elementBytes,
+  nativeArray,
+  Session,
+  type SessionOptions,
+} from './ort/index.ts';
 import type { GraphRun, RowGroup } from './run-plan.ts';
 
-/** Tokens that are copied together. */
-const blockTokens = 16;
+/**
+ * Tokens that are copied together. CUDA's ScatterND lets a thread copy each block, one element after the other; WebGPU's lets each thread
+ * compare all blocks with each other.
+ */
+const defaultBlockTokens = { cuda: 1, webgpu: 16, cpu: 16 } as const satisfies Record<Device['kind'], number>;
 
 export interface DeviceKvCacheOptions {
   readonly shape: KvCacheShape;
   /** New tokens of one run. */
   readonly maxStepTokens: number;
   readonly session: SessionOptions;
+  /** Tokens that are copied together; by default as it suits the device. */
+  readonly blockTokens?: number | undefined;
 }
 
 /**
@@ -23,6 +35,7 @@ export interface DeviceKvCacheOptions {
 export class DeviceKvCache implements KvCache {
   readonly #session: Session;
   readonly #shape: KvCacheShape;
+  readonly #blockTokens: number;
   readonly #cache: Blocks;
   readonly #staging: Blocks;
   /** For the row of a group that would be empty. */
@@ -31,14 +44,20 @@ export class DeviceKvCache implements KvCache {
   readonly #loader: BlockCopier;
   readonly #storer: BlockCopier;
   readonly #bound = new Map<AttentionGroup, string>();
+  readonly #zeros: Session;
+  #isZeroed = false;
 
   /** @throws {ModelError} the device has no room for it */
-  constructor(modelSession: Session, { shape, maxStepTokens, session }: DeviceKvCacheOptions) {
+  constructor(modelSession: Session, { shape, maxStepTokens, session, ...options }: DeviceKvCacheOptions) {
     this.#session = modelSession;
     this.#shape = shape;
     const { numSlots, numHeads } = shape;
+    const blockTokens = options.blockTokens ?? defaultBlockTokens[session.device?.kind ?? 'cpu'];
+    this.#blockTokens = blockTokens;
     const slotTokens = this.#slotBlocks * blockTokens;
-    const stagingTokens = Math.max(slotTokens, wholeBlocks(maxStepTokens) + numSlots * blockTokens);
+    // Of several prompts each may fill up its last block; all of them have slots.
+    const stepTokens = this.#blocksOf(maxStepTokens) * blockTokens + numSlots * blockTokens;
+    const stagingTokens = Math.max(slotTokens, Math.min(stepTokens, numSlots * slotTokens));
     try {
       this.#cache = this.#allocate(numSlots * slotTokens);
       this.#staging = this.#allocate(stagingTokens);
@@ -51,37 +70,39 @@ export class DeviceKvCache implements KvCache {
     this.#mover = new BlockCopier(this.#cache, this.#cache, { maxBlocks: numSlots * slotBlocks, session });
     this.#loader = new BlockCopier(this.#cache, this.#staging, { maxBlocks: stagingBlocks, session });
     this.#storer = new BlockCopier(this.#staging, this.#cache, { maxBlocks: stagingBlocks, session });
+    this.#zeros = new Session(zerosGraph(shape.type), session);
   }
 
   async move(moves: readonly SlotMove[]): Promise<void> {
     for (const { from, to, numTokens } of moves) {
       for (let head = 0; head < this.#shape.numHeads; head++) {
-        this.#mover.add(this.#blockOf(from, head), this.#blockOf(to, head), blocksOf(numTokens));
+        this.#mover.add(this.#blockOf(from, head), this.#blockOf(to, head), this.#blocksOf(numTokens));
       }
     }
     await this.#mover.run();
   }
 
   async bind({ decode, prompt }: GraphRun): Promise<void> {
+    await this.#zeroOnce();
     if (decode.firstSlot !== 0) throw new Error(`decoding rows begin at slot ${decode.firstSlot} instead of 0`);
     this.#bind('decode', this.#cache, { numRows: decode.rows.length, numBlocks: this.#slotBlocks });
-    const numBlocks = stagedBlocks(prompt);
+    const numBlocks = this.#stagedBlocks(prompt);
     this.#bind('prompt', this.#staging, { numRows: prompt.rows.length, numBlocks });
     for (const [i, { row }] of prompt.rows.entries()) {
       for (let head = 0; head < this.#shape.numHeads; head++) {
         const staged = (i * this.#shape.numHeads + head) * numBlocks;
-        this.#loader.add(this.#blockOf(row.slot, head), staged, blocksOf(row.sequence.numComputedTokens));
+        this.#loader.add(this.#blockOf(row.slot, head), staged, this.#blocksOf(row.sequence.numComputedTokens));
       }
     }
     await this.#loader.run();
   }
 
   async settle({ prompt }: GraphRun): Promise<void> {
-    const numBlocks = stagedBlocks(prompt);
+    const numBlocks = this.#stagedBlocks(prompt);
     for (const [i, { row }] of prompt.rows.entries()) {
       const { numComputedTokens } = row.sequence;
-      const first = Math.floor(numComputedTokens / blockTokens);
-      const count = blocksOf(numComputedTokens + row.numNewTokens) - first;
+      const first = Math.floor(numComputedTokens / this.#blockTokens);
+      const count = this.#blocksOf(numComputedTokens + row.numNewTokens) - first;
       for (let head = 0; head < this.#shape.numHeads; head++) {
         const staged = (i * this.#shape.numHeads + head) * numBlocks;
         this.#storer.add(staged + first, this.#blockOf(row.slot, head) + first, count);
@@ -93,6 +114,7 @@ export class DeviceKvCache implements KvCache {
   /** The device's memory is freed with the session that it is from. */
   free(): void {
     for (const copier of [this.#mover, this.#loader, this.#storer]) copier.free();
+    this.#zeros.release();
   }
 
   #bind(
@@ -105,7 +127,9 @@ export class DeviceKvCache implements KvCache {
     this.#bound.delete(group);
     const { numHeads, headDim, type } = this.#shape;
     const isIdle = numRows === 0;
-    const shape = isIdle ? [1, numHeads, blockTokens, headDim] : [numRows, numHeads, numBlocks * blockTokens, headDim];
+    const shape = isIdle
+      ? [1, numHeads, this.#blockTokens, headDim]
+      : [numRows, numHeads, numBlocks * this.#blockTokens, headDim];
     for (const { name, buffer } of isIdle ? this.#idle.parts : parts) {
       this.#session.bindInput(`${group}.past.${name}`, { buffer, type, shape });
       this.#session.bindOutput(`${group}.present.${name}`, { buffer, type, shape });
@@ -120,7 +144,7 @@ export class DeviceKvCache implements KvCache {
       name,
       buffer: this.#session.allocate(bytes),
     });
-    return { parts: partNames(this.#shape).map(allocated), blockSize: blockTokens * headDim, type };
+    return { parts: partNames(this.#shape).map(allocated), blockSize: this.#blockTokens * headDim, type };
   }
 
   /** The first of the blocks of a head in a slot. */
@@ -130,19 +154,32 @@ export class DeviceKvCache implements KvCache {
 
   /** Of one head. */
   get #slotBlocks(): number {
-    return blocksOf(this.#shape.maxModelLen);
+    return this.#blocksOf(this.#shape.maxModelLen);
   }
-}
 
-/** Of one head of a row of the group. */
-function stagedBlocks({ rows, width }: RowGroup): number {
-  return blocksOf(Math.max(0, ...rows.map(({ row }) => row.sequence.numComputedTokens)) + width);
-}
+  /** Of one head of a row of the group. */
+  #stagedBlocks({ rows, width }: RowGroup): number {
+    return this.#blocksOf(Math.max(0, ...rows.map(({ row }) => row.sequence.numComputedTokens)) + width);
+  }
 
-function blocksOf(numTokens: number): number {
-  return Math.ceil(numTokens / blockTokens);
-}
+  #blocksOf(numTokens: number): number {
+    return Math.ceil(numTokens / this.#blockTokens);
+  }
 
-function wholeBlocks(numTokens: number): number {
-  return blocksOf(numTokens) * blockTokens;
+  /** What a device gives may hold NaN, which is NaN even if it counts for nothing. */
+  async #zeroOnce(): Promise<void> {
+    if (this.#isZeroed) return;
+    const shape = nativeArray(BigInt64Array, 2);
+    for (const { parts, blockSize, type } of [this.#cache, this.#staging, this.#idle]) {
+      for (const { buffer } of parts) {
+        const numBlocks = buffer.byteLength / elementBytes[type] / blockSize;
+        shape.values.set([BigInt(numBlocks), BigInt(blockSize)]);
+        this.#zeros.bindInput('shape', { buffer: shape.buffer, type: 'int64', shape: [2] });
+        this.#zeros.bindOutput('zeros', { buffer, type, shape: [numBlocks, blockSize] });
+        await this.#zeros.run();
+      }
+    }
+    shape.buffer.free();
+    this.#isZeroed = true;
+  }
 }

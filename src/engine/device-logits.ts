@@ -1,6 +1,6 @@
 import { candidatesGraph, takeRowsGraph } from '../model/index.ts';
 import { type DrawnRow, drawFrom, type Logits, type LogitsShape, nthRow } from './logits.ts';
-import { type DeviceBuffer, NativeBuffer, Session, type SessionOptions } from './ort/index.ts';
+import { type DeviceBuffer, type NativeArray, nativeArray, Session, type SessionOptions } from './ort/index.ts';
 import type { TokenSampler } from './sampler.ts';
 
 /** So many of the likeliest tokens are brought of a row that does not need all: mostly more than top-k and top-p keep. */
@@ -58,15 +58,15 @@ export class DeviceLogits implements Logits {
 class RowReader {
   readonly #session: Session;
   readonly #vocabSize: number;
-  readonly #index: HostArray<BigInt64Array>;
-  readonly #taken: HostArray<Float32Array>;
+  readonly #index: NativeArray<BigInt64Array>;
+  readonly #taken: NativeArray<Float32Array>;
 
   constructor(rows: DeviceBuffer, { maxRows, vocabSize }: LogitsShape, options: SessionOptions) {
     this.#session = new Session(takeRowsGraph(), options);
     this.#session.bindInput('rows', { buffer: rows, type: 'float32', shape: [maxRows, vocabSize] });
     this.#vocabSize = vocabSize;
-    this.#index = hostArray(BigInt64Array, maxRows);
-    this.#taken = hostArray(Float32Array, maxRows * vocabSize);
+    this.#index = nativeArray(BigInt64Array, maxRows);
+    this.#taken = nativeArray(Float32Array, maxRows * vocabSize);
   }
 
   /** @returns one row behind the other, until the next are read */
@@ -89,21 +89,21 @@ class RowReader {
 class CandidateReader {
   readonly #session: Session;
   readonly #count: number;
-  readonly #index: HostArray<BigInt64Array>;
-  readonly #temperature: HostArray<Float32Array>;
-  readonly #logits: HostArray<Float32Array>;
-  readonly #ids: HostArray<BigInt64Array>;
-  readonly #total: HostArray<Float32Array>;
+  readonly #index: NativeArray<BigInt64Array>;
+  readonly #temperature: NativeArray<Float32Array>;
+  readonly #logits: NativeArray<Float32Array>;
+  readonly #ids: NativeArray<BigInt64Array>;
+  readonly #total: NativeArray<Float32Array>;
 
   constructor(rows: DeviceBuffer, { maxRows, vocabSize }: LogitsShape, options: SessionOptions) {
     this.#count = Math.min(maxCandidates, vocabSize);
     this.#session = new Session(candidatesGraph(this.#count), options);
     this.#session.bindInput('rows', { buffer: rows, type: 'float32', shape: [maxRows, vocabSize] });
-    this.#index = hostArray(BigInt64Array, maxRows);
-    this.#temperature = hostArray(Float32Array, maxRows);
-    this.#logits = hostArray(Float32Array, maxRows * this.#count);
-    this.#ids = hostArray(BigInt64Array, maxRows * this.#count);
-    this.#total = hostArray(Float32Array, maxRows);
+    this.#index = nativeArray(BigInt64Array, maxRows);
+    this.#temperature = nativeArray(Float32Array, maxRows);
+    this.#logits = nativeArray(Float32Array, maxRows * this.#count);
+    this.#ids = nativeArray(BigInt64Array, maxRows * this.#count);
+    this.#total = nativeArray(Float32Array, maxRows);
   }
 
   async read(rows: readonly DrawnRow[]) {
@@ -128,18 +128,4 @@ class CandidateReader {
     this.#session.release();
     for (const { buffer } of [this.#index, this.#temperature, this.#logits, this.#ids, this.#total]) buffer.free();
   }
-}
-
-/** An array in memory that does not move. */
-interface HostArray<Values> {
-  readonly buffer: NativeBuffer;
-  readonly values: Values;
-}
-
-function hostArray<Values>(
-  Values: { readonly BYTES_PER_ELEMENT: number; new (bytes: ArrayBuffer): Values },
-  length: number,
-): HostArray<Values> {
-  const buffer = new NativeBuffer(length * Values.BYTES_PER_ELEMENT);
-  return { buffer, values: new Values(buffer.bytes) };
 }

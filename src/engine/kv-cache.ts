@@ -1,5 +1,5 @@
 import { ModelError, messageOf, type SlotMove } from '../core/index.ts';
-import { type FloatType, floatTypeOf, type Model } from '../model/index.ts';
+import { type ComputeType, computeTypeOf, type Model } from '../model/index.ts';
 import { elementBytes } from './ort/index.ts';
 import type { GraphRun } from './run-plan.ts';
 
@@ -9,7 +9,7 @@ export interface KvCacheShape {
   readonly headDim: number;
   readonly numSlots: number;
   readonly maxModelLen: number;
-  readonly type: FloatType;
+  readonly type: ComputeType;
 }
 
 export function kvCacheShape(
@@ -18,7 +18,7 @@ export function kvCacheShape(
   maxModelLen: number,
 ): KvCacheShape {
   const { numLayers, numHeads, headDim } = config;
-  return { numLayers, numHeads, headDim, numSlots, maxModelLen, type: floatTypeOf(precision) };
+  return { numLayers, numHeads, headDim, numSlots, maxModelLen, type: computeTypeOf(precision) };
 }
 
 /** What the cache takes when every slot is full, without what nobody has. On the host, pages are taken from the system as they are written. */

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { SamplingParams } from '../core/index.ts';
-import { NativeBuffer, type Session } from './ort/index.ts';
+import { type NativeArray, nativeArray, type Session } from './ort/index.ts';
 import type { TokenSampler } from './sampler.ts';
 
 /** Rows drawn between two turns of the event loop: one takes up to some 4 ms where the vocabulary is 50,000. */
@@ -33,26 +33,28 @@ export interface Logits {
 export class HostLogits implements Logits {
   readonly #session: Session;
   readonly #vocabSize: number;
-  readonly #buffer: NativeBuffer;
-  readonly #values: Float32Array;
+  readonly #logits: NativeArray<Float32Array>;
 
   constructor(session: Session, { maxRows, vocabSize }: LogitsShape) {
     this.#session = session;
     this.#vocabSize = vocabSize;
-    this.#buffer = new NativeBuffer(maxRows * vocabSize * Float32Array.BYTES_PER_ELEMENT);
-    this.#values = new Float32Array(this.#buffer.bytes);
+    this.#logits = nativeArray(Float32Array, maxRows * vocabSize);
   }
 
   bind(numRows: number): void {
-    this.#session.bindOutput('logits', { buffer: this.#buffer, type: 'float32', shape: [numRows, this.#vocabSize] });
+    this.#session.bindOutput('logits', {
+      buffer: this.#logits.buffer,
+      type: 'float32',
+      shape: [numRows, this.#vocabSize],
+    });
   }
 
   draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly number[]> {
-    return drawFrom(rows, ({ at }) => nthRow(this.#values, this.#vocabSize, at), sampler);
+    return drawFrom(rows, ({ at }) => nthRow(this.#logits.values, this.#vocabSize, at), sampler);
   }
 
   free(): void {
-    this.#buffer.free();
+    this.#logits.buffer.free();
   }
 }
 

@@ -13,7 +13,7 @@ import { DeviceLogits } from './device-logits.ts';
 import { HostKvCache } from './host-kv-cache.ts';
 import { type KvCache, kvCacheShape } from './kv-cache.ts';
 import { type DrawnRow, HostLogits, type Logits } from './logits.ts';
-import { NativeBuffer, Session, type SessionOptions } from './ort/index.ts';
+import { type NativeArray, nativeArray, Session, type SessionOptions } from './ort/index.ts';
 import { type GraphRun, planRuns } from './run-plan.ts';
 import { isGreedy, Sampler, type TokenSampler } from './sampler.ts';
 import { numLogits, StepInputs } from './step-inputs.ts';
@@ -23,6 +23,8 @@ export interface OrtModelRunnerOptions {
   readonly limits: StepLimits;
   readonly session: SessionOptions;
   readonly sampler?: TokenSampler;
+  /** Of a cache in the memory of a device: see {@link DeviceKvCache}. */
+  readonly blockTokens?: number;
 }
 
 /** Runs steps with ONNX Runtime, off the event loop, keys and values appended in place. */
@@ -32,22 +34,21 @@ export class OrtModelRunner implements ModelRunner {
   readonly #cache: KvCache;
   readonly #inputs: StepInputs;
   readonly #logits: Logits;
-  readonly #nextTokenBuffer: NativeBuffer;
   /** [maxBatchSize] */
-  readonly #nextToken: BigInt64Array;
+  readonly #nextToken: NativeArray<BigInt64Array>;
   readonly #sampler: TokenSampler;
   #isDisposed = false;
 
   /** @throws {ModelError} the graph cannot be loaded, or there is no room for the KV cache */
-  constructor({ model, limits, session, sampler = new Sampler(model.config.vocabSize) }: OrtModelRunnerOptions) {
+  constructor({ model, limits, session, blockTokens, ...options }: OrtModelRunnerOptions) {
     const { maxBatchSize, maxModelLen, maxStepTokens } = limits;
     this.limits = limits;
     this.#session = load(model, session);
     const shape = kvCacheShape(model, maxBatchSize, maxModelLen);
     const logitsShape = { maxRows: maxBatchSize, vocabSize: model.config.vocabSize };
     try {
-      if (this.#session.copiesInputs) {
-        this.#cache = new DeviceKvCache(this.#session, { shape, maxStepTokens, session });
+      if (this.#session.hasDeviceMemory) {
+        this.#cache = new DeviceKvCache(this.#session, { shape, maxStepTokens, session, blockTokens });
         this.#logits = new DeviceLogits(this.#session, logitsShape, session);
       } else {
         this.#cache = new HostKvCache(this.#session, shape);
@@ -55,12 +56,12 @@ export class OrtModelRunner implements ModelRunner {
       }
     } catch (error) {
       this.#session.release();
-      throw error;
+      if (error instanceof ModelError) throw error;
+      throw new ModelError(`the model cannot be prepared: ${messageOf(error)}`);
     }
     this.#inputs = new StepInputs(this.#session, { maxRows: maxBatchSize, maxTokens: maxStepTokens });
-    this.#nextTokenBuffer = new NativeBuffer(maxBatchSize * BigInt64Array.BYTES_PER_ELEMENT);
-    this.#nextToken = new BigInt64Array(this.#nextTokenBuffer.bytes);
-    this.#sampler = sampler;
+    this.#nextToken = nativeArray(BigInt64Array, maxBatchSize);
+    this.#sampler = options.sampler ?? new Sampler(model.config.vocabSize);
   }
 
   async run(step: Step): Promise<readonly (SampledToken | undefined)[]> {
@@ -80,7 +81,7 @@ export class OrtModelRunner implements ModelRunner {
     this.#logits.free();
     this.#cache.free();
     this.#session.release();
-    this.#nextTokenBuffer.free();
+    this.#nextToken.buffer.free();
     this.#inputs.free();
   }
 
@@ -89,13 +90,13 @@ export class OrtModelRunner implements ModelRunner {
     const numRows = numLogits(sampled);
     await this.#cache.bind(run);
     this.#logits.bind(numRows);
-    this.#session.bindOutput('next_token', { buffer: this.#nextTokenBuffer, type: 'int64', shape: [numRows] });
+    this.#session.bindOutput('next_token', { buffer: this.#nextToken.buffer, type: 'int64', shape: [numRows] });
     await this.#session.run();
     await this.#cache.settle(run);
     const drawn: (DrawnRow & { readonly index: number })[] = [];
     for (const [at, { index, row }] of sampled.entries()) {
       const { sampling, outputTokenIds } = row.sequence;
-      if (isGreedy(sampling)) tokens[index] = { tokenId: Number(this.#nextToken[at]) };
+      if (isGreedy(sampling)) tokens[index] = { tokenId: Number(this.#nextToken.values[at]) };
       else drawn.push({ index, at, sampling, tokenIndex: outputTokenIds.length });
     }
     for (const [i, tokenId] of (await this.#logits.draw(drawn, this.#sampler)).entries()) {
@@ -110,8 +111,10 @@ function load({ graphPath }: Model, options: SessionOptions): Session {
   try {
     return new Session(graphPath, options);
   } catch (error) {
-    throw new ModelError(
-      `ONNX Runtime cannot load ${graphPath}: ${messageOf(error)}; delete its folder to have it built anew`,
-    );
+    const remedy =
+      (options.device?.kind ?? 'cpu') === 'cpu'
+        ? 'delete its folder to have it built anew'
+        : 'the device may lack room, or what the graph takes';
+    throw new ModelError(`ONNX Runtime cannot load ${graphPath}: ${messageOf(error)}; ${remedy}`);
   }
 }

@@ -20,7 +20,7 @@ export interface TokenSampler {
   sampleAmong?(candidates: Candidates, params: SamplingParams, tokenIndex: number): number | undefined;
 }
 
-/** The likeliest tokens of a row: the likeliest first, of equals the smaller id. */
+/** The likeliest tokens of a row, the likeliest first. */
 export interface Candidates {
   readonly ids: ArrayLike<bigint>;
   readonly logits: Float32Array;
@@ -61,7 +61,11 @@ export class Sampler implements TokenSampler {
       mass += weight;
     }
     if (topK > 0 ? topK > logits.length : topP >= 1 || mass < topP * total) return undefined;
+    const last = this.#ids[logits.length - 1] ?? 0;
     const kept = this.#keep(this.#ids.subarray(0, logits.length), params, total);
+    // Of tokens as likely as the last candidate, others may have been left out that come before it.
+    const isCut = logits.length < this.#weights.length;
+    if (isCut && kept.some((id) => this.#weights[id] === this.#weights[last])) return undefined;
     return this.#pick(kept, params, tokenIndex);
   }
 

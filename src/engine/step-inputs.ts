@@ -1,5 +1,5 @@
 import type { AttentionGroup } from '../model/index.ts';
-import { type ElementType, NativeBuffer, type Session } from './ort/index.ts';
+import { type ElementType, elementBytes, type NativeArray, nativeArray, type Session } from './ort/index.ts';
 import type { GraphRow, GraphRun, RowGroup } from './run-plan.ts';
 
 /** The graph's inputs that change with every run, in native memory that is written and bound again and again. */
@@ -118,29 +118,31 @@ function groupInputs(
   };
 }
 
-interface Input<Values> {
-  readonly buffer: NativeBuffer;
-  readonly values: Values;
+interface Input<Values> extends NativeArray<Values> {
   /** Binds the first values. */
   bind(length: number): void;
 }
 
 function int64Input(session: Session, name: string, maxLength: number): Input<BigInt64Array> {
-  const buffer = new NativeBuffer(maxLength * BigInt64Array.BYTES_PER_ELEMENT);
-  return { buffer, values: new BigInt64Array(buffer.bytes), bind: binder(session, name, { buffer, type: 'int64' }) };
+  const array = nativeArray(BigInt64Array, maxLength);
+  return { ...array, bind: binder(session, name, { ...array, type: 'int64' }) };
 }
 
 function int32Input(session: Session, name: string, maxLength: number): Input<Int32Array> {
-  const buffer = new NativeBuffer(maxLength * Int32Array.BYTES_PER_ELEMENT);
-  return { buffer, values: new Int32Array(buffer.bytes), bind: binder(session, name, { buffer, type: 'int32' }) };
+  const array = nativeArray(Int32Array, maxLength);
+  return { ...array, bind: binder(session, name, { ...array, type: 'int32' }) };
 }
 
-/** A binding that did not change is kept where it can be: it costs more than writing the values. */
-function binder(session: Session, name: string, memory: { buffer: NativeBuffer; type: ElementType }) {
+/** A binding that still holds is kept: it costs more than writing the values, and on a device it is a copy. */
+function binder(session: Session, name: string, { buffer, type }: NativeArray<unknown> & { type: ElementType }) {
+  const bytes = new Uint8Array(buffer.bytes);
   let bound = -1;
+  let copied = new Uint8Array();
   return (length: number) => {
-    if (length === bound && !session.copiesInputs) return;
-    session.bindInput(name, { ...memory, shape: [length] });
+    const values = bytes.subarray(0, length * elementBytes[type]);
+    if (length === bound && (!session.hasDeviceMemory || Buffer.compare(values, copied) === 0)) return;
+    session.bindInput(name, { buffer, type, shape: [length] });
     bound = length;
+    if (session.hasDeviceMemory) copied = values.slice();
   };
 }

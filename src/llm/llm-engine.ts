@@ -90,7 +90,8 @@ export class LlmEngine implements TextGenerator {
     const sequence = new Sequence({
       id: 'warm-up',
       promptTokenIds: [0],
-      sampling: { temperature: 0, topK: 0, topP: 1, seed: 0, ignoreEos: true },
+      // Drawn, so that all is run once: the graph finds the likeliest token at any rate.
+      sampling: { temperature: 1, topK: 1, topP: 1, seed: 0, ignoreEos: true },
       maxNewTokens: 1,
       arrivedAtMs: this.#options.clock.now(),
     });

@@ -1,8 +1,8 @@
 export { exportModel } from './export.ts';
-export { blockCopyGraph, candidatesGraph, copyNames, takeRowsGraph } from './graph/copy-graphs.ts';
-export type { FloatType } from './graph/graph-writer.ts';
+export { blockCopyGraph, candidatesGraph, copyNames, takeRowsGraph, zerosGraph } from './graph/device-graphs.ts';
+export type { ComputeType } from './graph/graph-writer.ts';
 export type { AttentionGroup } from './graph/in-place-io.ts';
-export { floatTypeOf, type Int8Range, type Precision } from './graph/linear-layers.ts';
+export { computeTypeOf, type Int8Range, type Precision } from './graph/linear-layers.ts';
 export { type ProductShape, productNames, writeProducts } from './graph/products-graph.ts';
 export {
   expectMemoryFor,

@@ -1,6 +1,6 @@
 import type { GraphIo } from './graph/graph-io.ts';
 import { GraphWriter } from './graph/graph-writer.ts';
-import { floatTypeOf } from './graph/linear-layers.ts';
+import { computeTypeOf } from './graph/linear-layers.ts';
 import { type OptSource, writeOptGraph } from './graph/opt-graph.ts';
 import type { OptConfig } from './opt-config.ts';
 import { OptWeights } from './opt-weights.ts';
@@ -23,7 +23,7 @@ export async function writeGraph(
 ): Promise<void> {
   const weights = await files.open();
   try {
-    const graph = await GraphWriter.create(folder, floatTypeOf(source.precision));
+    const graph = await GraphWriter.create(folder, computeTypeOf(source.precision));
     try {
       await writeOptGraph(graph, { ...source, weights: new OptWeights(weights) }, new Io(graph, source.config));
     } finally {

@@ -11,12 +11,13 @@ export interface RunnerSetup {
   readonly device?: Device;
   readonly limits?: Partial<StepLimits>;
   readonly profilePrefix?: string;
+  readonly blockTokens?: number;
 }
 
 /** A runner of the model in a folder, with four slots unless the limits say otherwise. */
 export async function withRunner<Result>(
   folder: string,
-  { precision = 'fp32', sampler, limits, ...options }: RunnerSetup,
+  { precision = 'fp32', sampler, limits, blockTokens, ...options }: RunnerSetup,
   use: (runner: OrtModelRunner) => Promise<Result>,
 ): Promise<Result> {
   const model = await openModel(folder, await temporaryFolder(), { precision });
@@ -25,6 +26,7 @@ export async function withRunner<Result>(
     limits: { maxBatchSize: 4, maxModelLen: model.config.maxPositions, maxStepTokens: 256, ...limits },
     session: { threads: 2, spinning: false, ...options },
     ...(sampler && { sampler }),
+    ...(blockTokens && { blockTokens }),
   });
   try {
     return await use(runner);
@@ -33,14 +35,17 @@ export async function withRunner<Result>(
   }
 }
 
-/** Lets one sequence after another join a batch, in the middle of what the others generate. @returns their tokens */
-export async function generate(runner: OrtModelRunner, sequences: readonly Sequence[]): Promise<(readonly number[])[]> {
+/** Lets sequences join a batch, in the middle of what the others generate, so many with each step. @returns their tokens */
+export async function generate(
+  runner: OrtModelRunner,
+  sequences: readonly Sequence[],
+  perStep = 1,
+): Promise<(readonly number[])[]> {
   const options = { eosTokenIds: new Set<number>(), batchTimeoutMs: 0, maxQueueSize: sequences.length };
   const scheduler = new Scheduler({ limits: runner.limits, ...options });
   const waiting = [...sequences];
   for (let now = 0; sequences.some(({ status }) => status !== 'finished'); now++) {
-    const newcomer = waiting.shift();
-    if (newcomer !== undefined) scheduler.add(newcomer);
+    for (const newcomer of waiting.splice(0, perStep)) scheduler.add(newcomer);
     const step = scheduler.schedule(now);
     if (step !== undefined) scheduler.update(step, await runner.run(step), now);
   }
@@ -50,8 +55,9 @@ export async function generate(runner: OrtModelRunner, sequences: readonly Seque
 export function sequenceOf(
   { prompt_token_ids: promptTokenIds, greedy_token_ids: { length } }: ModelCase,
   sampling = greedy,
+  maxNewTokens = length,
 ): Sequence {
-  return new Sequence({ id: 'case', promptTokenIds, sampling, maxNewTokens: length, arrivedAtMs: 0 });
+  return new Sequence({ id: 'case', promptTokenIds, sampling, maxNewTokens, arrivedAtMs: 0 });
 }
 
 /** The logits behind each prompt, fed alone. */

@@ -1,15 +1,31 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { DeviceError, type DeviceProvider } from './device-provider.ts';
-import { libraryFolder, type Out, ortFunctions, outAddress, type Pointer, systemFunctions } from './native.ts';
-import { check, create } from './status.ts';
+import {
+  libraryFolder,
+  type Out,
+  ortFunctions,
+  outAddress,
+  type Pointer,
+  packageFolder,
+  systemFunctions,
+} from './native.ts';
+import { check, create, reasonOf } from './status.ts';
 
 /*
  * All that only a GPU of NVIDIA can run. Everything else (allocators, bindings, copies, runs) is the same for every device, and is
  * tested on WebGPU.
  */
 
-const installCommand = 'npm rebuild onnxruntime-node --onnxruntime-node-install=cuda12';
+const flag = '--onnxruntime-node-install=cuda12';
+
+/** How to have the provider. npm 12 takes no flags of packages, and npm rebuilds those of the current folder alone. */
+function installCommand(): string {
+  const script = path.join(packageFolder(), 'script', 'install');
+  const relative = path.relative('', script);
+  if (relative.startsWith('..')) return `node ${script} ${flag}`;
+  return `npm rebuild onnxruntime-node ${flag} (with npm 12: node ${relative} ${flag})`;
+}
 
 /**
  * Declared in onnxruntime_c_api.h, `struct OrtApi`; the first number is the place in it.
@@ -75,7 +91,7 @@ export function cudaProvider(index: number): DeviceProvider {
     const present = names.map((each, i) => `cuda:${i} (${each})`).join(', ');
     throw new DeviceError(`there is no cuda:${index}: this machine has ${present || 'no device that CUDA can use'}`);
   }
-  if (!hasProvider()) throw new DeviceError(`onnxruntime-node has no CUDA provider here; run: ${installCommand}`);
+  if (!hasProvider()) throw new DeviceError(`onnxruntime-node has no CUDA provider here; run: ${installCommand()}`);
   return {
     name: `cuda:${index} (${name})`,
     // `CUDA` in core/framework/allocator.h; memory of the device itself is OrtDeviceAllocator, OrtMemTypeDefault.
@@ -99,24 +115,18 @@ function append(sessionOptions: Pointer, index: number): void {
   try {
     const settings = {
       device_id: String(index),
-      // The cache is taken at once and in whole: doubling the arena would leave half of it unused.
+      // The cache is taken at the start and does not grow: doubling the arena with each part would leave half of it unused.
       arena_extend_strategy: 'kSameAsRequested',
     };
     check(api.updateOptions(options, Object.keys(settings), Object.values(settings), Object.keys(settings).length));
     check(api.append(sessionOptions, options));
   } catch (error) {
     throw new DeviceError(
-      `the CUDA provider cannot be used: ${reasonOf(error)}; it needs a driver that is new enough, and the libraries of CUDA and cuDNN 9 where the system finds them (LD_LIBRARY_PATH)`,
+      `the CUDA provider cannot be used: ${reasonOf(error)}; it needs a driver that is new enough for it, and the libraries of CUDA where the system finds them (LD_LIBRARY_PATH); see docs/gpu.md`,
     );
   } finally {
     api.releaseOptions(options);
   }
-}
-
-/** In front of the reason, ONNX Runtime says in which of its own functions it is. */
-function reasonOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return /(?:with error|CUDA failure \d+): ([^;]*)/s.exec(message)?.[1]?.trim() ?? message;
 }
 
 /** The names of the devices, in CUDA's order. @throws {DeviceError} there is no driver, or it does not work */
@@ -125,7 +135,7 @@ function deviceNames(): string[] {
   try {
     driver = cudaDriver();
   } catch {
-    const then = hasProvider() ? 'install it' : `install it, then run: ${installCommand}`;
+    const then = hasProvider() ? 'install it' : `install it, then run: ${installCommand()}`;
     throw new DeviceError(`there is no driver of NVIDIA (${driverFile} cannot be loaded); ${then}`);
   }
   const result = driver.cuInit(0);

@@ -2,7 +2,7 @@ import { cudaProvider } from './cuda.ts';
 import { DeviceError, type DeviceProvider } from './device-provider.ts';
 import { environment } from './environment.ts';
 import { ortApi } from './native.ts';
-import { check, create } from './status.ts';
+import { check, create, reasonOf } from './status.ts';
 
 /** Where a graph runs. */
 export type Device =
@@ -20,6 +20,15 @@ const webgpuProvider: DeviceProvider = {
   append: (options) => check(ortApi().appendProvider(options, 'WebGPU', null, null, 0)),
 };
 
+/** By device: asking the driver takes a moment, and nothing changes. */
+const cudaProviders = new Map<number, DeviceProvider>();
+
+function knownCudaProvider(index: number): DeviceProvider {
+  const provider = cudaProviders.get(index) ?? cudaProvider(index);
+  cudaProviders.set(index, provider);
+  return provider;
+}
+
 /** Undefined for the CPU, which needs none. @throws {DeviceError} the device is not there, or not all that it needs */
 export function providerOf(device: Device): DeviceProvider | undefined {
   switch (device.kind) {
@@ -28,7 +37,7 @@ export function providerOf(device: Device): DeviceProvider | undefined {
     case 'webgpu':
       return webgpuProvider;
     case 'cuda':
-      return cudaProvider(device.index);
+      return knownCudaProvider(device.index);
   }
 }
 
@@ -38,9 +47,9 @@ export function providerOf(device: Device): DeviceProvider | undefined {
  * @throws {DeviceError} they cannot
  */
 export function expectDevice(device: Device): string {
-  const ort = ortApi();
   const provider = providerOf(device);
   if (provider === undefined) return 'CPU';
+  const ort = ortApi();
   environment();
   const options = create((out) => ort.createSessionOptions(out));
   try {
@@ -48,9 +57,7 @@ export function expectDevice(device: Device): string {
     return provider.name;
   } catch (error) {
     if (error instanceof DeviceError) throw error;
-    const message = error instanceof Error ? error.message : String(error);
-    // In front of the reason, ONNX Runtime says in which of its own functions it is.
-    throw new DeviceError(`it cannot be used: ${/ was false\. (.*)/s.exec(message)?.[1]?.trim() ?? message}`);
+    throw new DeviceError(`it cannot be used: ${reasonOf(error)}`);
   } finally {
     ort.releaseSessionOptions(options);
   }

@@ -149,8 +149,12 @@ function load(): Loaded {
 
 /** Where onnxruntime-node has its libraries for this machine. */
 export function libraryFolder(): string {
-  const root = path.dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
-  return path.join(root, 'bin', 'napi-v6', process.platform, process.arch);
+  return path.join(packageFolder(), 'bin', 'napi-v6', process.platform, process.arch);
+}
+
+/** Where onnxruntime-node is. */
+export function packageFolder(): string {
+  return path.dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
 }
 
 function libraryPath(): string {
@@ -198,6 +202,21 @@ function cMemory(): CMemory {
     memmove: ['void *', ['void *', 'void *', 'size_t']],
   });
   return memory;
+}
+
+/** An array in {@link NativeBuffer}. */
+export interface NativeArray<Values> {
+  readonly buffer: NativeBuffer;
+  readonly values: Values;
+}
+
+/** @throws {RangeError} the system does not give that much */
+export function nativeArray<Values>(
+  Values: { readonly BYTES_PER_ELEMENT: number; new (bytes: ArrayBuffer): Values },
+  length: number,
+): NativeArray<Values> {
+  const buffer = new NativeBuffer(length * Values.BYTES_PER_ELEMENT);
+  return { buffer, values: new Values(buffer.bytes) };
 }
 
 /** Memory outside the JavaScript heap, which does not move; zero pages until written. Freed by its owner. */

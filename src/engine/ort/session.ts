@@ -33,6 +33,9 @@ const optimizeAll = 99;
 const allocatorTypeDevice = 0;
 const memoryTypeDefault = 0;
 
+/** ONNX Runtime tells files apart by milliseconds alone. */
+let numProfiles = 0;
+
 let cpu: Pointer | undefined;
 
 function cpuMemory(): Pointer {
@@ -79,8 +82,8 @@ export class Session {
     this.#deviceMemory = provider && deviceMemory(this.#session, provider);
   }
 
-  /** Whether binding an input copies it to a device: what is written afterwards is not seen. */
-  get copiesInputs(): boolean {
+  /** Whether it runs on a device: then binding an input copies it there, and what is written afterwards is not seen. */
+  get hasDeviceMemory(): boolean {
     return this.#deviceMemory !== undefined;
   }
 
@@ -153,7 +156,7 @@ function createSession(
     check(ort.setSessionGraphOptimizationLevel(options, optimizeAll));
     check(ort.setIntraOpNumThreads(options, threads));
     check(ort.addSessionConfigEntry(options, 'session.intra_op.allow_spinning', spinning ? '1' : '0'));
-    if (profilePrefix !== undefined) check(ort.enableProfiling(options, profilePrefix));
+    if (profilePrefix !== undefined) check(ort.enableProfiling(options, `${profilePrefix}-${numProfiles++}`));
     if (provider !== undefined) {
       provider.append(options);
       // What the device cannot compute is an error: on the CPU it would be slow, and take the cache along.

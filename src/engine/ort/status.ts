@@ -21,3 +21,9 @@ export function create(call: (out: Out) => Pointer | null): Pointer {
   if (out[0] === null) throw new OrtError('ONNX Runtime gave no object and no error');
   return out[0];
 }
+
+/** Why a call failed, on one line, without the functions of ONNX Runtime that it names in front of it. */
+export function reasonOf(error: unknown): string {
+  const message = (error instanceof Error ? error.message : String(error)).replace(/\s+/g, ' ').trim();
+  return /(?:was false\.|with error:|CUDA failure \d+:) ([^;]*)/.exec(message)?.[1]?.trim() ?? message;
+}

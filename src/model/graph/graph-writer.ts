@@ -15,7 +15,7 @@ type Attributes = Readonly<Record<string, number | string | { readonly float: nu
 type TensorValues = Float32Array | Uint16Array | Int8Array | Uint8Array | BigInt64Array;
 
 /** What a graph computes in. */
-export type FloatType = 'float32' | 'float16';
+export type ComputeType = 'float32' | 'float16';
 
 function elementTypeOf(values: TensorValues): number {
   if (values instanceof Float32Array) return elementType.float32;
@@ -28,7 +28,7 @@ function elementTypeOf(values: TensorValues): number {
 /** Writes an ONNX graph: nodes are collected, weights go straight to the file beside it. */
 export class GraphWriter {
   /** Of weights that are given as float32, and so of what is computed from them. */
-  readonly floatType: FloatType;
+  readonly computeType: ComputeType;
   readonly #folder: string;
   readonly #data: FileHandle;
   #dataEnd = 0;
@@ -37,15 +37,15 @@ export class GraphWriter {
   readonly #inputs: ValueInfo[] = [];
   readonly #outputs: ValueInfo[] = [];
 
-  private constructor(folder: string, data: FileHandle, floatType: FloatType) {
-    this.floatType = floatType;
+  private constructor(folder: string, data: FileHandle, computeType: ComputeType) {
+    this.computeType = computeType;
     this.#folder = folder;
     this.#data = data;
   }
 
   /** @param folder an existing folder, which gets `model.onnx` and `model.onnx.data` */
-  static async create(folder: string, floatType: FloatType = 'float32'): Promise<GraphWriter> {
-    return new GraphWriter(folder, await open(path.join(folder, dataFile), 'w'), floatType);
+  static async create(folder: string, computeType: ComputeType = 'float32'): Promise<GraphWriter> {
+    return new GraphWriter(folder, await open(path.join(folder, dataFile), 'w'), computeType);
   }
 
   get path(): string {
@@ -93,7 +93,7 @@ export class GraphWriter {
   }
 
   async weight(name: string, dims: readonly number[], given: TensorValues): Promise<string> {
-    const values = given instanceof Float32Array && this.floatType === 'float16' ? toFloat16(given) : given;
+    const values = given instanceof Float32Array && this.computeType === 'float16' ? toFloat16(given) : given;
     const offset = Math.ceil(this.#dataEnd / alignment) * alignment;
     await writeAll(this.#data, Buffer.from(values.buffer, values.byteOffset, values.byteLength), offset);
     this.#dataEnd = offset + values.byteLength;

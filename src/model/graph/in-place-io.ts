@@ -39,7 +39,7 @@ export class InPlaceIo implements GraphIo {
   constructor(graph: GraphWriter, config: OptConfig) {
     this.#graph = graph;
     this.#config = config;
-    this.head = graph.floatType === 'float32' ? 'logits' : 'narrow_logits';
+    this.head = graph.computeType === 'float32' ? 'logits' : 'narrow_logits';
   }
 
   begin(): { ids: string; positions: string } {
@@ -83,7 +83,7 @@ export class InPlaceIo implements GraphIo {
     const at = `${group}.${layer}`;
     const { numHeads, headDim } = this.#config;
     const shape = [`${group}_rows`, numHeads, `${group}_length`, headDim];
-    const cache = { type: this.#graph.floatType, shape };
+    const cache = { type: this.#graph.computeType, shape };
     const past = kvParts.map((part) => this.#graph.input({ name: `${group}.past.${layer}.${part}`, ...cache }));
     const present = kvParts.map((part) => this.#graph.output({ name: `${group}.present.${layer}.${part}`, ...cache }));
     const flat = this.#graph.node('Gather', `${at}.flat`, [qkv, `${group}.tokens`], { axis: 0 });

@@ -1,11 +1,11 @@
-import type { FloatType, GraphWriter } from './graph-writer.ts';
+import type { ComputeType, GraphWriter } from './graph-writer.ts';
 
 /** What linear layers, the head among them, compute in: see docs/precision.md. */
 export const precisions = ['fp32', 'fp16', 'int8', 'int8-fast'] as const;
 export type Precision = (typeof precisions)[number];
 
 /** What everything else is computed in, keys and values too. */
-export function floatTypeOf(precision: Precision): FloatType {
+export function computeTypeOf(precision: Precision): ComputeType {
   return precision === 'fp16' ? 'float16' : 'float32';
 }
 

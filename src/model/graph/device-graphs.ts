@@ -1,5 +1,5 @@
 import { attribute, elementType, encodeModel, type Initializer, type Node, type ValueInfo } from '../onnx-schema.ts';
-import type { FloatType } from './graph-writer.ts';
+import type { ComputeType } from './graph-writer.ts';
 
 /** The names of one part of the cache in {@link blockCopyGraph}. */
 export function copyNames(part: string): { readonly source: string; readonly target: string; readonly copied: string } {
@@ -20,7 +20,7 @@ export function copyNames(part: string): { readonly source: string; readonly tar
  * https://github.com/microsoft/onnxruntime/tree/main/onnxruntime/core/providers
  * @returns the bytes of an `.onnx` file
  */
-export function blockCopyGraph(parts: readonly string[], type: FloatType): Uint8Array {
+export function blockCopyGraph(parts: readonly string[], type: ComputeType): Uint8Array {
   const inputs: ValueInfo[] = [
     { name: 'from', type: 'int64', shape: ['blocks'] },
     { name: 'to', type: 'int64', shape: ['blocks', 1] },
@@ -59,13 +59,13 @@ export function takeRowsGraph(): Uint8Array {
  * | `rows` | float32 [n, vocabulary] | |
  * | `index` | int64 [k] | the rows that are looked at |
  * | `temperature` | float32 [k, 1] | |
- * | `logits`, `ids` | float32, int64 [k, count] | the likeliest first; of equals, the smaller id |
+ * | `logits`, `ids` | float32, int64 [k, count] | the likeliest first |
  * | `total` | float32 [k, 1] | the sum of exp((logit - largest) / temperature) over the row |
  */
 export function candidatesGraph(count: number): Uint8Array {
   const k = ['k', count];
   return encodeModel({
-    initializers: [int64('count', count), int64('last_axis', -1)],
+    initializers: [int64('count', count), int64('first', 0), int64('last_axis', -1)],
     inputs: [
       { name: 'rows', type: 'float32', shape: ['rows', 'vocabulary'] },
       { name: 'index', type: 'int64', shape: ['k'] },
@@ -74,7 +74,7 @@ export function candidatesGraph(count: number): Uint8Array {
     nodes: [
       gather('rows', 'index', 'taken'),
       { ...node('TopK', ['taken', 'count'], 'logits'), output: ['logits', 'ids'] },
-      node('ReduceMax', ['taken', 'last_axis'], 'largest'),
+      { ...node('Gather', ['logits', 'first'], 'largest'), attribute: [attribute('axis', 1)] },
       node('Sub', ['taken', 'largest'], 'relative'),
       node('Div', ['relative', 'temperature'], 'scaled'),
       node('Exp', ['scaled'], 'weights'),
@@ -85,6 +85,22 @@ export function candidatesGraph(count: number): Uint8Array {
       { name: 'ids', type: 'int64', shape: k },
       { name: 'total', type: 'float32', shape: ['k', 1] },
     ],
+  });
+}
+
+/** A graph that fills memory with zeros: `zeros` of the shape `shape`, int64 [2]. */
+export function zerosGraph(type: ComputeType): Uint8Array {
+  const zero = {
+    name: 'zero',
+    dataType: elementType[type],
+    dims: [1, 1],
+    rawData: Buffer.alloc(type === 'float16' ? 2 : 4),
+  };
+  return encodeModel({
+    nodes: [node('Expand', ['zero', 'shape'], 'zeros')],
+    initializers: [zero],
+    inputs: [{ name: 'shape', type: 'int64', shape: [2] }],
+    outputs: [{ name: 'zeros', type, shape: ['rows', 'width'] }],
   });
 }
 
