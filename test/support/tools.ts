@@ -19,17 +19,23 @@ export function needTool(context: TestContext, name: keyof typeof tools): string
   return missing(context, `${name} is not on this machine (${tools[name]})`);
 }
 
-/** A GPU in software, which Chromium brings along. */
+/** A GPU in software, which Chromium brings along: Vulkan finds it by this file. */
 const swiftShader = '/usr/lib/chromium/vk_swiftshader_icd.json';
 
-/** Lets this process, and those that it starts, use WebGPU, on a GPU in software where there is one: that computes the same everywhere. */
+/**
+ * Lets this process, and those that it starts, use WebGPU on a GPU in software, which computes the same everywhere.
+ * With `WEFT_TEST_DEVICE=webgpu` it is whichever GPU there is.
+ */
 export function needWebGpu(context: TestContext): void {
+  const how = 'apt-get install chromium libvulkan1';
   if (existsSync(swiftShader)) process.env.VK_DRIVER_FILES ??= swiftShader;
+  else if (process.env.WEFT_TEST_DEVICE !== 'webgpu')
+    missing(context, `${swiftShader} is not on this machine (${how})`);
   try {
     expectDevice({ kind: 'webgpu' });
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
-    missing(context, `WebGPU: ${error.message} (apt-get install libvulkan1 chromium)`);
+    missing(context, `WebGPU: ${error.message} (${how})`);
   }
 }
 

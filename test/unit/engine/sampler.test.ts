@@ -162,7 +162,6 @@ test('from the likeliest tokens alone, the same token is drawn as from all; or i
         const token = sampler.sampleAmong(candidates, params, 3);
         if (token !== undefined) numAnswered++;
         expect([undefined, expected]).toContain(token);
-        if (params.topK > 0 && params.topK <= count) expect(token).toBe(expected);
       },
     ),
     { numRuns: 500 },
