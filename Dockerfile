@@ -4,6 +4,9 @@
 # docker build -t weft:cuda --target cuda .    for GPUs of NVIDIA
 # .ci/image/image.ts runs the steps of the CPU image without Docker.
 
+# Of the version that the provider of onnxruntime-node is built for: the check below says which libraries it misses.
+ARG CUDA_IMAGE=nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
+
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -16,20 +19,24 @@ RUN npm prune --omit=dev --ignore-scripts
 # ONNX Runtime comes for six systems, and tiktoken with the vocabularies of other models.
 RUN rm -r node_modules/tiktoken/encoders && find node_modules/onnxruntime-node/bin/napi-v6 \
     -mindepth 2 -maxdepth 2 ! -path "*/linux/$(node -p process.arch)" -exec rm -r {} +
+# Whoever made the checkout may have kept it to themselves.
+RUN chmod -R a+rX package.json models
 # The graph is built here, so that a server on a read-only root has it.
 RUN node dist/cli/main.js models convert opt-stories --cache-dir cache
 
 FROM build AS build-cuda
-RUN npm rebuild onnxruntime-node --onnxruntime-node-install=cuda12
+RUN node node_modules/onnxruntime-node/script/install --onnxruntime-node-install=cuda12
 RUN node dist/cli/main.js models convert opt-stories --cache-dir cache --precision fp16
 
-FROM nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04 AS cuda
+FROM ${CUDA_IMAGE} AS cuda
 COPY --from=build-cuda /usr/local/bin/node /usr/local/bin/node
 WORKDIR /app
 COPY --from=build-cuda /app/package.json ./
 COPY --from=build-cuda /app/node_modules node_modules
 COPY --from=build-cuda /app/models models
 COPY --from=build-cuda /app/dist dist
+RUN missing=$(ldd node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so \
+    | grep 'not found' | grep -v libcuda.so.1) || true; echo "$missing"; test -z "$missing"
 # The user 1000 is this image's "ubuntu", as it is "node" in the other.
 COPY --from=build-cuda --chown=1000:1000 /app/cache cache
 ENV NODE_ENV=production WEFT_HOST=0.0.0.0 WEFT_DEVICE=cuda WEFT_CACHE_DIR=/app/cache HF_HOME=/app/cache/huggingface

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync } from 'node:fs';
+import { cpSync, statSync } from 'node:fs';
 import path from 'node:path';
 import {
   type Copy,
@@ -25,10 +25,11 @@ const steps: Readonly<Record<string, Step>> = {
   WORKDIR: (stage, instruction) => {
     stage.workdir = instruction.getArgumentsContent() ?? '';
     const folder = stage.files + stage.workdir;
-    shell(`mkdir -p ${folder} && chown ${nobody} ${folder}`);
+    shell(`mkdir -p ${folder} && chown ${stage.owner} ${folder}`);
   },
   COPY: (stage, instruction, sources) => copy(stage, instruction as Copy, sources),
   RUN: (stage, instruction) => {
+    if (instruction.getArgumentsContent()?.startsWith('--')) throw new Error('flags of RUN are not known here');
     const [program, args] = stage.command(['sh', '-euc', instruction.getArgumentsContent() ?? ''], npmEnvironment());
     execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   },
@@ -43,8 +44,9 @@ const steps: Readonly<Record<string, Step>> = {
   ENTRYPOINT: (stage, instruction) => {
     stage.entrypoint = (instruction as JSONInstruction).getJSONStrings().map((each) => JSON.parse(each.getValue()));
   },
-  // Everybody is nobody here.
-  USER: () => {},
+  USER: (stage, instruction) => {
+    stage.user = instruction.getArgumentsContent() ?? '';
+  },
   EXPOSE: () => {},
 };
 
@@ -65,7 +67,11 @@ export function build(
     const keyword = instruction.getKeyword();
     if (keyword === 'FROM') {
       const name = (instruction as From).getBuildStage() ?? '';
-      stage = wanted.includes(name) ? new Stage(path.join(folder, name)) : undefined;
+      const base = (instruction as From).getImage() ?? '';
+      if (wanted.includes(name) && stages.has(base)) throw new Error(`${name} is made from ${base}: not known here`);
+      // Who builds owns all that is built with; in the image all is root's.
+      const owner = name === wanted.at(-1) ? 0 : nobody;
+      stage = wanted.includes(name) ? new Stage(path.join(folder, name), owner) : undefined;
       if (stage !== undefined) stages.set(name, stage);
       last = stage ?? last;
     } else if (stage !== undefined) {
@@ -86,10 +92,14 @@ function copy(stage: Stage, instruction: Copy, { stages, context }: Sources): vo
   if (from === undefined) throw new Error(`there is no stage ${source} to copy from`);
   const values = instruction.getArguments().map((argument) => argument.getValue());
   const target = values.pop() ?? '';
-  // What comes from a stage is root's in the image, unless it is given away; who builds owns all that is built with.
-  const owner = source === undefined || flags.has('chown') ? nobody : 0;
+  const unknown = [...flags.keys()].filter((flag) => !['from', 'chown'].includes(flag));
+  if (unknown.length > 0) throw new Error(`COPY --${unknown[0]} is not known here`);
+  const owner = flags.has('chown') ? nobody : stage.owner;
   for (const value of values) {
-    const to = path.join(stage.files, stage.workdir, target, target.endsWith('/') ? path.basename(value) : '');
+    // Of a folder, its contents are copied.
+    const isFile = statSync(path.join(from, value)).isFile();
+    const name = isFile && target.endsWith('/') ? path.basename(value) : '';
+    const to = path.join(stage.files, stage.workdir, target, name);
     cpSync(path.join(from, value), to, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
     shell(`chown -R ${owner} ${to}`);
   }

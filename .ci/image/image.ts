@@ -3,8 +3,8 @@
  *
  *     node --import tsx .ci/image/image.ts
  *
- * Its context is what git has, committed. This machine's own files stand for the base image, so that it has to have Node. Takes root,
- * for mounts that nobody else sees.
+ * Its context is what git has committed and .dockerignore lets in. This machine's own files stand for the base image, so that it has to
+ * have Node where everybody can read it. Takes Linux, and root for mounts that nobody else sees.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,27 +19,38 @@ import { type Command, nobody, type Stage, shell } from './stage.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const healthTimeoutMs = 60_000;
+const stopTimeoutMs = 20_000;
 const scratch = process.env.WEFT_IMAGE_SCRATCH;
 if (scratch === undefined) await inOwnMounts();
 else await buildAndTry(scratch);
 
 /** Starts this program again, where its mounts are seen by itself alone and are gone with it. */
 async function inOwnMounts(): Promise<void> {
+  if (process.getuid?.() !== 0) throw new Error('the steps of the image take root, for mounts');
   const folder = mkdtempSync(path.join(tmpdir(), 'weft-image-'));
-  const args = ['--mount', process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  // Whatever ends the first of its processes ends all of them.
+  const namespaces = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const args = [...namespaces, process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const child = spawn('unshare', args, { env: { ...process.env, WEFT_IMAGE_SCRATCH: folder }, stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill('SIGKILL'));
   const [code] = await once(child, 'exit');
-  rmSync(folder, { recursive: true, force: true });
   process.exitCode = code ?? 1;
 }
 
 async function buildAndTry(folder: string): Promise<void> {
   const context = path.join(folder, 'context');
   mkdirSync(context);
-  shell(`git -C ${root} archive HEAD | tar -x -C ${context}`);
-  const dockerfile = readFileSync(path.join(context, 'Dockerfile'), 'utf8');
+  const ignored = readFileSync(path.join(root, '.dockerignore'), 'utf8').split('\n');
+  if (!ignored.includes('*')) throw new Error('.dockerignore does not leave out all that it does not name');
+  const named = ignored.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
+  shell(`git -C ${root} archive HEAD ${named.join(' ')} | tar -x -C ${context}`);
+  const dockerfile = execFileSync('git', ['-C', root, 'show', 'HEAD:Dockerfile'], { encoding: 'utf8' });
   const image = build(dockerfile, { wanted: ['build', 'cpu'], context, folder }, note);
   note(`${mebibytes(image.layer)} MiB on top of the base image`);
+  if (/^(root|0)?(:|$)/.test(image.user)) throw new Error('the image runs as root');
+  if (!succeeds(image.command(['test', '-w', 'cache']))) throw new Error('its user cannot write to its cache');
+  if (succeeds(image.command(['test', '-w', 'dist/cli/main.js']))) throw new Error('its user can change its program');
   image.freeze();
   await tryOut(image);
 }
@@ -54,6 +65,7 @@ async function tryOut(image: Stage): Promise<void> {
   try {
     const deadline = performance.now() + healthTimeoutMs;
     while (!succeeds(image.command(image.healthcheck, env))) {
+      if (server.exitCode !== null) throw new Error(`it ends at once, with ${server.exitCode}`);
       if (performance.now() > deadline) throw new Error('its health check fails');
       await setTimeout(200);
     }
@@ -62,7 +74,8 @@ async function tryOut(image: Stage): Promise<void> {
   } finally {
     server.kill('SIGTERM');
   }
-  const [code] = await ended;
+  const stopTimeout = setTimeout(stopTimeoutMs, ['nothing'], { ref: false });
+  const [code] = await Promise.race([ended, stopTimeout]);
   if (code !== 0) throw new Error(`after SIGTERM it ends with ${code}`);
 }
 

@@ -16,11 +16,14 @@ export class Stage {
   readonly files: string;
   workdir = '/';
   readonly env: Record<string, string> = {};
+  readonly owner: number;
+  user = 'root';
   entrypoint: readonly string[] = [];
   healthcheck: readonly string[] = [];
 
-  /** @param folder one that is not there yet */
-  constructor(folder: string) {
+  /** @param folder one that is not there yet @param owner whose everything is that is not given away */
+  constructor(folder: string, owner: number) {
+    this.owner = owner;
     this.layer = path.join(folder, 'layer');
     this.files = path.join(folder, 'files');
     const work = path.join(folder, 'work');
@@ -41,7 +44,7 @@ export class Stage {
 
   /** From here on nothing can be written. */
   freeze(): void {
-    shell(`chown 0 ${this.files}${this.workdir} && mount -o remount,ro ${this.files}`);
+    shell(`mount -o remount,ro ${this.files}`);
   }
 }
 

@@ -88,6 +88,7 @@ function cutAfter(ms: number, signal: AbortSignal | undefined): { readonly signa
   const abort = () => controller.abort();
   const timer = setTimeout(abort, ms);
   signal?.addEventListener('abort', abort);
+  if (signal?.aborted) abort();
   const end = () => {
     clearTimeout(timer);
     signal?.removeEventListener('abort', abort);
