@@ -34,6 +34,7 @@ const { values } = parseArgs({
 if (values['update-readme'] && (values.only !== undefined || values.device !== 'cpu')) {
   fail('--update-readme writes a whole race on the CPU: leave --only and --device out');
 }
+if (values.peers !== undefined && values.device !== 'cpu') fail('--peers are on the CPU: leave --device out');
 const base = values.quick ? quickPlan : fullPlan;
 const measureMs = values.seconds === undefined ? undefined : positive('--seconds', values.seconds) * 1000;
 const plan = {
@@ -68,7 +69,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 try {
-  const precisions = values.device === 'cpu' ? ['fp32', 'int8', 'int8-fast'] : ['fp32', 'fp16'];
+  const onCpu = values.device === 'cpu';
+  const precisions = onCpu ? ['fp32', 'int8', 'int8-fast'] : [values.device.startsWith('cuda') ? 'fp16' : 'fp32'];
   await withModel({ name: plan.model, precisions }, onProgress, async (folders) => {
     const all = racers(folders);
     const names = all.map(({ name }) => name);

@@ -53,7 +53,7 @@ const steps: Readonly<Record<string, Step>> = {
 /**
  * Builds stages of a Dockerfile.
  * @param wanted their names; what they copy from included
- * @returns the last of them
+ * @returns the last of them, the image
  */
 export function build(
   dockerfile: string,
@@ -61,28 +61,37 @@ export function build(
   onStep: (line: string) => void,
 ): Stage {
   const stages = new Map<string, Stage>();
-  let stage: Stage | undefined;
-  let last: Stage | undefined;
-  for (const instruction of DockerfileParser.parse(dockerfile).getInstructions()) {
-    const keyword = instruction.getKeyword();
-    if (keyword === 'FROM') {
-      const name = (instruction as From).getBuildStage() ?? '';
-      const base = (instruction as From).getImage() ?? '';
-      if (wanted.includes(name) && stages.has(base)) throw new Error(`${name} is made from ${base}: not known here`);
-      // Who builds owns all that is built with; in the image all is root's.
-      const owner = name === wanted.at(-1) ? 0 : nobody;
-      stage = wanted.includes(name) ? new Stage(path.join(folder, name), owner) : undefined;
-      if (stage !== undefined) stages.set(name, stage);
-      last = stage ?? last;
-    } else if (stage !== undefined) {
+  for (const { name, base, instructions } of parse(dockerfile)) {
+    if (!wanted.includes(name)) continue;
+    if (stages.has(base)) throw new Error(`${name} is made from ${base}: not known here`);
+    // Who builds owns all that is built with; in the image all is root's.
+    const stage = new Stage(path.join(folder, name), name === wanted.at(-1) ? 0 : nobody);
+    stages.set(name, stage);
+    for (const instruction of instructions) {
+      const keyword = instruction.getKeyword();
       onStep(`${keyword} ${instruction.getRawArgumentsContent()?.replace(/\s+/g, ' ') ?? ''}`);
       const step = steps[keyword];
       if (step === undefined) throw new Error(`${keyword} is not known here: add it to ${import.meta.url}`);
       step(stage, instruction, { stages, context });
     }
   }
-  if (last === undefined) throw new Error(`the Dockerfile has none of ${wanted.join(', ')}`);
-  return last;
+  const image = stages.get(wanted.at(-1) ?? '');
+  if (image === undefined) throw new Error(`the Dockerfile has no ${wanted.at(-1)}`);
+  return image;
+}
+
+/** What stands behind each FROM. */
+function parse(dockerfile: string): { name: string; base: string; instructions: Instruction[] }[] {
+  const parsed: ReturnType<typeof parse> = [];
+  for (const instruction of DockerfileParser.parse(dockerfile).getInstructions()) {
+    if (instruction.getKeyword() === 'FROM') {
+      const from = instruction as From;
+      parsed.push({ name: from.getBuildStage() ?? '', base: from.getImage() ?? '', instructions: [] });
+    } else {
+      parsed.at(-1)?.instructions.push(instruction);
+    }
+  }
+  return parsed;
 }
 
 function copy(stage: Stage, instruction: Copy, { stages, context }: Sources): void {

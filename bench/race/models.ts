@@ -15,7 +15,7 @@ async function weft(...args: readonly string[]): Promise<string> {
 
 /**
  * Has a model in the forms that the contestants load, for as long as `use` takes.
- * @param model name: as `weft serve` takes it; a random model is made if it is not here
+ * @param wanted its name, as `weft serve` takes it (a random model is made if it is not here), and what its graphs compute in
  */
 export async function withModel(
   { name, precisions }: { readonly name: string; readonly precisions: readonly string[] },
