@@ -96,6 +96,7 @@ export class Session {
     memory.buffers.push(buffer);
     return buffer;
   }
+
   /** Binds an input until it is bound anew. The buffer has to outlive the runs. */
   bindInput(name: string, tensor: TensorView): void {
     bind(tensor, (value) => ortApi().bindInput(this.#binding, name, value));
