@@ -4,7 +4,7 @@
 # docker build -t weft:cuda --target cuda .    for GPUs of NVIDIA
 # .ci/image/image.ts runs the steps of the CPU image without Docker.
 
-# Of the version that the provider of onnxruntime-node is built for: the check below says which libraries it misses.
+# Presumably of the version that the provider of onnxruntime-node is built for (docs/gpu.md); a step below says which libraries it misses.
 ARG CUDA_IMAGE=nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
 
 FROM node:24-bookworm-slim AS build
@@ -35,8 +35,8 @@ COPY --from=build-cuda /app/package.json ./
 COPY --from=build-cuda /app/node_modules node_modules
 COPY --from=build-cuda /app/models models
 COPY --from=build-cuda /app/dist dist
-RUN missing=$(ldd node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so \
-    | grep 'not found' | grep -v libcuda.so.1) || true; echo "$missing"; test -z "$missing"
+RUN needed=$(ldd node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so) \
+    && ! echo "$needed" | grep 'not found' | grep -v libcuda.so.1
 # The user 1000 is this image's "ubuntu", as it is "node" in the other.
 COPY --from=build-cuda --chown=1000:1000 /app/cache cache
 ENV NODE_ENV=production WEFT_HOST=0.0.0.0 WEFT_DEVICE=cuda WEFT_CACHE_DIR=/app/cache HF_HOME=/app/cache/huggingface

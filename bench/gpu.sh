@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What has to be seen on a GPU of NVIDIA, in one command: that it computes rightly, what a step takes, and the race; then whether
-# the figures of docs/gpu.md are reached. Takes Linux on x64, a driver and the libraries of CUDA, and some twenty minutes.
+# the figures of docs/gpu.md are reached. Takes Linux on x64, a driver, the libraries of CUDA and cuDNN, and some twenty minutes.
 #
 #     bench/gpu.sh [DEVICE] [MODEL] [FLAGS of the race…]
 #

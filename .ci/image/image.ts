@@ -8,7 +8,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -28,12 +28,12 @@ else await buildAndTry(scratch);
 async function inOwnMounts(): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error('the steps of the image take root, for mounts');
   const folder = mkdtempSync(path.join(tmpdir(), 'weft-image-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   // Whatever ends the first of its processes ends all of them.
   const namespaces = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
   const args = [...namespaces, process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const child = spawn('unshare', args, { env: { ...process.env, WEFT_IMAGE_SCRATCH: folder }, stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill('SIGKILL'));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill('SIGKILL'));
   const [code] = await once(child, 'exit');
   process.exitCode = code ?? 1;
 }
@@ -41,18 +41,24 @@ async function inOwnMounts(): Promise<void> {
 async function buildAndTry(folder: string): Promise<void> {
   const context = path.join(folder, 'context');
   mkdirSync(context);
-  const ignored = readFileSync(path.join(root, '.dockerignore'), 'utf8').split('\n');
-  if (!ignored.includes('*')) throw new Error('.dockerignore does not leave out all that it does not name');
-  const named = ignored.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
+  const [first, ...rest] = committed('.dockerignore')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  const isAllowList = first === '*' && rest.every((line) => line.startsWith('!'));
+  if (!isAllowList) throw new Error('.dockerignore is not * and what is let in: not known here');
+  const named = rest.map((line) => line.slice(1));
   shell(`git -C ${root} archive HEAD ${named.join(' ')} | tar -x -C ${context}`);
-  const dockerfile = execFileSync('git', ['-C', root, 'show', 'HEAD:Dockerfile'], { encoding: 'utf8' });
-  const image = build(dockerfile, { wanted: ['build', 'cpu'], context, folder }, note);
+  const image = build(committed('Dockerfile'), { wanted: ['build', 'cpu'], context, folder }, note);
   note(`${mebibytes(image.layer)} MiB on top of the base image`);
   if (/^(root|0)?(:|$)/.test(image.user)) throw new Error('the image runs as root');
   if (!succeeds(image.command(['test', '-w', 'cache']))) throw new Error('its user cannot write to its cache');
   if (succeeds(image.command(['test', '-w', 'dist/cli/main.js']))) throw new Error('its user can change its program');
   image.freeze();
   await tryOut(image);
+}
+
+function committed(file: string): string {
+  return execFileSync('git', ['-C', root, 'show', `HEAD:${file}`], { encoding: 'utf8' });
 }
 
 /** Does what `docker run --read-only` and its health check do, and a request. */

@@ -47,7 +47,7 @@ export function precisionFor({ device, precision: chosen }: Pick<Settings, 'devi
   const precision = chosen === 'auto' ? precisions[0] : precisions.find((candidate) => candidate === chosen);
   if (precision !== undefined) return precision;
   throw new UserError(
-    `${flagOf('precision')} ${chosen} is not for ${flagOf('device')} ${device}: ONNX Runtime has nothing fast for it there, or nothing at all; there is ${precisions.join(', ')}`,
+    `${flagOf('precision')} ${chosen} is not for ${flagOf('device')} ${device}; there is ${precisions.join(', ')} (docs/gpu.md says why)`,
   );
 }
 

@@ -143,7 +143,8 @@ async function random({ store, name, seed }: CommandInput): Promise<string> {
 async function convert({ name, precision, ...settings }: CommandInput): Promise<string> {
   const { model } = await openByName(name, settings, {
     precision: precision === 'auto' ? 'fp32' : precision,
-    onCpu: true,
+    // What is in half precision is for devices.
+    onCpu: precision !== 'fp16',
   });
   return `the graph of ${model.name} is in ${path.dirname(model.graphPath)}`;
 }

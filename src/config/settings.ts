@@ -83,12 +83,12 @@ export const settings = {
     defaultText: '0, one per core',
     min: 0,
     max: 256,
-    description: 'threads that run the model',
+    description: 'threads that run the model on the CPU',
   }),
   spinning: choice({
     default: 'on',
     choices: ['on', 'off'],
-    description: 'whether idle threads of the model wait actively: quicker steps, busier cores',
+    description: 'whether idle threads of the model wait actively on the CPU: quicker steps, busier cores',
   }),
   drainTimeoutMs: integer({
     default: 30_000,

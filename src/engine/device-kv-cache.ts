@@ -16,7 +16,7 @@ import type { GraphRun, RowGroup } from './run-plan.ts';
  * Tokens that are copied together. CUDA's ScatterND lets a thread copy each block, one element after the other; WebGPU's lets each thread
  * compare all blocks with each other.
  */
-const defaultBlockTokens = { cuda: 1, webgpu: 16, cpu: 16 } as const satisfies Record<Device['kind'], number>;
+const blockTokensOf = (device: Device | undefined) => (device?.kind === 'cuda' ? 1 : 16);
 
 export interface DeviceKvCacheOptions {
   readonly shape: KvCacheShape;
@@ -44,7 +44,7 @@ export class DeviceKvCache implements KvCache {
   readonly #loader: BlockCopier;
   readonly #storer: BlockCopier;
   readonly #bound = new Map<AttentionGroup, string>();
-  readonly #zeros: Session;
+  readonly #options: SessionOptions;
   #isZeroed = false;
 
   /** @throws {ModelError} the device has no room for it */
@@ -52,7 +52,7 @@ export class DeviceKvCache implements KvCache {
     this.#session = modelSession;
     this.#shape = shape;
     const { numSlots, numHeads } = shape;
-    const blockTokens = options.blockTokens ?? defaultBlockTokens[session.device?.kind ?? 'cpu'];
+    const blockTokens = options.blockTokens ?? blockTokensOf(session.device);
     this.#blockTokens = blockTokens;
     const slotTokens = this.#slotBlocks * blockTokens;
     // Of several prompts each may fill up its last block; all of them have slots.
@@ -70,7 +70,7 @@ export class DeviceKvCache implements KvCache {
     this.#mover = new BlockCopier(this.#cache, this.#cache, { maxBlocks: numSlots * slotBlocks, session });
     this.#loader = new BlockCopier(this.#cache, this.#staging, { maxBlocks: stagingBlocks, session });
     this.#storer = new BlockCopier(this.#staging, this.#cache, { maxBlocks: stagingBlocks, session });
-    this.#zeros = new Session(zerosGraph(shape.type), session);
+    this.#options = session;
   }
 
   async move(moves: readonly SlotMove[]): Promise<void> {
@@ -114,7 +114,6 @@ export class DeviceKvCache implements KvCache {
   /** The device's memory is freed with the session that it is from. */
   free(): void {
     for (const copier of [this.#mover, this.#loader, this.#storer]) copier.free();
-    this.#zeros.release();
   }
 
   #bind(
@@ -169,17 +168,22 @@ export class DeviceKvCache implements KvCache {
   /** What a device gives may hold NaN, which is NaN even if it counts for nothing. */
   async #zeroOnce(): Promise<void> {
     if (this.#isZeroed) return;
+    const zeros = new Session(zerosGraph(this.#shape.type), this.#options);
     const shape = nativeArray(BigInt64Array, 2);
-    for (const { parts, blockSize, type } of [this.#cache, this.#staging, this.#idle]) {
-      for (const { buffer } of parts) {
-        const numBlocks = buffer.byteLength / elementBytes[type] / blockSize;
-        shape.values.set([BigInt(numBlocks), BigInt(blockSize)]);
-        this.#zeros.bindInput('shape', { buffer: shape.buffer, type: 'int64', shape: [2] });
-        this.#zeros.bindOutput('zeros', { buffer, type, shape: [numBlocks, blockSize] });
-        await this.#zeros.run();
+    try {
+      for (const { parts, blockSize, type } of [this.#cache, this.#staging, this.#idle]) {
+        for (const { buffer } of parts) {
+          const numBlocks = buffer.byteLength / elementBytes[type] / blockSize;
+          shape.values.set([BigInt(numBlocks), BigInt(blockSize)]);
+          zeros.bindInput('shape', { buffer: shape.buffer, type: 'int64', shape: [2] });
+          zeros.bindOutput('zeros', { buffer, type, shape: [numBlocks, blockSize] });
+          await zeros.run();
+        }
       }
+    } finally {
+      zeros.release();
+      shape.buffer.free();
     }
-    shape.buffer.free();
     this.#isZeroed = true;
   }
 }

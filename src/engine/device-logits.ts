@@ -30,7 +30,7 @@ export class DeviceLogits implements Logits {
 
   async draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly number[]> {
     const drawn = new Map<DrawnRow, number>();
-    const needFew = rows.filter(({ sampling: { topK, topP } }) => topK > 0 || topP < 1);
+    const needFew = rows.filter(({ sampling: { topK, topP } }) => (topK > 0 ? topK < maxCandidates : topP < 1));
     if (sampler.sampleAmong !== undefined && needFew.length > 0) {
       for (const [nth, candidates] of (await this.#likeliest.read(needFew)).entries()) {
         const row = needFew[nth];

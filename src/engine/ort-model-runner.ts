@@ -114,7 +114,7 @@ function load({ graphPath }: Model, options: SessionOptions): Session {
     const remedy =
       (options.device?.kind ?? 'cpu') === 'cpu'
         ? 'delete its folder to have it built anew'
-        : 'the device may lack room, or what the graph takes';
+        : 'the device may lack room, or what the graph takes; or delete its folder to have it built anew';
     throw new ModelError(`ONNX Runtime cannot load ${graphPath}: ${messageOf(error)}; ${remedy}`);
   }
 }

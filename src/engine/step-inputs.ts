@@ -134,15 +134,18 @@ function int32Input(session: Session, name: string, maxLength: number): Input<In
 }
 
 /** A binding that still holds is kept: it costs more than writing the values, and on a device it is a copy. */
-function binder(session: Session, name: string, { buffer, type }: NativeArray<unknown> & { type: ElementType }) {
-  const bytes = new Uint8Array(buffer.bytes);
+function binder(
+  session: Session,
+  name: string,
+  { buffer, values, type }: NativeArray<BigInt64Array | Int32Array> & { readonly type: ElementType },
+) {
   let bound = -1;
   let copied = new Uint8Array();
+  const written = (length: number) => new Uint8Array(values.buffer, 0, length * elementBytes[type]);
   return (length: number) => {
-    const values = bytes.subarray(0, length * elementBytes[type]);
-    if (length === bound && (!session.hasDeviceMemory || Buffer.compare(values, copied) === 0)) return;
+    if (length === bound && (!session.hasDeviceMemory || Buffer.compare(written(length), copied) === 0)) return;
     session.bindInput(name, { buffer, type, shape: [length] });
     bound = length;
-    if (session.hasDeviceMemory) copied = values.slice();
+    if (session.hasDeviceMemory) copied = written(length).slice();
   };
 }

@@ -87,16 +87,18 @@ export class LlmEngine implements TextGenerator {
    * @throws {EngineError} the model cannot be run
    */
   async warmUp(): Promise<void> {
-    const sequence = new Sequence({
-      id: 'warm-up',
-      promptTokenIds: [0],
-      // Drawn, so that all is run once: the graph finds the likeliest token at any rate.
-      sampling: { temperature: 1, topK: 1, topP: 1, seed: 0, ignoreEos: true },
-      maxNewTokens: 1,
-      arrivedAtMs: this.#options.clock.now(),
-    });
-    for await (const event of this.#start(sequence, { stop: [], tokenizeMs: 0 })) {
-      if (event.type === 'error' && this.#state === 'starting') throw event.error;
+    // The graph finds the likeliest token at any rate; drawing from a few tokens and from all are two ways where a device holds the logits.
+    for (const topK of [1, 0]) {
+      const sequence = new Sequence({
+        id: 'warm-up',
+        promptTokenIds: [0],
+        sampling: { temperature: 1, topK, topP: 1, seed: 0, ignoreEos: true },
+        maxNewTokens: 1,
+        arrivedAtMs: this.#options.clock.now(),
+      });
+      for await (const event of this.#start(sequence, { stop: [], tokenizeMs: 0 })) {
+        if (event.type === 'error' && this.#state === 'starting') throw event.error;
+      }
     }
     if (this.#state === 'starting') this.#state = 'ready';
   }

@@ -18,7 +18,7 @@ import { needWebGpu } from '../support/tools.ts';
 
 /** `cuda:N` on a host that has it: see bench/gpu.sh. */
 const chosen = process.env.WEFT_TEST_DEVICE ?? 'webgpu';
-const [, kind, index = '0'] = /^(webgpu|cuda)(?::(\d+))?$/.exec(chosen) ?? [];
+const [, kind, index = '0'] = /^(webgpu$|cuda)(?::(\d+))?$/.exec(chosen) ?? [];
 if (kind === undefined) throw new Error(`WEFT_TEST_DEVICE is ${chosen}; it has to be webgpu, cuda or cuda:N`);
 const isCuda = kind === 'cuda';
 const device: Device = isCuda ? { kind, index: Number(index) } : { kind: 'webgpu' };

@@ -103,7 +103,7 @@ test.each([
   ['webgpu', 'fp16', 'fp32'],
 ])('--device %s --precision %s', async (device, precision, there) => {
   expect(await problemOf(['--device', device, '--precision', precision])).toBe(
-    `--precision ${precision} is not for --device ${device}: ONNX Runtime has nothing fast for it there, or nothing at all; there is ${there}`,
+    `--precision ${precision} is not for --device ${device}; there is ${there} (docs/gpu.md says why)`,
   );
 });
 

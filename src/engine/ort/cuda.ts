@@ -23,7 +23,8 @@ const flag = '--onnxruntime-node-install=cuda12';
 function installCommand(): string {
   const script = path.join(packageFolder(), 'script', 'install');
   const relative = path.relative('', script);
-  if (relative.startsWith('..')) return `node ${script} ${flag}`;
+  const isOfThisFolder = relative === path.join('node_modules', 'onnxruntime-node', 'script', 'install');
+  if (!isOfThisFolder) return `node ${script} ${flag}`;
   return `npm rebuild onnxruntime-node ${flag} (with npm 12: node ${relative} ${flag})`;
 }
 
@@ -122,7 +123,7 @@ function append(sessionOptions: Pointer, index: number): void {
     check(api.append(sessionOptions, options));
   } catch (error) {
     throw new DeviceError(
-      `the CUDA provider cannot be used: ${reasonOf(error)}; it needs a driver that is new enough for it, and the libraries of CUDA where the system finds them (LD_LIBRARY_PATH); see docs/gpu.md`,
+      `the CUDA provider cannot be used: ${reasonOf(error)}; it needs a driver that is new enough for it, and the libraries of CUDA and cuDNN where the system finds them (LD_LIBRARY_PATH); see docs/gpu.md`,
     );
   } finally {
     api.releaseOptions(options);

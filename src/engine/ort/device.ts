@@ -1,7 +1,7 @@
 import { cudaProvider } from './cuda.ts';
 import { DeviceError, type DeviceProvider } from './device-provider.ts';
 import { environment } from './environment.ts';
-import { ortApi } from './native.ts';
+import { type OrtApi, ortApi } from './native.ts';
 import { check, create, reasonOf } from './status.ts';
 
 /** Where a graph runs. */
@@ -47,9 +47,9 @@ export function providerOf(device: Device): DeviceProvider | undefined {
  * @throws {DeviceError} they cannot
  */
 export function expectDevice(device: Device): string {
+  const ort = loadedOrt();
   const provider = providerOf(device);
   if (provider === undefined) return 'CPU';
-  const ort = ortApi();
   environment();
   const options = create((out) => ort.createSessionOptions(out));
   try {
@@ -60,5 +60,14 @@ export function expectDevice(device: Device): string {
     throw new DeviceError(`it cannot be used: ${reasonOf(error)}`);
   } finally {
     ort.releaseSessionOptions(options);
+  }
+}
+
+/** @throws {DeviceError} there is no ONNX Runtime for this machine */
+function loadedOrt(): OrtApi {
+  try {
+    return ortApi();
+  } catch (error) {
+    throw new DeviceError(error instanceof Error ? error.message : String(error));
   }
 }

@@ -162,6 +162,8 @@ test('from the likeliest tokens alone, the same token is drawn as from all; or i
         const token = sampler.sampleAmong(candidates, params, 3);
         if (token !== undefined) numAnswered++;
         expect([undefined, expected]).toContain(token);
+        const isDistinct = logits[ids[params.topK - 1] ?? 0] !== logits[ids[count - 1] ?? 0];
+        if (params.topK > 0 && params.topK < count && isDistinct) expect(token).toBe(expected);
       },
     ),
     { numRuns: 500 },
