@@ -69,8 +69,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 try {
-  const onCpu = values.device === 'cpu';
-  const precisions = onCpu ? ['fp32', 'int8', 'int8-fast'] : [values.device.startsWith('cuda') ? 'fp16' : 'fp32'];
+  // On a device, the first server that starts builds the one graph that there is.
+  const precisions = values.device === 'cpu' ? ['fp32', 'int8', 'int8-fast'] : [];
   await withModel({ name: plan.model, precisions }, onProgress, async (folders) => {
     const all = racers(folders);
     const names = all.map(({ name }) => name);

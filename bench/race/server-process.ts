@@ -126,7 +126,8 @@ function ownEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(kept);
 }
 
-async function freePort(): Promise<number> {
+/** A port of 127.0.0.1 that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

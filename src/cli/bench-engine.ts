@@ -74,7 +74,7 @@ async function benchPrecision(
   settings: BenchSettings,
   { precision, session }: { readonly precision: Precision; readonly session: SessionOptions },
 ): Promise<Measured[]> {
-  const { model } = await openByName(name, settings, { precision, onCpu: session.device?.kind === 'cpu' });
+  const { model } = await openByName(name, settings, precision);
   const { config } = model;
   const limits = { maxBatchSize, maxModelLen: maxModelLenOf(config), maxStepTokens: maxBatchSize + 512 };
   const runner = new OrtModelRunner({ model, limits, session });

@@ -33,7 +33,7 @@ export async function benchQuality(args: readonly string[]): Promise<void> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new UserError(`${file} cannot be read: ${messageOf(error)}`);
   });
-  const { folder, model: fp32 } = await openByName(name, settings, { precision: 'fp32', onCpu: true });
+  const { folder, model: fp32 } = await openByName(name, settings, 'fp32');
   const windowTokens = Math.min(maxWindowTokens, fp32.config.maxPositions);
   const windows = await windowsOf(text, folder, windowTokens);
   if (windows.length === 0) throw new UserError(`${file} has fewer than the ${windowTokens} tokens of a window`);
@@ -44,8 +44,7 @@ export async function benchQuality(args: readonly string[]): Promise<void> {
   ];
   let reference: Reading | undefined;
   for (const { precision, session, label } of variants) {
-    const onCpu = session.device?.kind === 'cpu';
-    const { model } = await openByName(name, settings, { precision, onCpu });
+    const { model } = await openByName(name, settings, precision);
     const limits = { maxBatchSize: numRows, maxModelLen: windowTokens, maxStepTokens: 2 * numRows };
     const reading = await read(windows, (sampler) => new OrtModelRunner({ model, limits, session, sampler }));
     reference ??= reading;

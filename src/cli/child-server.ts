@@ -57,7 +57,9 @@ export class ChildServer {
     if (!this.#hasEnded) return;
     const { exitCode, signalCode } = this.#child;
     const how = signalCode ?? `exit code ${exitCode}`;
-    throw new UserError(this.#complained.trim().replace(/^weft: /, '') || `the server ended with ${how}`);
+    // Libraries may have complained in front of it.
+    const own = /^weft: (.*)$/m.exec(this.#complained)?.[1];
+    throw new UserError((own ?? this.#complained.trim()) || `the server ended with ${how}`);
   }
 
   async stop(): Promise<void> {

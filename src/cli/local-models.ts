@@ -20,10 +20,10 @@ export function openStore(cacheDir: string): ModelStore {
 export async function openByName(
   name: string,
   settings: Pick<Settings, 'cacheDir' | 'revision'>,
-  { precision, onCpu }: { readonly precision: Precision; readonly onCpu: boolean },
+  precision: Precision,
 ) {
-  // Of what a device holds, the host sees no more than a part at a time.
-  const memoryBytes = onCpu ? memoryLimit() : Number.POSITIVE_INFINITY;
+  // What is in half precision is for devices: of what they hold, the host sees no more than a part at a time.
+  const memoryBytes = precision === 'fp16' ? Number.POSITIVE_INFINITY : memoryLimit();
   const checkConfig = (config: OptConfig) => expectMemoryFor(config, { precision, memoryBytes });
   const { folder, ...stored } = await locate(name, settings, checkConfig);
   const model = await openModel(folder, settings.cacheDir || userCacheDir(), {

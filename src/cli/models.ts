@@ -141,11 +141,7 @@ async function random({ store, name, seed }: CommandInput): Promise<string> {
 }
 
 async function convert({ name, precision, ...settings }: CommandInput): Promise<string> {
-  const { model } = await openByName(name, settings, {
-    precision: precision === 'auto' ? 'fp32' : precision,
-    // What is in half precision is for devices.
-    onCpu: precision !== 'fp16',
-  });
+  const { model } = await openByName(name, settings, precision === 'auto' ? 'fp32' : precision);
   return `the graph of ${model.name} is in ${path.dirname(model.graphPath)}`;
 }
 

@@ -20,10 +20,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   const settings = loadSettings(args, process.env);
   const precision = precisionFor(settings);
   const { device, description, session } = openDevice(settings);
-  const { folder, model } = await openByName(settings.model || embeddedModelFolder, settings, {
-    precision,
-    onCpu: device.kind === 'cpu',
-  });
+  const { folder, model } = await openByName(settings.model || embeddedModelFolder, settings, precision);
   const tokenizer = await loadTokenizer(folder);
   const limits = stepLimits(settings, model, maxPromptTokens(device));
   const runner = new OrtModelRunner({ model, limits, session });

@@ -1,4 +1,5 @@
 import { attribute, elementType, encodeModel, type Initializer, type Node, type ValueInfo } from '../onnx-schema.ts';
+import { bytesPerElement } from '../weights/float-types.ts';
 import type { ComputeType } from './graph-writer.ts';
 
 /** The names of one part of the cache in {@link blockCopyGraph}. */
@@ -94,7 +95,7 @@ export function zerosGraph(type: ComputeType): Uint8Array {
     name: 'zero',
     dataType: elementType[type],
     dims: [1, 1],
-    rawData: Buffer.alloc(type === 'float16' ? 2 : 4),
+    rawData: Buffer.alloc(bytesPerElement[type]),
   };
   return encodeModel({
     nodes: [node('Expand', ['zero', 'shape'], 'zeros')],
