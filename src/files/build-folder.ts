@@ -69,10 +69,21 @@ export function isUnfinished(folderName: string): boolean {
 
 const unfinished = new Set<string>();
 
-/** Removes at once what this process is building: for a process that is about to end. */
+/** Removes at once what this process is building, as far as that is possible: for a process that is about to end. */
 export function removeUnfinishedBuilds(): void {
-  // Something that was begun already may still be put into the folder while it is emptied.
-  for (const folder of unfinished) rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 5 });
+  for (const folder of unfinished) {
+    // What Node's threads are still doing may put something into the folder while it is emptied.
+    for (let attempt = 0; attempt < 100 && !tryToRemove(folder); attempt++);
+  }
+}
+
+function tryToRemove(folder: string): boolean {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Longer than any build takes: for writers of which nothing is known. */

@@ -1,8 +1,10 @@
+import { readdirSync } from 'node:fs';
 import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { buildFolder } from '../../../src/files/index.ts';
+import { buildFolder, removeUnfinishedBuilds } from '../../../src/files/index.ts';
 import { temporaryFolder } from '../../support/fixtures.ts';
+import { until } from '../../support/until.ts';
 
 const content = (folder: string) => readFile(path.join(folder, 'file'), 'utf8');
 const isWhole = (folder: string) =>
@@ -34,6 +36,21 @@ test('what fails leaves nothing', async () => {
   };
   await expect(buildFolder(path.join(parent, 'built'), { write: failing, isWhole })).rejects.toThrow('no more');
   expect(await readdir(parent)).toEqual([]);
+});
+
+test('what is being filled can be removed at any moment, and nothing is put there any more', async () => {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const parent = await temporaryFolder();
+    // Node's threads have most of them still to make when the folder is removed.
+    const write = async (building: string) => {
+      await Promise.all(Array.from({ length: 300 }, (_, i) => writeFile(path.join(building, `${i}`), 'part')));
+    };
+    const built = expect(buildFolder(path.join(parent, 'built'), { write, isWhole })).rejects.toThrow('ENOENT');
+    await until(async () => readdirSync(parent, { recursive: true }).length > 5);
+    removeUnfinishedBuilds();
+    await built;
+    expect(await readdir(parent)).toEqual([]);
+  }
 });
 
 test('what killed builds left is cleared away, and not what a living one is writing', async () => {
