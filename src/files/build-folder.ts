@@ -20,12 +20,7 @@ export async function buildFolder(folder: string, { write, isWhole }: FolderBuil
   const parent = path.dirname(folder);
   await mkdir(parent, { recursive: true });
   await removeAbandonedBuilds(parent);
-  await fillAndPlace(parent, write, (building) =>
-    putInPlace(building, folder).catch(async (error: unknown) => {
-      // Somebody else may have been first.
-      if (!(await isWhole(folder))) throw error;
-    }),
-  );
+  await fillAndPlace(parent, write, (building) => replaceUnlessWhole(folder, building, isWhole));
 }
 
 /** Makes a folder of the user's, which may be there if it is empty: whole, or not at all. */
@@ -38,7 +33,7 @@ async function fillAndPlace(
   write: (building: string) => Promise<void>,
   place: (building: string) => Promise<void>,
 ): Promise<void> {
-  const building = path.join(parent, `${buildPrefix}${writerName()}`);
+  const building = unfinishedIn(parent);
   unfinished.add(building);
   try {
     await mkdir(building, { recursive: true });
@@ -50,17 +45,27 @@ async function fillAndPlace(
   }
 }
 
-async function putInPlace(building: string, folder: string): Promise<void> {
-  try {
-    await rename(building, folder);
-  } catch {
-    // A folder can only be renamed to one that is empty or not there.
-    await rm(folder, { recursive: true, force: true });
-    await rename(building, folder);
+/** Somebody else may be placing a folder of the same name at the same time: the first that is whole stays. */
+async function replaceUnlessWhole(folder: string, building: string, isWhole: FolderBuild['isWhole']): Promise<void> {
+  for (let attemptsLeft = 10; ; attemptsLeft--) {
+    try {
+      // A folder can only be renamed to one that is empty or not there.
+      return await rename(building, folder);
+    } catch (error) {
+      if (await isWhole(folder)) return;
+      if (attemptsLeft === 0) throw error;
+    }
+    const aside = unfinishedIn(path.dirname(folder));
+    await rename(folder, aside).catch(() => {});
+    await rm(aside, { recursive: true, force: true });
   }
 }
 
 const buildPrefix = 'building-';
+
+function unfinishedIn(parent: string): string {
+  return path.join(parent, `${buildPrefix}${writerName()}`);
+}
 
 /** Whether a folder is one that is being filled, or was never finished. */
 export function isUnfinished(folderName: string): boolean {
