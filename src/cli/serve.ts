@@ -40,9 +40,9 @@ export async function serve(args: readonly string[]): Promise<void> {
     logLevel: settings.logLevel,
     maxBodyBytes: settings.maxBodyBytes,
   });
+  const address = await listen(server.app, settings);
   stopEndingAtOnce();
   stopOnSignals(engine, server, settings.drainTimeoutMs);
-  const address = await listen(server.app, settings);
   await engine.warmUp();
   // A signal may have come first.
   if (!engine.isReady) return;

@@ -89,6 +89,7 @@ export class LlmEngine implements TextGenerator {
   async warmUp(): Promise<void> {
     // The graph finds the likeliest token at any rate; drawing from a few tokens and from all are two ways where a device holds the logits.
     for (const topK of [1, 0]) {
+      if (this.#state !== 'starting') return;
       const sequence = new Sequence({
         id: 'warm-up',
         promptTokenIds: [0],

@@ -290,6 +290,19 @@ describe('shutting down', () => {
   });
 });
 
+test('an engine that was drained and stopped while it warms up runs nothing more', async () => {
+  const { engine, runner } = coldEngine();
+  const reached = runner.pausedAt('prefill warm-up');
+  const warm = engine.warmUp();
+  await reached;
+  const stopped = engine.drain().then(() => engine.dispose());
+  runner.resume();
+  await Promise.all([warm, stopped]);
+  expect(runner.isDisposed).toBe(true);
+  await engine.warmUp();
+  expect(runner.steps).toEqual(['prefill warm-up']);
+});
+
 test('an engine that is stopped while it warms up frees its runner when the step is done, and never gets ready', async () => {
   const { engine, runner } = coldEngine();
   const reached = runner.pausedAt('prefill warm-up');
