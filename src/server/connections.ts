@@ -44,6 +44,7 @@ export class Connections {
   #track(socket: Socket): void {
     const exchanges = new Set<Exchange>();
     this.#exchanges.set(socket, exchanges);
+    if (this.#isClosing) socket.destroySoon();
     socket.once('close', () => {
       this.#exchanges.delete(socket);
       for (const { gone } of exchanges) gone.abort();

@@ -36,7 +36,7 @@ async function* toAsync<T>(values: readonly T[]): AsyncIterable<T> {
 /** A server over a fake generator, closed after the test. */
 export async function startServer() {
   const generator = new FakeGenerator();
-  const { app } = await buildServer({
+  const { app, connections } = await buildServer({
     generator,
     modelName: 'fake',
     version: '0.0.0',
@@ -51,5 +51,5 @@ export async function startServer() {
       headers: { 'content-type': 'application/json', ...headers },
       payload: typeof payload === 'string' ? payload : JSON.stringify(payload),
     });
-  return { app, generator, post };
+  return { app, connections, generator, post };
 }

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { startServer } from '../../support/fake-generator.ts';
 
@@ -127,6 +128,16 @@ describe('health', () => {
     generator.isReady = true;
     expect((await app.inject('/readyz')).statusCode).toBe(200);
   });
+});
+
+test('who connects while the server closes its connections is let go, too', async () => {
+  const { app, connections } = await startServer();
+  const { hostname, port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }));
+  connections.close();
+  let answer = '';
+  for await (const chunk of connect(Number(port), hostname)) answer += chunk;
+  // After a minute, Node would say that nothing was asked.
+  expect(answer).toBe('');
 });
 
 test('/openapi.json has the defaults and the bounds', async () => {
