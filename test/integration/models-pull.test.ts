@@ -159,6 +159,17 @@ describe('pull', () => {
     await machine.succeed('models', 'convert', 'a/b');
   });
 
+  test('clears away what was given up for the sake of another that has finished since', async () => {
+    const machine = await Machine.create();
+    machine.hub.publish('a/b', await published());
+    await machine.succeed('models', 'pull', 'a/b');
+    const blobs = path.join(machine.repoFolder('a/b'), 'blobs');
+    const [blob = ''] = await readdir(blobs);
+    await writeFile(path.join(blobs, `${blob}.abandoned.incomplete`), '');
+    await machine.succeed('models', 'pull', 'a/b');
+    expect(await unfinishedIn(blobs)).toEqual([]);
+  });
+
   test('waits while another is fetching the same', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', await published());

@@ -31,7 +31,10 @@ export class PartialFile {
         await setTimeout(pollMs);
         continue;
       }
-      if (await isWhole()) return undefined;
+      if (await isWhole()) {
+        await removeLeft(target);
+        return undefined;
+      }
       const own = new PartialFile(target);
       await own.#begin(partials);
       const rivals = (await partialsOf(target)).filter(({ path, state }) => state === 'written' && path !== own.path);
@@ -68,9 +71,7 @@ export class PartialFile {
   /** The file is whole: gives it its name, and clears away what others have left of it. */
   async complete(): Promise<void> {
     await rename(this.path, this.#target);
-    for (const { path, state } of await partialsOf(this.#target)) {
-      if (state === 'left') await rm(path, { force: true });
-    }
+    await removeLeft(this.#target);
   }
 }
 
@@ -85,6 +86,12 @@ interface Partial {
   readonly bytes: number;
   /** `left` by a writer that is gone; a `silent` one may be. */
   readonly state: 'written' | 'silent' | 'left';
+}
+
+async function removeLeft(target: string): Promise<void> {
+  for (const { path, state } of await partialsOf(target)) {
+    if (state === 'left') await rm(path, { force: true });
+  }
 }
 
 /** Files of other programs are not among them: Python's have no writer in their name. */
