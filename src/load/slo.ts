@@ -55,6 +55,7 @@ export function experienceOf(traces: readonly RequestTrace[]): Experience {
 
 /** The conditions that are broken, in words. */
 export function brokenConditions(slo: readonly Condition[], experience: Experience): string[] {
+  if (experience.numRequests === 0) return ['no request was due in so short a time'];
   return slo.flatMap((condition) => {
     if (condition.kind === 'errors') {
       const { errorShare } = experience;

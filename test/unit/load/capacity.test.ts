@@ -33,8 +33,9 @@ describe('an SLO', () => {
     },
   );
 
-  test('is broken by what is slow, and by what was lost', () => {
+  test('is broken by what is slow, by what was lost, and where nothing was asked', () => {
     const slo = parseSlo('p50<100ms,p95<200ms,errors<5%');
+    expect(brokenConditions(slo, experienceOf([]))).toEqual(['no request was due in so short a time']);
     expect(brokenConditions(slo, experience(99))).toEqual([]);
     expect(brokenConditions(slo, experience(100))).toEqual(['e2el p50 is 100 ms']);
     const lossy = experienceOf([...Array.from({ length: 9 }, () => trace(50)), trace(50, 'cut')]);
