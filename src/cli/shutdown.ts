@@ -5,7 +5,7 @@ import type { HttpServer } from '../server/index.ts';
 const signals = ['SIGTERM', 'SIGINT'] as const;
 const interrupted = 130;
 /** npm and npx pass on a Ctrl-C that the terminal has sent to this process, too. */
-const sameSignalMs = 500;
+const sameSignalMs = 1000;
 
 /** While there is nothing to finish: a signal ends the process at once, and takes along what it was building. @returns undoes it */
 export function endAtOnceOnSignals(): () => void {

@@ -18,7 +18,9 @@ type GraphContent = Omit<GraphSource, 'onProgress'>;
  * @throws {ModelError} the weights are broken, or the cache cannot be written
  */
 export async function cachedGraph(cacheDir: string, source: GraphSource): Promise<string> {
-  const digests = await Promise.all(source.files.paths.map((file) => fileDigest(file, cacheDir)));
+  const digests: string[] = [];
+  // One after the other: when one fails, nothing goes on behind the caller's back.
+  for (const file of source.files.paths) digests.push(await fileDigest(file, cacheDir));
   const folder = graphFolder(cacheDir, source, digests);
   try {
     await buildFolder(folder, { write: (building) => fill(building, source), isWhole });
