@@ -1,8 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { loadTokenizer } from '../../src/tokenizer/index.ts';
-import type { Client, TokenData } from '../support/client.ts';
+import { Client, type TokenData } from '../support/client.ts';
 import { embeddedModel, expectedCases, reference, type StoryCase } from '../support/fixtures.ts';
 import { serverForAllTests } from '../support/server.ts';
+import { ServerProcess, slowSteps } from '../support/weft-process.ts';
 
 const up = serverForAllTests();
 
@@ -60,7 +61,10 @@ describe('fifty requests that start at all moments each give what they give alon
 });
 
 test('a request sent while another decodes gets its first token before that one ends, in steps that both share', async () => {
-  const before = await up.client.until(({ running }) => running === 0);
+  const server = new ServerProcess([], slowSteps);
+  onTestFinished(() => server.kill('SIGKILL'));
+  const client = new Client(await server.url);
+  const before = await client.health();
   const order: string[] = [];
   const follow = async (
     name: string,
@@ -78,13 +82,13 @@ test('a request sent while another decodes gets its first token before that one 
   };
   const options = { max_new_tokens: 400, ignore_eos: true };
   let second: Promise<number> | undefined;
-  const first = follow('first', up.client.stream({ prompt: 'Once', ...options }), (numTokens) => {
-    if (numTokens === 10) second = follow('second', up.client.stream({ prompt: 'Then', ...options }));
+  const first = follow('first', client.stream({ prompt: 'Once', ...options }), (numTokens) => {
+    if (numTokens === 10) second = follow('second', client.stream({ prompt: 'Then', ...options }));
   });
   expect([await first, await second]).toEqual([400, 400]);
   expect(order.indexOf('second')).toBeGreaterThan(9);
   expect(order.indexOf('second')).toBeLessThan(order.lastIndexOf('first'));
-  const { steps } = await up.client.health();
+  const { steps } = await client.health();
   expect(steps - before.steps).toBeGreaterThanOrEqual(400);
   expect(steps - before.steps).toBeLessThan(790);
 });

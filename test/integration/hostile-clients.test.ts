@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { serverForAllTests } from '../support/server.ts';
+import { slowSteps } from '../support/weft-process.ts';
 
-const up = serverForAllTests('--max-batch-size', '4', '--log-level', 'warn');
+const up = serverForAllTests(['--max-batch-size', '4', '--log-level', 'warn'], slowSteps);
 
 const long = { prompt: 'Once upon a time', max_new_tokens: 400, ignore_eos: true };
 const short = { prompt: 'The little dog', max_new_tokens: 20 };

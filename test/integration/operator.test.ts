@@ -5,19 +5,32 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Client } from '../support/client.ts';
 import { copyOf, patchJson, reference, temporaryFolder } from '../support/fixtures.ts';
-import { ServerProcess, WeftProcess } from '../support/weft-process.ts';
+import { ServerProcess, slowSteps, WeftProcess } from '../support/weft-process.ts';
 
 const long = { prompt: 'Once upon a time', max_new_tokens: 400, ignore_eos: true };
 
-async function start(...args: string[]): Promise<{ server: ServerProcess; client: Client }> {
-  const server = new ServerProcess(args);
+interface Running {
+  readonly server: ServerProcess;
+  readonly client: Client;
+}
+
+async function start(...args: string[]): Promise<Running> {
+  return startIn({}, args);
+}
+
+async function startSlow(...args: string[]): Promise<Running> {
+  return startIn(slowSteps, args);
+}
+
+async function startIn(environment: Readonly<Record<string, string>>, args: readonly string[]): Promise<Running> {
+  const server = new ServerProcess(args, environment);
   onTestFinished(() => server.kill('SIGKILL'));
   return { server, client: new Client(await server.url) };
 }
 
 describe('SIGTERM', () => {
   test('lets what was accepted finish, refuses what is new, and ends with 0', async () => {
-    const { server, client } = await start('--max-batch-size', '1');
+    const { server, client } = await startSlow('--max-batch-size', '1');
     const running = client.generateStreamed(long);
     await client.until((health) => health.running === 1);
     const waiting = client.generate(long);
@@ -35,7 +48,7 @@ describe('SIGTERM', () => {
   });
 
   test('ends with an error event what the deadline cuts, and still with 0', async () => {
-    const { server, client } = await start('--drain-timeout-ms', '0');
+    const { server, client } = await startSlow('--drain-timeout-ms', '0');
     const events = [];
     for await (const event of client.stream(long)) {
       events.push(event);
@@ -63,9 +76,9 @@ describe('SIGTERM', () => {
   });
 
   test('or SIGINT that comes twice at once, as from npm, lets what was accepted finish all the same', async () => {
-    const { server, client } = await start('--max-batch-size', '1');
-    const running = [client.generate(long), client.generate(long), client.generate(long)];
-    await client.until((health) => health.running === 1 && health.waiting === 2);
+    const { server, client } = await startSlow('--max-batch-size', '1');
+    const running = [client.generate(long), client.generate(long)];
+    await client.until((health) => health.running === 1 && health.waiting === 1);
     server.kill('SIGINT');
     await server.printed(/SIGINT: finishing \d requests/);
     server.kill('SIGINT');
@@ -89,7 +102,7 @@ describe('SIGTERM', () => {
 });
 
 test('a full queue is a 429 that says when to try again', async () => {
-  const { client } = await start('--max-batch-size', '1', '--max-queue-size', '1');
+  const { client } = await startSlow('--max-batch-size', '1', '--max-queue-size', '1');
   const running = client.generate(long);
   await client.until((health) => health.running === 1);
   const waiting = client.generate({ ...long, max_new_tokens: 1 });

@@ -1,4 +1,5 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import { until } from './until.ts';
 
 export interface GenerateReply {
   readonly text: string;
@@ -79,9 +80,11 @@ export class Client {
 
   /** Asks for the health until it is so. */
   async until(isSo: (health: Health) => boolean): Promise<Health> {
-    for (;;) {
-      const health = await this.health();
-      if (isSo(health)) return health;
-    }
+    let health = await this.health();
+    await until(async () => {
+      health = await this.health();
+      return isSo(health);
+    });
+    return health;
   }
 }

@@ -3,10 +3,13 @@ import { Client } from './client.ts';
 import { ServerProcess } from './weft-process.ts';
 
 /** Starts a real server for the tests of a file, and ends it behind them. */
-export function serverForAllTests(...args: string[]): { readonly client: Client; readonly server: ServerProcess } {
+export function serverForAllTests(
+  args: readonly string[] = [],
+  environment: Readonly<Record<string, string>> = {},
+): { readonly client: Client; readonly server: ServerProcess } {
   const running: { client?: Client; server?: ServerProcess } = {};
   beforeAll(async () => {
-    running.server = new ServerProcess(args);
+    running.server = new ServerProcess(args, environment);
     running.client = new Client(await running.server.url);
   });
   afterAll(async () => {

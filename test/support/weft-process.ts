@@ -58,6 +58,9 @@ export class WeftProcess {
   }
 }
 
+/** In the environment of a server: a story of 400 tokens takes four seconds, in which a test can do something beside it. */
+export const slowSteps = { NODE_OPTIONS: `--import=${new URL('slow-steps.mjs', import.meta.url)}` };
+
 /** A real `weft serve` on a free port. */
 export class ServerProcess extends WeftProcess {
   readonly url: Promise<string>;
