@@ -49,7 +49,7 @@ export function experienceOf(traces: readonly RequestTrace[]): Experience {
     errorShare: traces.length === 0 ? 0 : lost.length / traces.length,
     e2el: percentiles([...latencies.map(({ e2el }) => e2el), ...lost]),
     ttft: percentiles([...latencies.map(({ ttft }) => ttft), ...lost]),
-    itl: percentiles(latencies.flatMap(({ itl }) => itl)),
+    itl: percentiles([...latencies.flatMap(({ itl }) => itl), ...lost]),
   };
 }
 

@@ -38,6 +38,9 @@ describe('an SLO', () => {
     expect(brokenConditions(slo, experienceOf([]))).toEqual(['no request was due in so short a time']);
     expect(brokenConditions(slo, experience(99))).toEqual([]);
     expect(brokenConditions(slo, experience(100))).toEqual(['e2el p50 is 100 ms']);
+    const lost = experienceOf([trace(50, 'cut')]);
+    for (const kind of ['', 'ttft.', 'itl.'])
+      expect(brokenConditions(parseSlo(`${kind}p50<100ms`), lost)).toHaveLength(1);
     const lossy = experienceOf([...Array.from({ length: 9 }, () => trace(50)), trace(50, 'cut')]);
     expect(brokenConditions(slo, lossy)).toEqual(['e2el p95 is without end', 'errors are 10.0 %']);
     expect(brokenConditions(parseSlo('itl.p50<1ms'), experience(9))).toEqual([]);
