@@ -32,6 +32,8 @@ const passedKeys = [
   'batchTimeoutMs',
   'maxModelLen',
   'maxStepTokens',
+  'maxQueueSize',
+  'maxBodyBytes',
   'threads',
   'spinning',
   'cacheDir',

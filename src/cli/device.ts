@@ -11,6 +11,13 @@ const precisionsOf = {
   webgpu: ['fp32'],
 } as const satisfies Record<Device['kind'], readonly Precision[]>;
 
+/** Why there are no others. */
+const reasons: Readonly<Record<Device['kind'], string>> = {
+  cpu: 'half precision is slow there',
+  cuda: 'attention has no other kernel there',
+  webgpu: 'it is for tests',
+};
+
 /** A device that can be used. */
 export interface UsableDevice {
   readonly device: Device;
@@ -43,11 +50,12 @@ export function openDevice({ device: chosen, threads: chosenThreads, spinning }:
 
 /** @throws {UserError} the device cannot do it, or not well */
 export function precisionFor({ device, precision: chosen }: Pick<Settings, 'device' | 'precision'>): Precision {
-  const precisions = precisionsOf[deviceOf(device).kind];
+  const { kind } = deviceOf(device);
+  const precisions = precisionsOf[kind];
   const precision = chosen === 'auto' ? precisions[0] : precisions.find((candidate) => candidate === chosen);
   if (precision !== undefined) return precision;
   throw new UserError(
-    `${flagOf('precision')} ${chosen} is not for ${flagOf('device')} ${device}; there is ${precisions.join(', ')} (docs/gpu.md says why)`,
+    `${flagOf('precision')} ${chosen} is not for ${flagOf('device')} ${device}; there is ${precisions.join(', ')}: ${reasons[kind]}`,
   );
 }
 

@@ -11,12 +11,13 @@ const help = `weft ${packageVersion}: LLM text generation with continuous batchi
       serve a model over HTTP: the path of a Hugging Face OPT folder, the name of a model that is here, or OWNER/NAME of one
       on the Hugging Face hub, which is fetched if it is not here; without one, the embedded model
 ${renderModelsCommands()}
-  weft bench engine [MODEL] [--device …] [--threads …] [--spinning …]
+  weft bench engine [MODEL] [--revision …] [--cache-dir …] [--device …] [--threads …] [--spinning …]
       measure the steps of a model in every precision on this machine
-  weft bench quality TEXT_FILE [MODEL] [--device …] [--threads …] [--spinning …]
+  weft bench quality TEXT_FILE [MODEL] [--revision …] [--cache-dir …] [--device …] [--threads …] [--spinning …]
       measure what every precision costs in how well the model foretells a text
-  weft bench capacity [MODEL] [flags of serve and those below]
-      find the highest rate of requests that keeps an SLO, and the instances that a rate needs
+  weft bench capacity [MODEL] [flags]
+      find the highest rate of requests that keeps an SLO, and the instances that a rate needs; beside its own flags it takes
+      those of serve but --model, --host, --port, --drain-timeout-ms and --log-level
   weft --version
 
 Flags of serve, each also as an environment variable:
