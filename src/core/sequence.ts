@@ -3,7 +3,7 @@ import type { SamplingParams } from './request.ts';
 
 export type SequenceStatus = 'waiting' | 'running' | 'finished';
 
-/** One generation in progress. Only the scheduler changes it. */
+/** One generation in progress. In a server, only the scheduler changes it. */
 export class Sequence {
   readonly id: string;
   readonly promptTokenIds: readonly number[];
@@ -15,7 +15,7 @@ export class Sequence {
   readonly outputTokenIds: number[] = [];
   status: SequenceStatus = 'waiting';
   finishReason: FinishReason | undefined;
-  /** The row of the KV cache while running. */
+  /** The slot of the KV cache while running. */
   slot: number | undefined;
   /** Tokens whose keys and values are in the cache. */
   numComputedTokens = 0;

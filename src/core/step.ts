@@ -3,7 +3,7 @@ import type { Sequence } from './sequence.ts';
 /** One row of a step: a sequence, fed its next `numNewTokens` tokens from `sequence.numComputedTokens` on. */
 export interface StepRow {
   readonly sequence: Sequence;
-  /** The row of the KV cache that holds the sequence. */
+  /** The slot of the KV cache that holds the sequence. */
   readonly slot: number;
   readonly numNewTokens: number;
 }

@@ -4,7 +4,8 @@ export interface AdmissionState {
   /** Prompt tokens of those who would find a slot. */
   readonly numWaitingTokens: number;
   readonly numRunning: number;
-  readonly numFreeSlots: number;
+  /** Free slots behind every sequence: only those are given to newcomers. */
+  readonly numSlotsBehind: number;
   /** How long the prompt at the head of the queue has waited. */
   readonly oldestWaitMs: number;
   /** The longest that a prompt may be held back to be prefilled with others. */
@@ -16,11 +17,11 @@ export type AdmissionPolicy = (state: AdmissionState) => number;
 
 /**
  * Start now if the engine is idle; otherwise gather newcomers until they are worth a prefill or the oldest has waited long enough.
- * They are worth one when they bring as many tokens as there are rows to be delayed, or take all free slots. More is not gained by
- * gathering, since prompts ride along in the decode pass: see docs/speed.md.
+ * They are worth one when they bring as many tokens as there are rows to be delayed, or take all slots there are for them. More is not gained by
+ * gathering, since prompts ride along in the run that decodes: see docs/speed.md.
  */
 export const gatherWhileRunning: AdmissionPolicy = (state) => {
-  const { numWaiting, numWaitingTokens, numRunning, numFreeSlots, oldestWaitMs, batchTimeoutMs } = state;
-  const areWorthAPrefill = numWaiting >= numFreeSlots || numWaitingTokens >= numRunning;
-  return areWorthAPrefill || oldestWaitMs >= batchTimeoutMs ? Math.min(numWaiting, numFreeSlots) : 0;
+  const { numWaiting, numWaitingTokens, numRunning, numSlotsBehind, oldestWaitMs, batchTimeoutMs } = state;
+  const areWorthAPrefill = numWaiting >= numSlotsBehind || numWaitingTokens >= numRunning;
+  return areWorthAPrefill || oldestWaitMs >= batchTimeoutMs ? Math.min(numWaiting, numSlotsBehind) : 0;
 };

@@ -131,13 +131,13 @@ export class Scheduler {
     const oldest = this.#waiting[0];
     if (oldest === undefined) return;
     const { batchTimeoutMs, limits } = this.#options;
-    const numFreeSlots = limits.maxBatchSize - this.#slots.tail;
-    const admissible = this.#waiting.slice(0, numFreeSlots);
+    const numSlotsBehind = limits.maxBatchSize - this.#slots.tail;
+    const admissible = this.#waiting.slice(0, numSlotsBehind);
     let numAdmissible = this.#admission({
       numWaiting: this.#waiting.length,
       numWaitingTokens: admissible.reduce((sum, { promptTokenIds }) => sum + promptTokenIds.length, 0),
       numRunning: this.numRunning,
-      numFreeSlots,
+      numSlotsBehind,
       oldestWaitMs: nowMs - oldest.arrivedAtMs,
       batchTimeoutMs,
     });

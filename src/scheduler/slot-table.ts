@@ -1,38 +1,38 @@
 import type { Sequence, SlotMove } from '../core/index.ts';
 
-/** Which sequence holds which row of the KV cache. */
+/** Which sequence holds which slot of the KV cache. */
 export class SlotTable {
-  readonly #rows: (Sequence | undefined)[];
+  readonly #slots: (Sequence | undefined)[];
 
   constructor(size: number) {
-    this.#rows = new Array<Sequence | undefined>(size).fill(undefined);
+    this.#slots = new Array<Sequence | undefined>(size).fill(undefined);
   }
 
   /** The running sequences in slot order. */
   get sequences(): Sequence[] {
-    return this.#rows.filter((row) => row !== undefined);
+    return this.#slots.filter((sequence) => sequence !== undefined);
   }
 
   get numFree(): number {
-    return this.#rows.length - this.sequences.length;
+    return this.#slots.length - this.sequences.length;
   }
 
   /** The first of the free slots behind every sequence; newcomers go there, side by side. */
   get tail(): number {
-    return this.#rows.findLastIndex((row) => row !== undefined) + 1;
+    return this.#slots.findLastIndex((sequence) => sequence !== undefined) + 1;
   }
 
   occupy(slot: number, sequence: Sequence): void {
-    if (this.#rows[slot] !== undefined) throw new Error(`slot ${slot} is held already`);
-    this.#rows[slot] = sequence;
+    if (this.#slots[slot] !== undefined) throw new Error(`slot ${slot} is held already`);
+    this.#slots[slot] = sequence;
     sequence.slot = slot;
   }
 
   release(sequence: Sequence): void {
-    if (sequence.slot === undefined || this.#rows[sequence.slot] !== sequence) {
+    if (sequence.slot === undefined || this.#slots[sequence.slot] !== sequence) {
       throw new Error(`sequence ${sequence.id} holds no slot`);
     }
-    this.#rows[sequence.slot] = undefined;
+    this.#slots[sequence.slot] = undefined;
     sequence.slot = undefined;
   }
 
@@ -44,7 +44,7 @@ export class SlotTable {
     const decoding = this.sequences.filter((sequence) => sequence.isDecoding);
     const moves: SlotMove[] = [];
     for (let hole = 0; hole < decoding.length; hole++) {
-      if (this.#rows[hole] !== undefined) continue;
+      if (this.#slots[hole] !== undefined) continue;
       const last = decoding.reduce((a, b) => ((a.slot ?? -1) > (b.slot ?? -1) ? a : b));
       const from = last.slot;
       if (from === undefined || from < hole) break;

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
-import { QueueFullError, type Sequence, type Step } from '../../../src/core/index.ts';
+import { greedy, QueueFullError, type Sequence, type Step } from '../../../src/core/index.ts';
 import { gatherWhileRunning, Scheduler } from '../../../src/scheduler/index.ts';
 import { sequence } from '../../support/builders.ts';
 import { describeStep } from '../../support/describe-step.ts';
@@ -107,8 +107,7 @@ describe('a trace of', () => {
 
   test('an end of sequence that is to be ignored', () => {
     const target = scheduler();
-    const sampling = { temperature: 0, topK: 0, topP: 1, seed: 0, ignoreEos: true };
-    const a = sequence('a', { maxNewTokens: 2, sampling });
+    const a = sequence('a', { maxNewTokens: 2, sampling: { ...greedy, ignoreEos: true } });
     add(target, a);
     step(target, 0, EOS);
     step(target, 0, EOS);
@@ -169,7 +168,7 @@ describe('newcomers to a running batch', () => {
     numWaiting: 1,
     numWaitingTokens: 19,
     numRunning: 20,
-    numFreeSlots: 30,
+    numSlotsBehind: 30,
     oldestWaitMs: 0,
     batchTimeoutMs: 100,
   };
@@ -199,7 +198,7 @@ describe('newcomers to a running batch', () => {
   });
 
   test('join when they fill the free slots', () => {
-    expect(gatherWhileRunning({ ...state, numWaiting: 2, numFreeSlots: 1 })).toBe(1);
+    expect(gatherWhileRunning({ ...state, numWaiting: 2, numSlotsBehind: 1 })).toBe(1);
   });
 
   test('join when the oldest has waited for the timeout', () => {
