@@ -28,6 +28,9 @@ const engine = new LlmEngine({
   eosTokenIds: [2],
   batchTimeoutMs: 100,
   maxQueueSize: 512,
+  onDefect: (error) => {
+    throw error;
+  },
 });
 const server = await buildServer({
   generator: engine,

@@ -9,7 +9,7 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import Fastify from 'fastify';
-import { Sequence } from '../../src/core/index.ts';
+import { greedy, Sequence } from '../../src/core/index.ts';
 import { OrtModelRunner } from '../../src/engine/index.ts';
 import { openModel } from '../../src/model/index.ts';
 import { maxBatchSize } from '../race/contestants.ts';
@@ -104,8 +104,7 @@ function paddingOf(lengths: readonly number[]): Sequence[] {
 }
 
 function sequenceOf(promptTokenIds: readonly number[], maxNewTokens: number): Sequence {
-  const sampling = { temperature: 0, topK: 0, topP: 1, seed: 0, ignoreEos: true };
-  return new Sequence({ id: '', promptTokenIds, sampling, maxNewTokens, arrivedAtMs: 0 });
+  return new Sequence({ id: '', promptTokenIds, sampling: greedy, maxNewTokens, arrivedAtMs: 0 });
 }
 
 const app = Fastify();

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { loadCommand, type Settings } from '../config/index.ts';
-import { type SamplingParams, Sequence, type StepRow } from '../core/index.ts';
+import { greedy, Sequence, type StepRow } from '../core/index.ts';
 import { bestProductsMs, ConcatenatedRun, OrtModelRunner, type SessionOptions } from '../engine/index.ts';
 import { exportModel, type OptConfig, type Precision, readOptConfig } from '../model/index.ts';
 import { openDevice } from './device.ts';
@@ -20,7 +20,6 @@ const prefills = [
   { numPrompts: 1, promptTokens: 512 },
   { numPrompts: 8, promptTokens: 16 },
 ];
-const greedy: SamplingParams = { temperature: 0, topK: -1, topP: 1, seed: 0, ignoreEos: true };
 
 /** One line of the table. */
 interface Measured {

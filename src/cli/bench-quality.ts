@@ -103,7 +103,7 @@ async function read(
   try {
     for (let first = 0; first < windows.length; first += numRows) {
       const rows = windows.slice(first, first + numRows).map(([start = 0], i) => {
-        const sampling = { temperature: 1, topK: -1, topP: 1, seed: first + i, ignoreEos: true };
+        const sampling = { temperature: 1, topK: 0, topP: 1, seed: first + i, ignoreEos: true };
         return new Sequence({
           id: `${first + i}`,
           promptTokenIds: [start],

@@ -10,7 +10,7 @@ import { banner } from './banner.ts';
 import { openDevice, precisionFor } from './device.ts';
 import { openByName } from './local-models.ts';
 import { embeddedModelFolder, packageVersion } from './package-info.ts';
-import { endAtOnceOnSignals, stopOnSignals } from './shutdown.ts';
+import { endAtOnceOnSignals, stopAfterDefect, stopOnSignals } from './shutdown.ts';
 
 const defaultPromptBudget = 256;
 
@@ -32,6 +32,7 @@ export async function serve(args: readonly string[]): Promise<void> {
     eosTokenIds: model.config.eosTokenIds,
     batchTimeoutMs: settings.batchTimeoutMs,
     maxQueueSize: settings.maxQueueSize,
+    onDefect: (defect) => stopAfterDefect(defect, stoppable),
   });
   const server = await buildServer({
     generator: engine,
@@ -40,9 +41,10 @@ export async function serve(args: readonly string[]): Promise<void> {
     logLevel: settings.logLevel,
     maxBodyBytes: settings.maxBodyBytes,
   });
+  const stoppable = { engine, server, drainTimeoutMs: settings.drainTimeoutMs };
   const address = await listen(server.app, settings);
   stopEndingAtOnce();
-  stopOnSignals(engine, server, settings.drainTimeoutMs);
+  stopOnSignals(stoppable);
   await engine.warmUp();
   // A signal may have come first.
   if (!engine.isReady) return;

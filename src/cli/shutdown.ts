@@ -19,11 +19,19 @@ export function endAtOnceOnSignals(): () => void {
   };
 }
 
+/** What is running, and how long it may go on once it is to stop. */
+export interface Stoppable {
+  readonly engine: LlmEngine;
+  readonly server: HttpServer;
+  readonly drainTimeoutMs: number;
+}
+
 /**
  * On SIGTERM or SIGINT: takes nothing new, lets what was accepted finish until the deadline, ends the rest with an error,
  * frees the engine and exits with 0. A second signal exits at once, unless it is the first one again.
  */
-export function stopOnSignals(engine: LlmEngine, server: HttpServer, drainTimeoutMs: number): void {
+export function stopOnSignals(stoppable: Stoppable): void {
+  const { engine, server, drainTimeoutMs } = stoppable;
   let stoppingSince: number | undefined;
   for (const signal of signals) {
     process.on(signal, () => {
@@ -34,7 +42,7 @@ export function stopOnSignals(engine: LlmEngine, server: HttpServer, drainTimeou
       stoppingSince = performance.now();
       const { numRunning, numWaiting } = engine.stats();
       server.app.log.info(`${signal}: finishing ${numRunning + numWaiting} requests, for at most ${drainTimeoutMs} ms`);
-      stop(engine, server, drainTimeoutMs).then(
+      stop(stoppable).then(
         () => process.exit(0),
         (error: unknown) => {
           server.app.log.fatal(error);
@@ -45,7 +53,13 @@ export function stopOnSignals(engine: LlmEngine, server: HttpServer, drainTimeou
   }
 }
 
-async function stop(engine: LlmEngine, server: HttpServer, drainTimeoutMs: number): Promise<void> {
+/** The engine has met a defect and computes nothing more: whoever is connected is told, and the process ends with 1, to be started anew. */
+export function stopAfterDefect(defect: unknown, stoppable: Stoppable): void {
+  stoppable.server.app.log.fatal(defect);
+  stop(stoppable).finally(() => process.exit(1));
+}
+
+async function stop({ engine, server, drainTimeoutMs }: Stoppable): Promise<void> {
   const deadline = new Promise<'late'>((resolve) => {
     setTimeout(() => resolve('late'), drainTimeoutMs).unref();
   });

@@ -55,11 +55,10 @@ export class ContextLengthError extends ServingError {
 
 /** The waiting queue is at its limit. */
 export class QueueFullError extends ServingError {
-  readonly retryAfterSeconds: number;
+  readonly retryAfterSeconds = 1;
 
-  constructor(limit: number, retryAfterSeconds = 1) {
-    super('queue_full', `${limit} requests are already waiting (--max-queue-size); retry in ${retryAfterSeconds} s`);
-    this.retryAfterSeconds = retryAfterSeconds;
+  constructor(limit: number) {
+    super('queue_full', `${limit} requests are already waiting (--max-queue-size); retry in 1 s`);
   }
 }
 
@@ -74,6 +73,13 @@ export class UnavailableError extends ServingError {
 export class EngineError extends ServingError {
   constructor(message: string, cause?: unknown) {
     super('engine_failed', message, cause === undefined ? {} : { cause });
+  }
+}
+
+/** A defect of this code. What it is stands in the log; the client is told that there was one. */
+export class InternalError extends ServingError {
+  constructor() {
+    super('internal_error', 'something went wrong on the server; its log says what');
   }
 }
 

@@ -41,7 +41,7 @@ export interface ErrorEvent {
   readonly error: ServingError;
 }
 
-/** What a client sees. Exactly one `finished` or `error` event comes, last. */
+/** What a client sees. Exactly one `finished` or `error` event comes, last; none after an abort. */
 export type GenerationEvent = TokenEvent | FinishedEvent | ErrorEvent;
 
 /** How full the generator is. */
@@ -62,6 +62,6 @@ export interface TextGenerator {
    */
   submit(request: GenerateRequest, signal: AbortSignal): Promise<AsyncIterable<GenerationEvent>>;
   stats(): GeneratorStats;
-  /** Whether a warm-up step has run and new requests are taken. */
+  /** Whether the engine is warm and new requests are taken. */
   readonly isReady: boolean;
 }

@@ -4,6 +4,7 @@ export {
   EngineError,
   type ErrorCode,
   errorTable,
+  InternalError,
   InvalidRequestError,
   ModelError,
   messageOf,
@@ -23,6 +24,6 @@ export type {
 } from './generator.ts';
 export { type JsonObject, readJsonFile } from './json-file.ts';
 export { millions, readableSize } from './readable.ts';
-export { defaultMaxNewTokens, type GenerateRequest, type SamplingParams } from './request.ts';
+export { defaultMaxNewTokens, type GenerateRequest, greedy, type SamplingParams } from './request.ts';
 export { Sequence } from './sequence.ts';
 export type { ModelRunner, SampledToken, SlotMove, Step, StepLimits, StepRow } from './step.ts';

@@ -12,6 +12,9 @@ export interface SamplingParams {
   readonly ignoreEos: boolean;
 }
 
+/** The likeliest token each time, up to the end of sequence. */
+export const greedy: SamplingParams = { temperature: 0, topK: 0, topP: 1, seed: 0, ignoreEos: false };
+
 /** A checked client wish. */
 export interface GenerateRequest {
   readonly id: string;

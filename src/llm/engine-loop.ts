@@ -11,6 +11,8 @@ export interface EngineLoopOptions {
   onTokens(outputs: readonly SequenceOutput[]): void;
   /** A step failed, and took these sequences with it. */
   onLost(sequences: readonly Sequence[], error: EngineError): void;
+  /** What only a defect of this code throws: the loop has ended, and nothing is known of its sequences. */
+  onDefect(error: unknown): void;
 }
 
 /** `schedule → run → update → publish`, over and over while there is work. */
@@ -29,7 +31,7 @@ export class EngineLoop {
 
   /** There may be something to do. */
   wake(): void {
-    this.#running ??= this.#run();
+    this.#running ??= this.#run().catch(this.#options.onDefect);
   }
 
   /** Resolves when the loop has nothing to do: no step is running. */

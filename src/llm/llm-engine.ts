@@ -4,6 +4,7 @@ import {
   type GenerateRequest,
   type GenerationEvent,
   type GeneratorStats,
+  InternalError,
   InvalidRequestError,
   type ModelRunner,
   Sequence,
@@ -27,6 +28,8 @@ export interface LlmEngineOptions {
   readonly eosTokenIds: readonly number[];
   readonly batchTimeoutMs: number;
   readonly maxQueueSize: number;
+  /** A defect has stopped the engine; everything open has ended with an error. */
+  readonly onDefect: (error: unknown) => void;
 }
 
 /** What belongs to a sequence on this side of the scheduler. */
@@ -66,6 +69,7 @@ export class LlmEngine implements TextGenerator {
       onLost: (sequences, error) => {
         for (const sequence of sequences) this.#fail(sequence, error);
       },
+      onDefect: (error) => this.#breakDown(error),
     });
   }
 
@@ -83,7 +87,7 @@ export class LlmEngine implements TextGenerator {
   }
 
   /**
-   * Runs one step, so that the first request does not pay for what the runner does only once; then requests are taken.
+   * Runs a step for each way of drawing, so that the first request does not pay for what the runner does only once; then requests are taken.
    * @throws {EngineError} the model cannot be run
    */
   async warmUp(): Promise<void> {
@@ -210,6 +214,12 @@ export class LlmEngine implements TextGenerator {
   #fail(sequence: Sequence, error: ServingError): void {
     this.#outputs.get(sequence)?.stream.push({ type: 'error', error });
     this.#forget(sequence);
+  }
+
+  #breakDown(error: unknown): void {
+    this.#state = 'draining';
+    for (const sequence of [...this.#outputs.keys()]) this.#fail(sequence, new InternalError());
+    this.#options.onDefect(error);
   }
 
   #abort(sequence: Sequence): void {

@@ -81,7 +81,6 @@ export interface GenerateClientOptions {
   readonly timeoutMs?: number;
   /** Cuts what is under way: that is an error in its trace. */
   readonly signal?: AbortSignal;
-  readonly maxConnections?: number;
 }
 
 /** Sends requests to a server, over connections that are kept, and notes when what came back. */
@@ -92,20 +91,14 @@ export class GenerateClient {
   readonly #signal: AbortSignal | undefined;
   readonly #agent: http.Agent;
 
-  constructor({
-    url,
-    dialect = weftDialect,
-    timeoutMs = 120_000,
-    signal,
-    maxConnections = 1024,
-  }: GenerateClientOptions) {
+  constructor({ url, dialect = weftDialect, timeoutMs = 120_000, signal }: GenerateClientOptions) {
     this.#url = url;
     this.#dialect = dialect;
     this.#timeoutMs = timeoutMs;
     this.#signal = signal;
     // One listener for every request under way.
     if (signal !== undefined) setMaxListeners(0, signal);
-    this.#agent = new http.Agent({ keepAlive: true, maxSockets: maxConnections });
+    this.#agent = new http.Agent({ keepAlive: true, maxSockets: 1024 });
   }
 
   /**

@@ -4,6 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import {
   type ErrorCode,
   errorTable,
+  InternalError,
   InvalidRequestError,
   messageOf,
   QueueFullError,
@@ -90,7 +91,7 @@ const codeOfClientError: Readonly<Record<string, ErrorCode>> = {
 /** What was thrown on the way, as something that a client may be told. */
 function toServingError(error: FastifyError | Error, request: FastifyRequest): ServingError {
   if (error instanceof ServingError) return error;
-  if (!('statusCode' in error)) return internalError();
+  if (!('statusCode' in error)) return new InternalError();
   if (error.validation !== undefined) return toInvalidRequest(error.validation);
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     const given = show(request.headers['content-type'] ?? 'none');
@@ -103,17 +104,13 @@ function toServingError(error: FastifyError | Error, request: FastifyRequest): S
       `the body is larger than the ${limit} bytes that are taken (--max-body-bytes)`,
     );
   }
-  const code = codeOfStatus(error.statusCode ?? 500);
-  if (code === 'internal_error') return internalError();
+  const { statusCode = 500 } = error;
+  if (statusCode >= 500 && statusCode !== errorTable.unavailable.status) return new InternalError();
+  const code = codeOfStatus(statusCode);
   return code === 'invalid_request' ? new InvalidRequestError(error.message) : new ServingError(code, error.message);
-}
-
-function internalError(): ServingError {
-  return new ServingError('internal_error', 'something went wrong on the server; its log says what');
 }
 
 function codeOfStatus(status: number): ErrorCode {
   const codes = Object.keys(errorTable) as ErrorCode[];
-  const same = codes.find((code) => errorTable[code].status === status);
-  return same ?? (status >= 400 && status < 500 ? 'invalid_request' : 'internal_error');
+  return codes.find((code) => errorTable[code].status === status) ?? 'invalid_request';
 }

@@ -109,17 +109,6 @@ export const generateReply = Type.Object({
   timings,
 });
 
-/** What `POST /generate` answers, in either form. */
-export const generateReplies = {
-  description: 'the whole answer, or its events',
-  content: {
-    'application/json': { schema: generateReply },
-    'text/event-stream': {
-      schema: Type.Union([tokenData, doneData], { description: '`token` events, then one `done` event' }),
-    },
-  },
-};
-
 /** The body of every refusal, and the data of the SSE event `error`. */
 export const errorBody = Type.Object({
   error: Type.Object({
@@ -129,6 +118,19 @@ export const errorBody = Type.Object({
     code: Type.Enum(Object.keys(errorTable)),
   }),
 });
+
+/** What `POST /generate` answers, in either form. */
+export const generateReplies = {
+  description: 'the whole answer, or its events',
+  content: {
+    'application/json': { schema: generateReply },
+    'text/event-stream': {
+      schema: Type.Union([tokenData, doneData, errorBody], {
+        description: '`token` events, then one `done` or `error` event',
+      }),
+    },
+  },
+};
 
 export const statusReply = Type.Object({ status: Type.String() });
 

@@ -1,9 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { greedy } from '../../src/core/index.ts';
 import type { Device, TokenSampler } from '../../src/engine/index.ts';
 import { Sampler } from '../../src/engine/sampler.ts';
-import { greedy } from '../support/builders.ts';
 import {
   generate,
   logitErrors,

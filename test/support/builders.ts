@@ -1,6 +1,4 @@
-import { type SamplingParams, Sequence } from '../../src/core/index.ts';
-
-export const greedy: SamplingParams = { temperature: 0, topK: 0, topP: 1, seed: 0, ignoreEos: false };
+import { greedy, type SamplingParams, Sequence } from '../../src/core/index.ts';
 
 /** A sequence of a made-up prompt. */
 export function sequence(

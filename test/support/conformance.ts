@@ -1,8 +1,7 @@
-import { Sequence, type StepLimits } from '../../src/core/index.ts';
+import { greedy, Sequence, type StepLimits } from '../../src/core/index.ts';
 import { type Device, OrtModelRunner, type TokenSampler } from '../../src/engine/index.ts';
 import { openModel, type Precision } from '../../src/model/index.ts';
 import { Scheduler } from '../../src/scheduler/index.ts';
-import { greedy } from './builders.ts';
 import { type ModelCase, temporaryFolder } from './fixtures.ts';
 
 export interface RunnerSetup {

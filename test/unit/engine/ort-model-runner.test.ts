@@ -1,11 +1,17 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { EngineError, ModelError, type SamplingParams, Sequence, type StepLimits } from '../../../src/core/index.ts';
+import {
+  EngineError,
+  greedy,
+  ModelError,
+  type SamplingParams,
+  Sequence,
+  type StepLimits,
+} from '../../../src/core/index.ts';
 import { OrtModelRunner } from '../../../src/engine/index.ts';
 import { openModel, type Precision } from '../../../src/model/index.ts';
 import { Scheduler } from '../../../src/scheduler/index.ts';
-import { greedy } from '../../support/builders.ts';
 import { embeddedModel, temporaryFolder } from '../../support/fixtures.ts';
 
 const session = { threads: 2, spinning: false } as const;

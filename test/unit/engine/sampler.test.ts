@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { SamplingParams } from '../../../src/core/index.ts';
+import { greedy, type SamplingParams } from '../../../src/core/index.ts';
 import { philox, uniform } from '../../../src/engine/random.ts';
 import { Sampler } from '../../../src/engine/sampler.ts';
-import { greedy } from '../../support/builders.ts';
 
 const hex = (words: readonly number[]) => words.map((word) => word.toString(16).padStart(8, '0'));
 

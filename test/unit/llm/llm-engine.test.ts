@@ -3,6 +3,7 @@ import {
   ContextLengthError,
   type GenerateRequest,
   type GenerationEvent,
+  greedy,
   InvalidRequestError,
   QueueFullError,
   type StepLimits,
@@ -11,7 +12,6 @@ import {
 import { LlmEngine } from '../../../src/llm/index.ts';
 import { byteAlphabet } from '../../../src/tokenizer/byte-level.ts';
 import { Tokenizer } from '../../../src/tokenizer/index.ts';
-import { greedy } from '../../support/builders.ts';
 import { FakeRunner } from '../../support/fake-runner.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
@@ -51,6 +51,7 @@ async function startEngine(
   }: Partial<StepLimits> & { hasTokenizer?: boolean; maxQueueSize?: number } = {},
 ) {
   const runner = new FakeRunner(limits, ({ id }, index) => replies[id]?.[index] ?? EOS);
+  const defects: unknown[] = [];
   const engine = new LlmEngine({
     runner,
     tokenizer: hasTokenizer ? byteTokenizer() : undefined,
@@ -59,10 +60,11 @@ async function startEngine(
     eosTokenIds: [EOS],
     batchTimeoutMs: 100,
     maxQueueSize,
+    onDefect: (defect) => defects.push(defect),
   });
   await engine.warmUp();
   runner.steps.length = 0;
-  return { engine, runner };
+  return { engine, runner, defects };
 }
 
 function requestFor(prompt: string, changes: Partial<GenerateRequest> = {}): GenerateRequest {
@@ -316,6 +318,24 @@ test('an engine that is stopped while it warms up frees its runner when the step
   expect(engine.isReady).toBe(false);
 });
 
+test('a defect ends everything with an error, and the engine takes nothing more', async () => {
+  const { engine, runner, defects } = await startEngine({ a: idsOf('xyz') });
+  const reached = runner.pausedAt('decode a');
+  const a = story(engine, requestFor('a'));
+  await reached;
+  const defect = new Error('time is out of joint');
+  clock.now = () => {
+    throw defect;
+  };
+  runner.resume();
+  expect(await a).toBe('[x] internal_error');
+  expect(defects).toEqual([defect]);
+  expect(engine.isReady).toBe(false);
+  await expect(engine.submit(requestFor('b'), never())).rejects.toThrow(UnavailableError);
+  await engine.dispose();
+  expect(runner.isDisposed).toBe(true);
+});
+
 test('a model that cannot be run fails the warm-up', async () => {
   const { engine, runner } = coldEngine();
   runner.failAt('prefill warm-up', new Error('no such operator'));
@@ -345,6 +365,7 @@ function coldEngine() {
     eosTokenIds: [EOS],
     batchTimeoutMs: 100,
     maxQueueSize: 1,
+    onDefect: (defect) => expect.unreachable(String(defect)),
   });
   return { engine, runner };
 }

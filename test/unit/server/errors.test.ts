@@ -175,9 +175,15 @@ describe('errors have one shape everywhere:', () => {
     expect(response.json().error.code).toBe('unavailable');
   });
 
-  test('a defect, of which the client is told nothing', async () => {
+  test.each([
+    ['in this code', new TypeError('secret of the house')],
+    [
+      'in what it uses',
+      Object.assign(new Error('secret of the house'), { statusCode: 500, code: 'FST_ERR_SOMETHING' }),
+    ],
+  ])('a defect %s, of which the client is told nothing', async (_, defect) => {
     const { post, generator } = await startServer();
-    generator.refusal = new TypeError('secret of the house');
+    generator.refusal = defect;
     const response = await post({ prompt: 'x' });
     expect(response.statusCode).toBe(500);
     expect(response.body).not.toContain('secret');
