@@ -10,7 +10,7 @@ export function tableOf(results: Results): string {
     'TTFT p95 (ms)',
     'ITL p95 (ms)',
     'mixed: tokens/s',
-    'TTFT p95 (ms)',
+    'mixed: TTFT p95 (ms)',
     'errors',
     `tokens as in ${reference}`,
   ];
@@ -25,10 +25,10 @@ export function tableOf(results: Results): string {
       `**${name}**: ${description}${problems.map((each) => ` (${oneLine(each)})`).join('')}`,
       shown(rate, 1),
       ratio,
-      shown(medianOf(results, seed, ({ ttft }) => ttft.p95)),
+      ttftP95(results, seed),
       shown(medianOf(results, seed, ({ itl }) => itl.p95)),
       shown(medianOf(results, mixed, ({ tokensPerSecond }) => tokensPerSecond)),
-      shown(medianOf(results, mixed, ({ ttft }) => ttft.p95)),
+      ttftP95(results, mixed),
       String(numErrors(results, name)),
       agreement === undefined ? '' : `${((100 * agreement.numSame) / agreement.numTokens).toFixed(1)} %`,
     ];
@@ -59,6 +59,13 @@ export function provenanceOf({ model, machine, commit, versions, startedAt, comm
 
 function shown(value: number | undefined, digits = 0): string {
   return value === undefined || Number.isNaN(value) ? '' : value.toFixed(digits);
+}
+
+/** Behind `>` where most runs ended before the first token of those at the 95th percentile. */
+function ttftP95(results: Results, at: { readonly contestant: string; readonly scenario: string }): string {
+  const isOpen = medianOf(results, at, ({ isTtftP95Open }) => Number(isTtftP95Open)) === 1;
+  const value = shown(medianOf(results, at, ({ ttft }) => ttft.p95));
+  return isOpen ? `> ${value}` : value;
 }
 
 function oneLine(text: string): string {

@@ -55,6 +55,8 @@ export interface LoadSummary {
   /** Requests a second that kept the SLO; undefined without one. */
   readonly goodput: number | undefined;
   readonly ttft: Percentiles;
+  /** At the 95th percentile of TTFT somebody still waited when the window ended: it is longer than that. */
+  readonly isTtftP95Open: boolean;
   readonly itl: Percentiles;
   readonly tpot: Percentiles;
   readonly e2el: Percentiles;
@@ -78,6 +80,7 @@ export function summarize(traces: readonly RequestTrace[], window: Window, slo?:
   const latencies = whole.map(latenciesOf);
   const underWay = traces.filter(({ sentAtMs, endedAtMs }) => sentAtMs < toMs && endedAtMs >= toMs);
   const withoutToken = underWay.filter(({ tokenAtMs: [first = toMs] }) => first >= toMs);
+  const ttfts = latencies.map(({ ttft }) => ttft);
   const waitedMs = ({ sentAtMs }: RequestTrace) => toMs - sentAtMs;
   const seconds = (toMs - fromMs) / 1000;
   return {
@@ -85,7 +88,9 @@ export function summarize(traces: readonly RequestTrace[], window: Window, slo?:
     numErrors: ended.length - whole.length,
     ...ratesOf(traces, whole, window),
     goodput: slo && latencies.filter((each) => keeps(each, slo)).length / seconds,
-    ttft: percentiles([...latencies.map(({ ttft }) => ttft), ...withoutToken.map(waitedMs)]),
+    ttft: percentiles([...ttfts, ...withoutToken.map(waitedMs)]),
+    isTtftP95Open:
+      percentile([...ttfts, ...withoutToken.map(() => Number.POSITIVE_INFINITY)], 0.95) === Number.POSITIVE_INFINITY,
     itl: percentiles(latencies.flatMap(({ itl }) => itl)),
     tpot: percentiles(latencies.flatMap(({ tpot }) => tpot ?? [])),
     e2el: percentiles([...latencies.map(({ e2el }) => e2el), ...underWay.map(waitedMs)]),

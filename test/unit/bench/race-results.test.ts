@@ -21,6 +21,15 @@ test('the table has medians, the ratio to naive and what went wrong', () => {
   );
 });
 
+test('the table says where the first tokens took longer than the run', () => {
+  const results = raceResults();
+  const slow = results.runs.filter(({ contestant }) => contestant === 'naive');
+  for (const run of slow) Object.assign(run, { summary: run.summary && { ...run.summary, isTtftP95Open: true } });
+  const [, , naive, , continuous] = tableOf(results).split('\n');
+  expect(naive).toMatch(/^(\|[^|]*){3}\| > 5 \|/);
+  expect(continuous).toMatch(/^(\|[^|]*){3}\| 5 \|/);
+});
+
 test('the README gets its section between the markers, again and again', () => {
   const text = 'a\n<!-- race: written by npm run bench -- --update-readme -->\nold\n<!-- /race -->\nb\n';
   const once = withSection(text, 'new');

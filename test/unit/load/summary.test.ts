@@ -32,7 +32,11 @@ test('a summary counts what ended in the window, and the tokens that came in it'
 test('who still waits at the end of the window counts with the time waited so far', () => {
   const waiting = trace(1000, [2500]);
   const summary = summarize([trace(900, [1100]), waiting, waiting], { fromMs: 1000, toMs: 2000 });
-  expect(summary.ttft).toMatchObject({ p50: 1000 });
+  expect(summary).toMatchObject({ ttft: { p50: 1000 }, isTtftP95Open: true });
+  const answered = Array.from({ length: 39 }, () => trace(900, [1100]));
+  expect(summarize([...answered, waiting, waiting], { fromMs: 1000, toMs: 2000 })).toMatchObject({
+    isTtftP95Open: false,
+  });
   expect(summary.e2el).toMatchObject({ p50: 1000 });
   expect(summary.numRequests).toBe(1);
 });
