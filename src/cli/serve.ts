@@ -43,8 +43,9 @@ export async function serve(args: readonly string[]): Promise<void> {
   });
   const stoppable = { engine, server, drainTimeoutMs: settings.drainTimeoutMs };
   const address = await listen(server.app, settings);
-  stopEndingAtOnce();
+  // In this order: a signal that nobody listens for, if only for a moment, kills or is lost.
   stopOnSignals(stoppable);
+  stopEndingAtOnce();
   await engine.warmUp();
   // A signal may have come first.
   if (!engine.isReady) return;
