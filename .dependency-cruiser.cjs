@@ -10,7 +10,7 @@ const mayImport = {
   'engine/ort': [],
   engine: ['core', 'model', 'engine/ort'],
   llm: ['core', 'scheduler', 'tokenizer'],
-  server: ['core', 'config'],
+  server: ['core'],
   load: ['core'],
 };
 

@@ -10,7 +10,7 @@ import { banner } from './banner.ts';
 import { openDevice, precisionFor } from './device.ts';
 import { openByName } from './local-models.ts';
 import { embeddedModelFolder, packageVersion } from './package-info.ts';
-import { endAtOnceOnSignals, stopAfterDefect, stopOnSignals } from './shutdown.ts';
+import { endAtOnceOnSignals, Shutdown } from './shutdown.ts';
 
 const defaultPromptBudget = 256;
 
@@ -32,7 +32,7 @@ export async function serve(args: readonly string[]): Promise<void> {
     eosTokenIds: model.config.eosTokenIds,
     batchTimeoutMs: settings.batchTimeoutMs,
     maxQueueSize: settings.maxQueueSize,
-    onDefect: (defect) => stopAfterDefect(defect, stoppable),
+    onDefect: (defect) => shutdown.onDefect(defect),
   });
   const server = await buildServer({
     generator: engine,
@@ -41,10 +41,10 @@ export async function serve(args: readonly string[]): Promise<void> {
     logLevel: settings.logLevel,
     maxBodyBytes: settings.maxBodyBytes,
   });
-  const stoppable = { engine, server, drainTimeoutMs: settings.drainTimeoutMs };
+  const shutdown = new Shutdown({ engine, server, drainTimeoutMs: settings.drainTimeoutMs });
   const address = await listen(server.app, settings);
   // In this order: a signal that nobody listens for, if only for a moment, kills or is lost.
-  stopOnSignals(stoppable);
+  shutdown.onSignals();
   stopEndingAtOnce();
   await engine.warmUp();
   // A signal may have come first.

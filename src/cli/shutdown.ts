@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { removeUnfinishedBuilds } from '../files/index.ts';
 import type { LlmEngine } from '../llm/index.ts';
 import type { HttpServer } from '../server/index.ts';
@@ -20,43 +21,61 @@ export function endAtOnceOnSignals(): () => void {
 }
 
 /** What is running, and how long it may go on once it is to stop. */
-export interface Stoppable {
+interface Stoppable {
   readonly engine: LlmEngine;
   readonly server: HttpServer;
   readonly drainTimeoutMs: number;
 }
 
-/**
- * On SIGTERM or SIGINT: takes nothing new, lets what was accepted finish until the deadline, ends the rest with an error,
- * frees the engine and exits with 0. A second signal exits at once, unless it is the first one again.
- */
-export function stopOnSignals(stoppable: Stoppable): void {
-  const { engine, server, drainTimeoutMs } = stoppable;
-  let stoppingSince: number | undefined;
-  for (const signal of signals) {
-    process.on(signal, () => {
-      if (stoppingSince !== undefined) {
-        if (performance.now() - stoppingSince > sameSignalMs) process.exit(interrupted);
-        return;
-      }
-      stoppingSince = performance.now();
-      const { numRunning, numWaiting } = engine.stats();
-      server.app.log.info(`${signal}: finishing ${numRunning + numWaiting} requests, for at most ${drainTimeoutMs} ms`);
-      stop(stoppable).then(
-        () => process.exit(0),
-        (error: unknown) => {
-          server.app.log.fatal(error);
-          process.exit(1);
-        },
-      );
-    });
-  }
-}
+/** Ends what is running, once, whatever asks for it, and then the process. */
+export class Shutdown {
+  readonly #stoppable: Stoppable;
+  #isStopping = false;
+  #signalledAtMs: number | undefined;
 
-/** The engine has met a defect and computes nothing more: whoever is connected is told, and the process ends with 1, to be started anew. */
-export function stopAfterDefect(defect: unknown, stoppable: Stoppable): void {
-  stoppable.server.app.log.fatal(defect);
-  stop(stoppable).finally(() => process.exit(1));
+  constructor(stoppable: Stoppable) {
+    this.#stoppable = stoppable;
+  }
+
+  /**
+   * On SIGTERM or SIGINT: takes nothing new, lets what was accepted finish until the deadline, ends the rest with an error,
+   * frees the engine and exits with 0. A second signal exits at once, unless it is the first one again.
+   */
+  onSignals(): void {
+    for (const signal of signals) process.on(signal, () => this.#onSignal(signal));
+  }
+
+  /** The engine computes nothing more, and has told everybody: exits with 1, so that whoever watches starts the server anew. */
+  onDefect(defect: unknown): void {
+    const { log } = this.#stoppable.server.app;
+    if (log.level === 'silent') process.stderr.write(`${inspect(defect)}\n`);
+    log.fatal(defect);
+    process.exitCode = 1;
+    this.#stop();
+  }
+
+  #onSignal(signal: NodeJS.Signals): void {
+    if (this.#signalledAtMs !== undefined) {
+      if (performance.now() - this.#signalledAtMs > sameSignalMs) process.exit(interrupted);
+      return;
+    }
+    this.#signalledAtMs = performance.now();
+    const { engine, server, drainTimeoutMs } = this.#stoppable;
+    const { numRunning, numWaiting } = engine.stats();
+    server.app.log.info(`${signal}: finishing ${numRunning + numWaiting} requests, for at most ${drainTimeoutMs} ms`);
+    this.#stop();
+  }
+
+  #stop(): void {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    stop(this.#stoppable)
+      .catch((error: unknown) => {
+        this.#stoppable.server.app.log.fatal(error);
+        process.exitCode = 1;
+      })
+      .finally(() => process.exit());
+  }
 }
 
 async function stop({ engine, server, drainTimeoutMs }: Stoppable): Promise<void> {

@@ -53,12 +53,14 @@ export class ContextLengthError extends ServingError {
   }
 }
 
+const retryAfterSeconds = 1;
+
 /** The waiting queue is at its limit. */
 export class QueueFullError extends ServingError {
-  readonly retryAfterSeconds = 1;
+  readonly retryAfterSeconds = retryAfterSeconds;
 
   constructor(limit: number) {
-    super('queue_full', `${limit} requests are already waiting (--max-queue-size); retry in 1 s`);
+    super('queue_full', `${limit} requests are already waiting (--max-queue-size); retry in ${retryAfterSeconds} s`);
   }
 }
 

@@ -20,7 +20,7 @@ export async function buildFolder(folder: string, { write, isWhole }: FolderBuil
   const parent = path.dirname(folder);
   await mkdir(parent, { recursive: true });
   await removeAbandonedBuilds(parent);
-  await fillAndPlace(parent, write, (building) => replaceUnlessWhole(folder, building, isWhole));
+  await fillAndPlace(parent, write, (building) => replaceUnlessWhole(folder, { building, isWhole }));
 }
 
 /** Makes a folder of the user's, which may be there if it is empty: whole, or not at all. */
@@ -33,39 +33,52 @@ async function fillAndPlace(
   write: (building: string) => Promise<void>,
   place: (building: string) => Promise<void>,
 ): Promise<void> {
-  const building = unfinishedIn(parent);
-  unfinished.add(building);
-  try {
+  await withScratch(parent, async (building) => {
     await mkdir(building, { recursive: true });
     await write(building);
     await place(building);
-  } finally {
-    await rm(building, { recursive: true, force: true }).catch(() => {});
-    unfinished.delete(building);
-  }
+  });
 }
 
-/** Somebody else may be placing a folder of the same name at the same time: the first that is whole stays. */
-async function replaceUnlessWhole(folder: string, building: string, isWhole: FolderBuild['isWhole']): Promise<void> {
-  for (let attemptsLeft = 10; ; attemptsLeft--) {
-    try {
-      // A folder can only be renamed to one that is empty or not there.
-      return await rename(building, folder);
-    } catch (error) {
-      if (await isWhole(folder)) return;
-      if (attemptsLeft === 0) throw error;
-    }
-    const aside = unfinishedIn(path.dirname(folder));
-    await rename(folder, aside).catch(() => {});
-    await rm(aside, { recursive: true, force: true });
+interface Replacement extends Pick<FolderBuild, 'isWhole'> {
+  readonly building: string;
+  readonly attemptsLeft?: number;
+}
+
+/** Somebody else may be placing a folder of the same name at the same time: then one that is whole stays, whoever's it is. */
+async function replaceUnlessWhole(
+  folder: string,
+  { building, isWhole, attemptsLeft = 10 }: Replacement,
+): Promise<void> {
+  try {
+    // A folder can only be renamed to one that is empty or not there.
+    return await rename(building, folder);
+  } catch (error) {
+    if (await isWhole(folder)) return;
+    if (attemptsLeft === 0) throw error;
+  }
+  await withScratch(path.dirname(folder), async (aside) => {
+    await rename(folder, aside).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+    // Before what was there is deleted, which may take long.
+    await replaceUnlessWhole(folder, { building, isWhole, attemptsLeft: attemptsLeft - 1 });
+  });
+}
+
+/** @param use gets the name of a folder, which may be made and is removed afterwards */
+async function withScratch(parent: string, use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = path.join(parent, `${buildPrefix}${writerName()}`);
+  unfinished.add(folder);
+  try {
+    await use(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true }).catch(() => {});
+    unfinished.delete(folder);
   }
 }
 
 const buildPrefix = 'building-';
-
-function unfinishedIn(parent: string): string {
-  return path.join(parent, `${buildPrefix}${writerName()}`);
-}
 
 /** Whether a folder is one that is being filled, or was never finished. */
 export function isUnfinished(folderName: string): boolean {

@@ -223,6 +223,7 @@ export class LlmEngine implements TextGenerator {
   }
 
   #abort(sequence: Sequence): void {
+    if (!this.#outputs.has(sequence)) return;
     this.#scheduler.finish(sequence, 'abort');
     this.#outputs.get(sequence)?.stream.close();
     this.#forget(sequence);

@@ -44,12 +44,15 @@ export function experienceOf(traces: readonly RequestTrace[]): Experience {
   const whole = traces.filter(({ error }) => error === undefined);
   const lost = new Array<number>(traces.length - whole.length).fill(Number.POSITIVE_INFINITY);
   const latencies = whole.map(latenciesOf);
+  const gaps = latencies.flatMap(({ itl }) => itl);
+  const gapsPerRequest = whole.length === 0 ? 1 : gaps.length / whole.length;
+  const lostGaps = new Array<number>(Math.round(lost.length * gapsPerRequest)).fill(Number.POSITIVE_INFINITY);
   return {
     numRequests: traces.length,
     errorShare: traces.length === 0 ? 0 : lost.length / traces.length,
     e2el: percentiles([...latencies.map(({ e2el }) => e2el), ...lost]),
     ttft: percentiles([...latencies.map(({ ttft }) => ttft), ...lost]),
-    itl: percentiles([...latencies.flatMap(({ itl }) => itl), ...lost]),
+    itl: percentiles([...gaps, ...lostGaps]),
   };
 }
 

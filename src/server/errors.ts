@@ -105,7 +105,8 @@ function toServingError(error: FastifyError | Error, request: FastifyRequest): S
     );
   }
   const { statusCode = 500 } = error;
-  if (statusCode >= 500 && statusCode !== errorTable.unavailable.status) return new InternalError();
+  const isTheirs = (statusCode >= 400 && statusCode < 500) || statusCode === errorTable.unavailable.status;
+  if (!isTheirs) return new InternalError();
   const code = codeOfStatus(statusCode);
   return code === 'invalid_request' ? new InvalidRequestError(error.message) : new ServingError(code, error.message);
 }

@@ -101,26 +101,35 @@ describe('SIGTERM', () => {
   });
 });
 
-test('a defect ends what is open with an error event, is in the log, and the process ends with 1', async () => {
-  const scheduler = new URL('../../dist/scheduler/index.js', import.meta.url);
-  const breaking = `import { Scheduler } from '${scheduler}';
+test.each([
+  ['', false],
+  [' while the server is being stopped', true],
+])(
+  'a defect%s ends what is open with an error event, is in the log, and the process ends with 1',
+  async (_, isStopped) => {
+    const scheduler = new URL('../../dist/scheduler/index.js', import.meta.url);
+    const breaking = `import { Scheduler } from '${scheduler}';
     const { update } = Scheduler.prototype;
     Scheduler.prototype.update = function (step, ...rest) {
       if (step.rows[0].sequence.outputTokenIds.length === 5) throw new Error('a defect was made up');
       return update.call(this, step, ...rest);
     };`;
-  const { server, client } = await startIn(
-    { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(breaking)}` },
-    [],
-  );
-  const events = [];
-  for await (const event of client.stream(long)) events.push(event);
-  expect(events.map(({ event }) => event)).toEqual([...Array(5).fill('token'), 'error']);
-  expect(events.at(-1)?.data).toContain('"code":"internal_error"');
-  const { exitCode, stdout } = await server.ended;
-  expect(exitCode).toBe(1);
-  expect(stdout).toContain('a defect was made up');
-});
+    const { server, client } = await startIn(
+      { NODE_OPTIONS: `${slowSteps.NODE_OPTIONS} --import=data:text/javascript,${encodeURIComponent(breaking)}` },
+      [],
+    );
+    const events = [];
+    for await (const event of client.stream(long)) {
+      events.push(event);
+      if (isStopped && events.length === 2) server.kill('SIGTERM');
+    }
+    expect(events.map(({ event }) => event)).toEqual([...Array(5).fill('token'), 'error']);
+    expect(events.at(-1)?.data).toContain('"code":"internal_error"');
+    const { exitCode, stdout } = await server.ended;
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('a defect was made up');
+  },
+);
 
 test('a full queue is a 429 that says when to try again', async () => {
   const { client } = await startSlow('--max-batch-size', '1', '--max-queue-size', '1');

@@ -90,7 +90,8 @@ interface Partial {
 
 async function removeLeft(target: string): Promise<void> {
   for (const { path, state } of await partialsOf(target)) {
-    if (state === 'left') await rm(path, { force: true });
+    // Somebody else's may stay.
+    if (state === 'left') await rm(path, { force: true }).catch(() => {});
   }
 }
 

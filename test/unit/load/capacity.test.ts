@@ -41,6 +41,14 @@ describe('an SLO', () => {
     const lost = experienceOf([trace(50, 'cut')]);
     for (const kind of ['', 'ttft.', 'itl.'])
       expect(brokenConditions(parseSlo(`${kind}p50<100ms`), lost)).toHaveLength(1);
+    const streamed = (error?: string) => ({ ...trace(100, error), tokenAtMs: [20, 40, 60, 80, 100] });
+    const someLost = (count: number) =>
+      experienceOf([
+        ...Array.from({ length: 20 - count }, () => streamed()),
+        ...Array.from({ length: count }, () => streamed('cut')),
+      ]);
+    expect(brokenConditions(parseSlo('itl.p90<50ms'), someLost(2))).toEqual([]);
+    expect(brokenConditions(parseSlo('itl.p90<50ms'), someLost(3))).toEqual(['itl p90 is without end']);
     const lossy = experienceOf([...Array.from({ length: 9 }, () => trace(50)), trace(50, 'cut')]);
     expect(brokenConditions(slo, lossy)).toEqual(['e2el p95 is without end', 'errors are 10.0 %']);
     expect(brokenConditions(parseSlo('itl.p50<1ms'), experience(9))).toEqual([]);

@@ -181,6 +181,7 @@ describe('errors have one shape everywhere:', () => {
       'in what it uses',
       Object.assign(new Error('secret of the house'), { statusCode: 500, code: 'FST_ERR_SOMETHING' }),
     ],
+    ['that claims to be none', Object.assign(new Error('secret of the house'), { statusCode: 302 })],
   ])('a defect %s, of which the client is told nothing', async (_, defect) => {
     const { post, generator } = await startServer();
     generator.refusal = defect;
