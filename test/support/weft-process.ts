@@ -5,9 +5,10 @@ import { fileURLToPath } from 'node:url';
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 /** Without the settings of who runs the tests; the cache is that of the tests (see vitest.config.ts). */
-const inherited = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !name.startsWith('WEFT_') || name === 'WEFT_CACHE_DIR'),
-);
+function inherited(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('WEFT_') || name === 'WEFT_CACHE_DIR');
+  return Object.fromEntries(kept);
+}
 
 /** How a process ended, and what it wrote. */
 export interface Ended {
@@ -27,7 +28,7 @@ export class WeftProcess {
     const child = spawn(process.execPath, [cli, ...args], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...inherited, ...environment },
+      env: { ...inherited(), ...environment },
     });
     child.stdout.on('data', (chunk: Buffer) => {
       this.#stdout += chunk;
