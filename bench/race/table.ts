@@ -61,7 +61,7 @@ function shown(value: number | undefined, digits = 0): string {
   return value === undefined || Number.isNaN(value) ? '' : value.toFixed(digits);
 }
 
-/** Behind `>` where most runs ended before the first token of those at the 95th percentile. */
+/** Behind `>` where it is the time of somebody who still waited when the run ended, in most rounds. */
 function ttftP95(results: Results, at: { readonly contestant: string; readonly scenario: string }): string {
   const isOpen = medianOf(results, at, ({ isTtftP95Open }) => Number(isTtftP95Open)) === 1;
   const value = shown(medianOf(results, at, ({ ttft }) => ttft.p95));

@@ -87,7 +87,8 @@ export class LlmEngine implements TextGenerator {
   }
 
   /**
-   * Runs a step for each way of drawing, so that the first request does not pay for what the runner does only once; then requests are taken.
+   * Runs a step for each way of drawing, so that the first request does not pay for what the runner does only once;
+   * then requests are taken.
    * @throws {EngineError} the model cannot be run
    */
   async warmUp(): Promise<void> {

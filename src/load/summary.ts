@@ -55,7 +55,7 @@ export interface LoadSummary {
   /** Requests a second that kept the SLO; undefined without one. */
   readonly goodput: number | undefined;
   readonly ttft: Percentiles;
-  /** At the 95th percentile of TTFT somebody still waited when the window ended: it is longer than that. */
+  /** The 95th percentile of TTFT is of somebody who still waited when the window ended: it is longer than that. */
   readonly isTtftP95Open: boolean;
   readonly itl: Percentiles;
   readonly tpot: Percentiles;
@@ -80,17 +80,17 @@ export function summarize(traces: readonly RequestTrace[], window: Window, slo?:
   const latencies = whole.map(latenciesOf);
   const underWay = traces.filter(({ sentAtMs, endedAtMs }) => sentAtMs < toMs && endedAtMs >= toMs);
   const withoutToken = underWay.filter(({ tokenAtMs: [first = toMs] }) => first >= toMs);
-  const ttfts = latencies.map(({ ttft }) => ttft);
   const waitedMs = ({ sentAtMs }: RequestTrace) => toMs - sentAtMs;
+  const waits = withoutToken.map(waitedMs);
+  const ttft = percentiles([...latencies.map((each) => each.ttft), ...waits]);
   const seconds = (toMs - fromMs) / 1000;
   return {
     numRequests: whole.length,
     numErrors: ended.length - whole.length,
     ...ratesOf(traces, whole, window),
     goodput: slo && latencies.filter((each) => keeps(each, slo)).length / seconds,
-    ttft: percentiles([...ttfts, ...withoutToken.map(waitedMs)]),
-    isTtftP95Open:
-      percentile([...ttfts, ...withoutToken.map(() => Number.POSITIVE_INFINITY)], 0.95) === Number.POSITIVE_INFINITY,
+    ttft,
+    isTtftP95Open: waits.includes(ttft.p95),
     itl: percentiles(latencies.flatMap(({ itl }) => itl)),
     tpot: percentiles(latencies.flatMap(({ tpot }) => tpot ?? [])),
     e2el: percentiles([...latencies.map(({ e2el }) => e2el), ...underWay.map(waitedMs)]),

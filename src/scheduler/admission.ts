@@ -17,8 +17,8 @@ export type AdmissionPolicy = (state: AdmissionState) => number;
 
 /**
  * Start now if the engine is idle; otherwise gather newcomers until they are worth a prefill or the oldest has waited long enough.
- * They are worth one when they bring as many tokens as there are rows to be delayed, or take all slots there are for them. More is not gained by
- * gathering, since prompts ride along in the run that decodes: see docs/speed.md.
+ * They are worth one when they bring as many tokens as there are rows to be delayed, or take all slots there are for them.
+ * More is not gained by gathering, since prompts ride along in the run that decodes: see docs/speed.md.
  */
 export const gatherWhileRunning: AdmissionPolicy = (state) => {
   const { numWaiting, numWaitingTokens, numRunning, numSlotsBehind, oldestWaitMs, batchTimeoutMs } = state;
