@@ -1,94 +1,22 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   ContextLengthError,
   type GenerateRequest,
-  type GenerationEvent,
   greedy,
   InvalidRequestError,
   QueueFullError,
-  type StepLimits,
-  UnavailableError,
 } from '../../../src/core/index.ts';
-import { LlmEngine } from '../../../src/llm/index.ts';
-import { byteAlphabet } from '../../../src/tokenizer/byte-level.ts';
-import { Tokenizer } from '../../../src/tokenizer/index.ts';
-import { FakeRunner } from '../../support/fake-runner.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
-
-const EOS = 2;
-const OWL = [...Buffer.from('🦉')];
-
-/** Every byte is a token of its own: 4 is byte 0, and so on. */
-const idOfByte = (byte: number) => 4 + byte;
-const idsOf = (text: string) => [...Buffer.from(text)].map(idOfByte);
-
-function byteTokenizer(): Tokenizer {
-  const chars = byteAlphabet.map((char, byte) => [char, idOfByte(byte)] as const);
-  const special = { special: true, lstrip: false, rstrip: false, singleWord: false };
-  const addedTokens = [{ ...special, id: EOS, content: '</s>' }];
-  return new Tokenizer({
-    vocab: new Map(chars),
-    merges: [],
-    addedTokens,
-    prefix: [EOS],
-    suffix: [],
-    addPrefixSpace: false,
-  });
-}
-
-/** Sequences are called by their prompts, and are given the reply to theirs. */
-let clock: ManualClock;
-beforeEach(() => {
-  clock = new ManualClock();
-});
-
-async function startEngine(
-  replies: Readonly<Record<string, readonly number[]>>,
-  {
-    hasTokenizer = true,
-    maxQueueSize = 10,
-    ...limits
-  }: Partial<StepLimits> & { hasTokenizer?: boolean; maxQueueSize?: number } = {},
-) {
-  const runner = new FakeRunner(limits, ({ id }, index) => replies[id]?.[index] ?? EOS);
-  const defects: unknown[] = [];
-  const engine = new LlmEngine({
-    runner,
-    tokenizer: hasTokenizer ? byteTokenizer() : undefined,
-    clock,
-    vocabSize: 300,
-    eosTokenIds: [EOS],
-    batchTimeoutMs: 100,
-    maxQueueSize,
-    onDefect: (defect) => defects.push(defect),
-  });
-  await engine.warmUp();
-  runner.steps.length = 0;
-  return { engine, runner, defects };
-}
-
-function requestFor(prompt: string, changes: Partial<GenerateRequest> = {}): GenerateRequest {
-  return { id: prompt, prompt, maxNewTokens: undefined, stop: [], sampling: greedy, ...changes };
-}
-
-const never = () => new AbortController().signal;
-
-async function eventsOf(events: AsyncIterable<GenerationEvent>): Promise<GenerationEvent[]> {
-  const all = [];
-  for await (const event of events) all.push(event);
-  return all;
-}
-
-/** A whole generation in one line: each token's text, and how it ended. */
-async function story(engine: LlmEngine, request: GenerateRequest): Promise<string> {
-  const events = await eventsOf(await engine.submit(request, never()));
-  return events
-    .map((event) => {
-      if (event.type === 'token') return `[${event.text}]`;
-      return event.type === 'finished' ? event.finishReason : event.error.code;
-    })
-    .join(' ');
-}
+import {
+  EOS,
+  eventsOf,
+  idOfByte,
+  idsOf,
+  never,
+  OWL,
+  requestFor,
+  startEngine,
+  story,
+} from '../../support/llm-engine.ts';
 
 describe('text', () => {
   test('comes token by token, the end of sequence with an empty one', async () => {
@@ -137,7 +65,7 @@ test('a newcomer joins at the next token boundary, not when the batch ends', asy
 });
 
 test('timings and usage say where the time went', async () => {
-  const { engine, runner } = await startEngine({ a: idsOf('xy'), b: [] }, { maxBatchSize: 1 });
+  const { engine, runner, clock } = await startEngine({ a: idsOf('xy'), b: [] }, { maxBatchSize: 1 });
   const reached = runner.pausedAt('prefill a');
   const blocker = story(engine, requestFor('a'));
   await reached;
@@ -258,91 +186,6 @@ test('a failed step ends its requests with an error event, and the next one is s
   expect(await story(engine, requestFor('b'))).toBe('[y] [] stop');
 });
 
-describe('shutting down', () => {
-  test('finishes what was accepted and takes nothing new', async () => {
-    const { engine, runner } = await startEngine({ a: idsOf('xy') });
-    const reached = runner.pausedAt('decode a');
-    const a = story(engine, requestFor('a'));
-    await reached;
-    const drained = engine.drain();
-    expect(engine.isReady).toBe(false);
-    await expect(engine.submit(requestFor('b'), never())).rejects.toThrow(UnavailableError);
-    runner.resume();
-    await drained;
-    expect(await a).toBe('[x] [y] [] stop');
-  });
-
-  test('ends with an error what is not finished, when the step in flight is done', async () => {
-    const { engine, runner } = await startEngine({ a: idsOf('xy') });
-    const reached = runner.pausedAt('decode a');
-    const a = story(engine, requestFor('a'));
-    await reached;
-    const disposed = engine.dispose();
-    expect(runner.isDisposed).toBe(false);
-    runner.resume();
-    await disposed;
-    expect(await a).toBe('[x] unavailable');
-    expect(runner.isDisposed).toBe(true);
-  });
-
-  test('is done at once when there is nothing to do', async () => {
-    const { engine } = await startEngine({});
-    await engine.drain();
-    expect(engine.isReady).toBe(false);
-  });
-});
-
-test('an engine that was drained and stopped while it warms up runs nothing more', async () => {
-  const { engine, runner } = coldEngine();
-  const reached = runner.pausedAt('prefill warm-up');
-  const warm = engine.warmUp();
-  await reached;
-  const stopped = engine.drain().then(() => engine.dispose());
-  runner.resume();
-  await Promise.all([warm, stopped]);
-  expect(runner.isDisposed).toBe(true);
-  await engine.warmUp();
-  expect(runner.steps).toEqual(['prefill warm-up']);
-});
-
-test('an engine that is stopped while it warms up frees its runner when the step is done, and never gets ready', async () => {
-  const { engine, runner } = coldEngine();
-  const reached = runner.pausedAt('prefill warm-up');
-  const warm = engine.warmUp();
-  await reached;
-  const disposed = engine.dispose();
-  expect(runner.isDisposed).toBe(false);
-  runner.resume();
-  await Promise.all([warm, disposed]);
-  expect(runner.isDisposed).toBe(true);
-  expect(engine.isReady).toBe(false);
-});
-
-test('a defect ends everything with an error, and the engine takes nothing more', async () => {
-  const { engine, runner, defects } = await startEngine({ a: idsOf('xyz') });
-  const reached = runner.pausedAt('decode a');
-  const a = story(engine, requestFor('a'));
-  await reached;
-  const defect = new Error('time is out of joint');
-  clock.now = () => {
-    throw defect;
-  };
-  runner.resume();
-  expect(await a).toBe('[x] internal_error');
-  expect(defects).toEqual([defect]);
-  expect(engine.isReady).toBe(false);
-  await expect(engine.submit(requestFor('b'), never())).rejects.toThrow(UnavailableError);
-  await engine.dispose();
-  expect(runner.isDisposed).toBe(true);
-});
-
-test('a model that cannot be run fails the warm-up', async () => {
-  const { engine, runner } = coldEngine();
-  runner.failAt('prefill warm-up', new Error('no such operator'));
-  await expect(engine.warmUp()).rejects.toThrow('no such operator');
-  expect(engine.isReady).toBe(false);
-});
-
 test('whenever a request comes, even as the last one ends, the engine serves it', async () => {
   const { engine } = await startEngine({});
   for (let numTicks = 0; numTicks < 30; numTicks++) {
@@ -353,25 +196,4 @@ test('whenever a request comes, even as the last one ends, the engine serves it'
     });
     expect(await ended).toBe('[] stop');
   }
-});
-
-function coldEngine() {
-  const runner = new FakeRunner({}, () => EOS);
-  const engine = new LlmEngine({
-    runner,
-    tokenizer: undefined,
-    clock,
-    vocabSize: 300,
-    eosTokenIds: [EOS],
-    batchTimeoutMs: 100,
-    maxQueueSize: 1,
-    onDefect: (defect) => expect.unreachable(String(defect)),
-  });
-  return { engine, runner };
-}
-
-test('nothing is taken before the warm-up', async () => {
-  const { engine } = coldEngine();
-  expect(engine.isReady).toBe(false);
-  await expect(engine.submit(requestFor('a'), never())).rejects.toThrow(/starting up/);
 });

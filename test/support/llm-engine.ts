@@ -1,0 +1,89 @@
+import { expect } from 'vitest';
+import { type GenerateRequest, type GenerationEvent, greedy, type StepLimits } from '../../src/core/index.ts';
+import { LlmEngine } from '../../src/llm/index.ts';
+import { byteAlphabet } from '../../src/tokenizer/byte-level.ts';
+import { Tokenizer } from '../../src/tokenizer/index.ts';
+import { FakeRunner } from './fake-runner.ts';
+import { ManualClock } from './manual-clock.ts';
+
+export const EOS = 2;
+export const OWL = [...Buffer.from('🦉')];
+
+/** Every byte is a token of its own: 4 is byte 0, and so on. */
+export const idOfByte = (byte: number) => 4 + byte;
+export const idsOf = (text: string) => [...Buffer.from(text)].map(idOfByte);
+
+function byteTokenizer(): Tokenizer {
+  const chars = byteAlphabet.map((char, byte) => [char, idOfByte(byte)] as const);
+  const special = { special: true, lstrip: false, rstrip: false, singleWord: false };
+  const addedTokens = [{ ...special, id: EOS, content: '</s>' }];
+  return new Tokenizer({
+    vocab: new Map(chars),
+    merges: [],
+    addedTokens,
+    prefix: [EOS],
+    suffix: [],
+    addPrefixSpace: false,
+  });
+}
+
+interface EngineChanges extends Partial<StepLimits> {
+  readonly hasTokenizer?: boolean;
+  readonly maxQueueSize?: number;
+  readonly onDefect?: (defect: unknown) => void;
+}
+
+/** An engine that has not been warmed up. Sequences are called by their prompts, and are given the reply to theirs. */
+export function coldEngine(
+  replies: Readonly<Record<string, readonly number[]>> = {},
+  {
+    hasTokenizer = true,
+    maxQueueSize = 10,
+    onDefect = (defect) => expect.unreachable(String(defect)),
+    ...limits
+  }: EngineChanges = {},
+) {
+  const runner = new FakeRunner(limits, ({ id }, index) => replies[id]?.[index] ?? EOS);
+  const clock = new ManualClock();
+  const engine = new LlmEngine({
+    runner,
+    tokenizer: hasTokenizer ? byteTokenizer() : undefined,
+    clock,
+    vocabSize: 300,
+    eosTokenIds: [EOS],
+    batchTimeoutMs: 100,
+    maxQueueSize,
+    onDefect,
+  });
+  return { engine, runner, clock };
+}
+
+export async function startEngine(replies: Readonly<Record<string, readonly number[]>>, changes: EngineChanges = {}) {
+  const made = coldEngine(replies, changes);
+  await made.engine.warmUp();
+  made.runner.steps.length = 0;
+  return made;
+}
+
+export function requestFor(prompt: string, changes: Partial<GenerateRequest> = {}): GenerateRequest {
+  return { id: prompt, prompt, maxNewTokens: undefined, stop: [], sampling: greedy, ...changes };
+}
+
+export const never = () => new AbortController().signal;
+
+export async function eventsOf(events: AsyncIterable<GenerationEvent>): Promise<GenerationEvent[]> {
+  const all = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+/** A whole generation in one line: each token's text, and how it ended. */
+export async function story(engine: LlmEngine, request: GenerateRequest): Promise<string> {
+  const events = await eventsOf(await engine.submit(request, never()));
+  return events
+    .map((event) => {
+      if (event.type === 'token') return `[${event.text}]`;
+      return event.type === 'finished' ? event.finishReason : event.error.code;
+    })
+    .join(' ');
+}

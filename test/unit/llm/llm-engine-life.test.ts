@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import { UnavailableError } from '../../../src/core/index.ts';
+import { coldEngine, idsOf, never, requestFor, startEngine, story } from '../../support/llm-engine.ts';
+
+describe('shutting down', () => {
+  test('finishes what was accepted and takes nothing new', async () => {
+    const { engine, runner } = await startEngine({ a: idsOf('xy') });
+    const reached = runner.pausedAt('decode a');
+    const a = story(engine, requestFor('a'));
+    await reached;
+    const drained = engine.drain();
+    expect(engine.isReady).toBe(false);
+    await expect(engine.submit(requestFor('b'), never())).rejects.toThrow(UnavailableError);
+    runner.resume();
+    await drained;
+    expect(await a).toBe('[x] [y] [] stop');
+  });
+
+  test('ends with an error what is not finished, when the step in flight is done', async () => {
+    const { engine, runner } = await startEngine({ a: idsOf('xy') });
+    const reached = runner.pausedAt('decode a');
+    const a = story(engine, requestFor('a'));
+    await reached;
+    const disposed = engine.dispose();
+    expect(runner.isDisposed).toBe(false);
+    runner.resume();
+    await disposed;
+    expect(await a).toBe('[x] unavailable');
+    expect(runner.isDisposed).toBe(true);
+  });
+
+  test('is done at once when there is nothing to do', async () => {
+    const { engine } = await startEngine({});
+    await engine.drain();
+    expect(engine.isReady).toBe(false);
+  });
+});
+
+test('an engine that was drained and stopped while it warms up runs nothing more', async () => {
+  const { engine, runner } = coldEngine();
+  const reached = runner.pausedAt('prefill warm-up');
+  const warm = engine.warmUp();
+  await reached;
+  const stopped = engine.drain().then(() => engine.dispose());
+  runner.resume();
+  await Promise.all([warm, stopped]);
+  expect(runner.isDisposed).toBe(true);
+  await engine.warmUp();
+  expect(runner.steps).toEqual(['prefill warm-up']);
+});
+
+test('an engine that is stopped while it warms up frees its runner when the step is done, and never gets ready', async () => {
+  const { engine, runner } = coldEngine();
+  const reached = runner.pausedAt('prefill warm-up');
+  const warm = engine.warmUp();
+  await reached;
+  const disposed = engine.dispose();
+  expect(runner.isDisposed).toBe(false);
+  runner.resume();
+  await Promise.all([warm, disposed]);
+  expect(runner.isDisposed).toBe(true);
+  expect(engine.isReady).toBe(false);
+});
+
+test('a defect ends everything with an error, and the engine takes nothing more', async () => {
+  const defects: unknown[] = [];
+  const { engine, runner, clock } = await startEngine(
+    { a: idsOf('xyz') },
+    { onDefect: (defect) => defects.push(defect) },
+  );
+  const reached = runner.pausedAt('decode a');
+  const a = story(engine, requestFor('a'));
+  await reached;
+  const defect = new Error('time is out of joint');
+  clock.now = () => {
+    throw defect;
+  };
+  runner.resume();
+  expect(await a).toBe('[x] internal_error');
+  expect(defects).toEqual([defect]);
+  expect(engine.isReady).toBe(false);
+  await expect(engine.submit(requestFor('b'), never())).rejects.toThrow(UnavailableError);
+  await engine.dispose();
+  expect(runner.isDisposed).toBe(true);
+});
+
+test('a model that cannot be run fails the warm-up', async () => {
+  const { engine, runner } = coldEngine();
+  runner.failAt('prefill warm-up', new Error('no such operator'));
+  await expect(engine.warmUp()).rejects.toThrow('no such operator');
+  expect(engine.isReady).toBe(false);
+});
+
+test('nothing is taken before the warm-up', async () => {
+  const { engine } = coldEngine();
+  expect(engine.isReady).toBe(false);
+  await expect(engine.submit(requestFor('a'), never())).rejects.toThrow(/starting up/);
+});
