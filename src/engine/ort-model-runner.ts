@@ -43,7 +43,7 @@ export class OrtModelRunner implements ModelRunner {
   constructor({ model, limits, session, blockTokens, ...options }: OrtModelRunnerOptions) {
     const { maxBatchSize, maxModelLen, maxStepTokens } = limits;
     this.limits = limits;
-    this.#session = load(model, session);
+    this.#session = load(model, { ...session, flashAttention: isFlashInvariant(model, session) });
     const shape = kvCacheShape(model, maxBatchSize, maxModelLen);
     const logitsShape = { maxRows: maxBatchSize, vocabSize: model.config.vocabSize };
     try {
@@ -104,6 +104,14 @@ export class OrtModelRunner implements ModelRunner {
       if (place !== undefined) tokens[place] = { tokenId };
     }
   }
+}
+
+/**
+ * Whether a row's attention with the flash kernel is the same in any batch. With more threads than heads, the kernel splits the keys of
+ * a row over the threads that are left, and how many are left depends on the other rows. See docs/decisions/0012.
+ */
+function isFlashInvariant({ config: { numHeads } }: Model, { threads }: SessionOptions): boolean {
+  return threads <= numHeads;
 }
 
 /** @throws {ModelError} the graph cannot be loaded */

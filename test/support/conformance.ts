@@ -8,6 +8,7 @@ export interface RunnerSetup {
   readonly precision?: Precision | undefined;
   readonly sampler?: TokenSampler;
   readonly device?: Device;
+  readonly threads?: number;
   readonly limits?: Partial<StepLimits>;
   readonly profilePrefix?: string;
   readonly blockTokens?: number;
@@ -16,14 +17,14 @@ export interface RunnerSetup {
 /** A runner of the model in a folder, with four slots unless the limits say otherwise. */
 export async function withRunner<Result>(
   folder: string,
-  { precision = 'fp32', sampler, limits, blockTokens, ...options }: RunnerSetup,
+  { precision = 'fp32', sampler, limits, blockTokens, threads = 2, ...options }: RunnerSetup,
   use: (runner: OrtModelRunner) => Promise<Result>,
 ): Promise<Result> {
   const model = await openModel(folder, await temporaryFolder(), { precision });
   const runner = new OrtModelRunner({
     model,
     limits: { maxBatchSize: 4, maxModelLen: model.config.maxPositions, maxStepTokens: 256, ...limits },
-    session: { threads: 2, spinning: false, ...options },
+    session: { threads, spinning: false, ...options },
     ...(sampler && { sampler }),
     ...(blockTokens && { blockTokens }),
   });

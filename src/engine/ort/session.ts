@@ -25,6 +25,8 @@ export interface SessionOptions {
   readonly spinning: boolean;
   /** By default the CPU. */
   readonly device?: Device;
+  /** Whether GroupQueryAttention may use its flash kernel on the CPU. By default it may. */
+  readonly flashAttention?: boolean;
   /** With it, ONNX Runtime writes where every node ran and how long: to a file that begins so, when the session is released. */
   readonly profilePrefix?: string;
 }
@@ -145,7 +147,7 @@ export class Session {
 
 function createSession(
   model: string | Uint8Array,
-  { threads, spinning, profilePrefix }: SessionOptions,
+  { threads, spinning, flashAttention = true, profilePrefix }: SessionOptions,
   provider: DeviceProvider | undefined,
 ): Pointer {
   const ort = ortApi();
@@ -163,10 +165,27 @@ function createSession(
       // What the device cannot compute is an error: on the CPU it would be slow, and take the cache along.
       check(ort.addSessionConfigEntry(options, 'session.disable_cpu_ep_fallback', '1'));
     }
-    if (typeof model === 'string') return create((out) => ort.createSession(env, model, options, out));
-    return create((out) => ort.createSessionFromArray(env, model, model.byteLength, options, out));
+    const createNow = () =>
+      typeof model === 'string'
+        ? create((out) => ort.createSession(env, model, options, out))
+        : create((out) => ort.createSessionFromArray(env, model, model.byteLength, options, out));
+    return flashAttention ? createNow() : withoutFlashAttention(createNow);
   } finally {
     ort.releaseSessionOptions(options);
+  }
+}
+
+const flashSwitch = 'ORT_GQA_DISABLE_FLASH_ATTENTION';
+
+/** ONNX Runtime has no option for this. It reads the variable from the process's environment when it creates the kernels of a session. */
+function withoutFlashAttention<Result>(createNow: () => Result): Result {
+  const before = process.env[flashSwitch];
+  process.env[flashSwitch] = '1';
+  try {
+    return createNow();
+  } finally {
+    if (before === undefined) delete process.env[flashSwitch];
+    else process.env[flashSwitch] = before;
   }
 }
 
