@@ -17,6 +17,7 @@ const runner: ModelRunner = {
       return isComplete ? { tokenId: 300 + (sequence.numTokens % 1000) } : undefined;
     });
   },
+  terminate() {},
   dispose() {},
 };
 
@@ -28,6 +29,9 @@ const engine = new LlmEngine({
   eosTokenIds: [2],
   batchTimeoutMs: 100,
   maxQueueSize: 512,
+  onFailure: (error) => {
+    throw error;
+  },
   onDefect: (error) => {
     throw error;
   },

@@ -9,7 +9,7 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import Fastify from 'fastify';
-import { greedy, Sequence } from '../../src/core/index.ts';
+import { EngineError, greedy, Sequence } from '../../src/core/index.ts';
 import { OrtModelRunner } from '../../src/engine/index.ts';
 import { openModel } from '../../src/model/index.ts';
 import { maxBatchSize } from '../race/contestants.ts';
@@ -82,10 +82,12 @@ async function generate(bodies: readonly Body[]) {
   for (let step = 0; step < longest; step++) {
     const fed = step === 0 ? [...sequences, ...padding] : sequences;
     const rows = fed.map((sequence, slot) => ({ sequence, slot, numNewTokens: sequence.numUncomputedTokens }));
-    const tokens = await runner.run({ moves: [], rows });
+    const results = await runner.run({ moves: [], rows });
     for (const [i, { sequence, numNewTokens }] of rows.entries()) {
+      const result = results[i];
+      if (result instanceof EngineError) throw result;
       sequence.numComputedTokens += numNewTokens;
-      sequence.outputTokenIds.push(tokens[i]?.tokenId ?? 0);
+      sequence.outputTokenIds.push(result?.tokenId ?? 0);
     }
     if (step === 0) prefilledAtMs = performance.now();
   }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { loadCommand, type Settings } from '../config/index.ts';
-import { messageOf, Sequence, UserError } from '../core/index.ts';
+import { EngineError, messageOf, Sequence, UserError } from '../core/index.ts';
 import { OrtModelRunner, type TokenSampler } from '../engine/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { openDevice } from './device.ts';
@@ -115,11 +115,12 @@ async function read(
       for (let place = 0; place < numPlaces; place++) {
         const step = rows.map((sequence, slot) => ({ sequence, slot, numNewTokens: 1 }));
         const sampled = await runner.run({ moves: [], rows: step });
-        for (const [i, token] of sampled.entries()) {
+        for (const [i, result] of sampled.entries()) {
           const sequence = rows[i];
-          if (sequence === undefined || token === undefined) continue;
+          if (sequence === undefined || result === undefined) continue;
+          if (result instanceof EngineError) throw result;
           sequence.numComputedTokens++;
-          sequence.outputTokenIds.push(token.tokenId);
+          sequence.outputTokenIds.push(result.tokenId);
         }
       }
     }

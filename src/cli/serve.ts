@@ -32,6 +32,7 @@ export async function serve(args: readonly string[]): Promise<void> {
     eosTokenIds: model.config.eosTokenIds,
     batchTimeoutMs: settings.batchTimeoutMs,
     maxQueueSize: settings.maxQueueSize,
+    onFailure: (error) => server.app.log.error(error),
     onDefect: (defect) => shutdown.onDefect(defect),
   });
   const server = await buildServer({

@@ -1,4 +1,6 @@
+import { setTimeout } from 'node:timers/promises';
 import { inspect } from 'node:util';
+import { exitNow } from '../engine/index.ts';
 import { removeUnfinishedBuilds } from '../files/index.ts';
 import type { LlmEngine } from '../llm/index.ts';
 import type { HttpServer } from '../server/index.ts';
@@ -69,24 +71,43 @@ export class Shutdown {
   #stop(): void {
     if (this.#isStopping) return;
     this.#isStopping = true;
+    const { log } = this.#stoppable.server.app;
     stop(this.#stoppable)
       .catch((error: unknown) => {
-        this.#stoppable.server.app.log.fatal(error);
+        log.fatal(error);
         process.exitCode = 1;
+        return true;
       })
-      .finally(() => process.exit());
+      .then((isFree) => {
+        if (isFree) process.exit();
+        // The log writes in the background, and would lose the line.
+        process.stderr.write('weft: the step in flight does not end; the process ends without it\n');
+        exitNow(1);
+      });
   }
 }
 
-async function stop({ engine, server, drainTimeoutMs }: Stoppable): Promise<void> {
-  const deadline = new Promise<'late'>((resolve) => {
-    setTimeout(() => resolve('late'), drainTimeoutMs).unref();
-  });
-  await Promise.race([engine.drain(), deadline]);
-  await engine.dispose();
+/** How long, after the deadline, a client has to take its last bytes and the step in flight to end. */
+const graceMs = 2000;
+
+/** @returns whether the engine is free; if not, a step of it does not end */
+async function stop({ engine, server, drainTimeoutMs }: Stoppable): Promise<boolean> {
+  const deadline = after(drainTimeoutMs);
+  await endsBefore(deadline, engine.drain());
+  const grace = after(graceMs);
+  const disposed = engine.dispose();
   const closed = server.app.close();
   // Answers that a slow client is still reading may go on until the deadline; then their connections are cut.
   server.connections.close();
-  if ((await Promise.race([closed, deadline])) === 'late') server.connections.cut();
+  if (!(await endsBefore(Promise.all([deadline, grace]), closed))) server.connections.cut();
   await closed;
+  return endsBefore(grace, disposed);
+}
+
+async function after(ms: number): Promise<unknown> {
+  return setTimeout(ms, undefined, { ref: false });
+}
+
+async function endsBefore(limit: Promise<unknown>, work: Promise<unknown>): Promise<boolean> {
+  return Promise.race([work.then(() => true), limit.then(() => false)]);
 }

@@ -71,8 +71,9 @@ export class UnavailableError extends ServingError {
   }
 }
 
-/** A step failed on the engine. The sequences of that step are lost; the engine goes on. */
+/** The engine could not compute a token of this request. The cause is in the log; the engine goes on. */
 export class EngineError extends ServingError {
+  /** @param cause not for clients */
   constructor(message: string, cause?: unknown) {
     super('engine_failed', message, cause === undefined ? {} : { cause });
   }

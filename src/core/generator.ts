@@ -62,6 +62,8 @@ export interface TextGenerator {
    */
   submit(request: GenerateRequest, signal: AbortSignal): Promise<AsyncIterable<GenerationEvent>>;
   stats(): GeneratorStats;
-  /** Whether the engine is warm and new requests are taken. */
+  /** Whether the engine is warm, its last steps have not all failed, and new requests are taken. */
   readonly isReady: boolean;
+  /** Tries the engine again if it is not ready because of failed steps. Does not wait for the outcome. */
+  recover(): void;
 }

@@ -26,4 +26,4 @@ export { type JsonObject, readJsonFile } from './json-file.ts';
 export { millions, readableSize } from './readable.ts';
 export { defaultMaxNewTokens, type GenerateRequest, greedy, type SamplingParams } from './request.ts';
 export { Sequence } from './sequence.ts';
-export type { ModelRunner, SampledToken, SlotMove, Step, StepLimits, StepRow } from './step.ts';
+export type { ModelRunner, RowResult, SampledToken, SlotMove, Step, StepLimits, StepRow } from './step.ts';

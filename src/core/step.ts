@@ -1,3 +1,4 @@
+import type { EngineError } from './errors.ts';
 import type { Sequence } from './sequence.ts';
 
 /** One row of a step: a sequence, fed its next `numNewTokens` tokens from `sequence.numComputedTokens` on. */
@@ -31,6 +32,9 @@ export interface SampledToken {
   readonly tokenId: number;
 }
 
+/** What a step gave a row: nothing while its prompt is not complete, or an error that concerns this row alone. */
+export type RowResult = SampledToken | EngineError | undefined;
+
 /** What one step may hold; the scheduler plans within it. */
 export interface StepLimits {
   /** Rows of one step, and slots of the KV cache. */
@@ -46,11 +50,13 @@ export interface ModelRunner {
   readonly limits: StepLimits;
   /**
    * Feeds each row's new tokens and samples the next token of each row whose prompt is complete.
-   * Keys and values are written in place at the row's slot, so steps never overlap.
-   * @returns one token, or undefined where the prompt is not complete yet, per row, in row order
-   * @throws {EngineError} the run failed: the sequences of this step are lost, the engine is not
+   * Keys and values are written in place at the row's slot, so steps never overlap. A step that failed may be run again.
+   * @returns a result per row, in row order
+   * @throws {EngineError} the run failed; the engine can run other steps. Anything else that is thrown is a defect
    */
-  run(step: Step): Promise<readonly (SampledToken | undefined)[]>;
+  run(step: Step): Promise<readonly RowResult[]>;
+  /** Makes the step in flight, if there is one, fail as soon as possible. No other step may follow. */
+  terminate(): void;
   /** Frees what the runner holds outside the JavaScript heap. No step may be running. */
   dispose(): void;
 }

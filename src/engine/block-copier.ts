@@ -4,6 +4,7 @@ import {
   elementBytes,
   type NativeArray,
   nativeArray,
+  type Resources,
   Session,
   type SessionOptions,
 } from './ort/index.ts';
@@ -16,6 +17,13 @@ export interface Blocks {
   readonly type: ComputeType;
 }
 
+export interface BlockCopierOptions {
+  readonly maxBlocks: number;
+  readonly session: SessionOptions;
+  /** Gets what the copier holds. */
+  readonly owned: Resources;
+}
+
 /** Copies blocks within the memory of a device, from one place to another that stay the same. */
 export class BlockCopier {
   readonly #session: Session;
@@ -23,10 +31,10 @@ export class BlockCopier {
   readonly #to: NativeArray<Int32Array>;
   #numBlocks = 0;
 
-  /** @param maxBlocks that are copied at once, of each part */
-  constructor(source: Blocks, target: Blocks, { maxBlocks, session }: { maxBlocks: number; session: SessionOptions }) {
+  /** @param options.maxBlocks that are copied at once, of each part */
+  constructor(source: Blocks, target: Blocks, { maxBlocks, session, owned }: BlockCopierOptions) {
     const names = source.parts.map(({ name }) => name);
-    this.#session = new Session(blockCopyGraph(names, source.type), session);
+    this.#session = owned.own(new Session(blockCopyGraph(names, source.type), session));
     for (const { name, buffer } of source.parts) {
       this.#session.bindInput(copyNames(name).source, tensorOf(source, buffer));
     }
@@ -35,8 +43,8 @@ export class BlockCopier {
       this.#session.bindOutput(copyNames(name).copied, tensorOf(target, buffer));
     }
     // As int64, little-endian: the upper halves stay zero, and no number has to become a BigInt.
-    this.#from = nativeArray(Int32Array, 2 * maxBlocks);
-    this.#to = nativeArray(Int32Array, 2 * maxBlocks);
+    this.#from = owned.own(nativeArray(Int32Array, 2 * maxBlocks));
+    this.#to = owned.own(nativeArray(Int32Array, 2 * maxBlocks));
   }
 
   /** Adds neighbouring blocks to what is copied next. */
@@ -55,12 +63,6 @@ export class BlockCopier {
     this.#session.bindInput('from', { buffer: this.#from.buffer, type: 'int64', shape: [count] });
     this.#session.bindInput('to', { buffer: this.#to.buffer, type: 'int64', shape: [count, 1] });
     await this.#session.run();
-  }
-
-  free(): void {
-    this.#session.release();
-    this.#from.buffer.free();
-    this.#to.buffer.free();
   }
 }
 

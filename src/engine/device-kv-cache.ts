@@ -7,6 +7,7 @@ import {
   type DeviceBuffer,
   elementBytes,
   nativeArray,
+  Resources,
   Session,
   type SessionOptions,
 } from './ort/index.ts';
@@ -23,6 +24,8 @@ export interface DeviceKvCacheOptions {
   /** New tokens of one run. */
   readonly maxStepTokens: number;
   readonly session: SessionOptions;
+  /** Gets what the cache holds besides the device's memory, which is freed with the model's session. */
+  readonly owned: Resources;
   /** Tokens that are copied together; by default as it suits the device. */
   readonly blockTokens?: number | undefined;
 }
@@ -48,7 +51,7 @@ export class DeviceKvCache implements KvCache {
   #isZeroed = false;
 
   /** @throws {ModelError} the device has no room for it */
-  constructor(modelSession: Session, { shape, maxStepTokens, session, ...options }: DeviceKvCacheOptions) {
+  constructor(modelSession: Session, { shape, maxStepTokens, session, owned, ...options }: DeviceKvCacheOptions) {
     this.#session = modelSession;
     this.#shape = shape;
     const { numSlots, numHeads } = shape;
@@ -67,9 +70,9 @@ export class DeviceKvCache implements KvCache {
     }
     const stagingBlocks = (stagingTokens / blockTokens) * numHeads;
     const slotBlocks = this.#slotBlocks * numHeads;
-    this.#mover = new BlockCopier(this.#cache, this.#cache, { maxBlocks: numSlots * slotBlocks, session });
-    this.#loader = new BlockCopier(this.#cache, this.#staging, { maxBlocks: stagingBlocks, session });
-    this.#storer = new BlockCopier(this.#staging, this.#cache, { maxBlocks: stagingBlocks, session });
+    this.#mover = new BlockCopier(this.#cache, this.#cache, { maxBlocks: numSlots * slotBlocks, session, owned });
+    this.#loader = new BlockCopier(this.#cache, this.#staging, { maxBlocks: stagingBlocks, session, owned });
+    this.#storer = new BlockCopier(this.#staging, this.#cache, { maxBlocks: stagingBlocks, session, owned });
     this.#options = session;
   }
 
@@ -109,11 +112,6 @@ export class DeviceKvCache implements KvCache {
       }
     }
     await this.#storer.run();
-  }
-
-  /** The device's memory is freed with the session that it is from. */
-  free(): void {
-    for (const copier of [this.#mover, this.#loader, this.#storer]) copier.free();
   }
 
   #bind(
@@ -168,9 +166,10 @@ export class DeviceKvCache implements KvCache {
   /** What a device gives may hold NaN, which is NaN even if it counts for nothing. */
   async #zeroOnce(): Promise<void> {
     if (this.#isZeroed) return;
-    const zeros = new Session(zerosGraph(this.#shape.type), this.#options);
-    const shape = nativeArray(BigInt64Array, 2);
+    const owned = new Resources();
     try {
+      const zeros = owned.own(new Session(zerosGraph(this.#shape.type), this.#options));
+      const shape = owned.own(nativeArray(BigInt64Array, 2));
       for (const { parts, blockSize, type } of [this.#cache, this.#staging, this.#idle]) {
         for (const { buffer } of parts) {
           const numBlocks = buffer.byteLength / elementBytes[type] / blockSize;
@@ -181,8 +180,7 @@ export class DeviceKvCache implements KvCache {
         }
       }
     } finally {
-      zeros.release();
-      shape.buffer.free();
+      owned.free();
     }
     this.#isZeroed = true;
   }

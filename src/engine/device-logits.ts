@@ -1,12 +1,26 @@
 import { candidatesGraph, takeRowsGraph } from '../model/index.ts';
 import { type DrawnRow, drawFrom, type Logits, type LogitsShape, nthRow } from './logits.ts';
-import { type DeviceBuffer, type NativeArray, nativeArray, Session, type SessionOptions } from './ort/index.ts';
+import {
+  type DeviceBuffer,
+  type NativeArray,
+  nativeArray,
+  type Resources,
+  Session,
+  type SessionOptions,
+} from './ort/index.ts';
 import type { TokenSampler } from './sampler.ts';
 
 /** So many of the likeliest tokens are brought of a row that does not need all: mostly more than top-k and top-p keep. */
 const maxCandidates = 512;
 
-/** Logits in the memory of a device: of the rows that are drawn from, only what is needed comes to the host. */
+/** How what is needed of the logits is read. */
+interface ReaderOptions {
+  readonly session: SessionOptions;
+  /** Gets what the readers hold. */
+  readonly owned: Resources;
+}
+
+/** Logits in the memory of a device: of the rows that are drawn from, only what is needed comes to the host. Its memory is freed with the model's session. */
 export class DeviceLogits implements Logits {
   readonly #modelSession: Session;
   readonly #vocabSize: number;
@@ -14,13 +28,13 @@ export class DeviceLogits implements Logits {
   readonly #likeliest: CandidateReader;
   readonly #whole: RowReader;
 
-  constructor(modelSession: Session, shape: LogitsShape, session: SessionOptions) {
+  constructor(modelSession: Session, shape: LogitsShape, options: ReaderOptions) {
     const { maxRows, vocabSize } = shape;
     this.#modelSession = modelSession;
     this.#vocabSize = vocabSize;
     this.#buffer = modelSession.allocate(maxRows * vocabSize * Float32Array.BYTES_PER_ELEMENT);
-    this.#likeliest = new CandidateReader(this.#buffer, shape, session);
-    this.#whole = new RowReader(this.#buffer, shape, session);
+    this.#likeliest = new CandidateReader(this.#buffer, shape, options);
+    this.#whole = new RowReader(this.#buffer, shape, options);
   }
 
   bind(numRows: number): void {
@@ -28,8 +42,8 @@ export class DeviceLogits implements Logits {
     this.#modelSession.bindOutput('logits', { buffer: this.#buffer, type: 'float32', shape });
   }
 
-  async draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly number[]> {
-    const drawn = new Map<DrawnRow, number>();
+  async draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly (number | undefined)[]> {
+    const drawn = new Map<DrawnRow, number | undefined>();
     const needFew = rows.filter(({ sampling: { topK, topP } }) => (topK > 0 ? topK < maxCandidates : topP < 1));
     if (sampler.sampleAmong !== undefined && needFew.length > 0) {
       for (const [nth, candidates] of (await this.#likeliest.read(needFew)).entries()) {
@@ -42,15 +56,9 @@ export class DeviceLogits implements Logits {
     if (others.length > 0) {
       const values = await this.#whole.read(others);
       const tokens = await drawFrom(others, (_, nth) => nthRow(values, this.#vocabSize, nth), sampler);
-      for (const [nth, row] of others.entries()) drawn.set(row, tokens[nth] ?? 0);
+      for (const [nth, row] of others.entries()) drawn.set(row, tokens[nth]);
     }
-    return rows.map((row) => drawn.get(row) ?? 0);
-  }
-
-  /** The device's memory is freed with the session that it is from. */
-  free(): void {
-    this.#likeliest.free();
-    this.#whole.free();
+    return rows.map((row) => drawn.get(row));
   }
 }
 
@@ -61,12 +69,12 @@ class RowReader {
   readonly #index: NativeArray<BigInt64Array>;
   readonly #taken: NativeArray<Float32Array>;
 
-  constructor(rows: DeviceBuffer, { maxRows, vocabSize }: LogitsShape, options: SessionOptions) {
-    this.#session = new Session(takeRowsGraph(), options);
+  constructor(rows: DeviceBuffer, { maxRows, vocabSize }: LogitsShape, { session, owned }: ReaderOptions) {
+    this.#session = owned.own(new Session(takeRowsGraph(), session));
     this.#session.bindInput('rows', { buffer: rows, type: 'float32', shape: [maxRows, vocabSize] });
     this.#vocabSize = vocabSize;
-    this.#index = nativeArray(BigInt64Array, maxRows);
-    this.#taken = nativeArray(Float32Array, maxRows * vocabSize);
+    this.#index = owned.own(nativeArray(BigInt64Array, maxRows));
+    this.#taken = owned.own(nativeArray(Float32Array, maxRows * vocabSize));
   }
 
   /** @returns one row behind the other, until the next are read */
@@ -77,11 +85,6 @@ class RowReader {
     this.#session.bindOutput('taken', { buffer: this.#taken.buffer, type: 'float32', shape });
     await this.#session.run();
     return this.#taken.values;
-  }
-
-  free(): void {
-    this.#session.release();
-    for (const { buffer } of [this.#index, this.#taken]) buffer.free();
   }
 }
 
@@ -95,15 +98,15 @@ class CandidateReader {
   readonly #ids: NativeArray<BigInt64Array>;
   readonly #total: NativeArray<Float32Array>;
 
-  constructor(rows: DeviceBuffer, { maxRows, vocabSize }: LogitsShape, options: SessionOptions) {
+  constructor(rows: DeviceBuffer, { maxRows, vocabSize }: LogitsShape, { session, owned }: ReaderOptions) {
     this.#count = Math.min(maxCandidates, vocabSize);
-    this.#session = new Session(candidatesGraph(this.#count), options);
+    this.#session = owned.own(new Session(candidatesGraph(this.#count), session));
     this.#session.bindInput('rows', { buffer: rows, type: 'float32', shape: [maxRows, vocabSize] });
-    this.#index = nativeArray(BigInt64Array, maxRows);
-    this.#temperature = nativeArray(Float32Array, maxRows);
-    this.#logits = nativeArray(Float32Array, maxRows * this.#count);
-    this.#ids = nativeArray(BigInt64Array, maxRows * this.#count);
-    this.#total = nativeArray(Float32Array, maxRows);
+    this.#index = owned.own(nativeArray(BigInt64Array, maxRows));
+    this.#temperature = owned.own(nativeArray(Float32Array, maxRows));
+    this.#logits = owned.own(nativeArray(Float32Array, maxRows * this.#count));
+    this.#ids = owned.own(nativeArray(BigInt64Array, maxRows * this.#count));
+    this.#total = owned.own(nativeArray(Float32Array, maxRows));
   }
 
   async read(rows: readonly DrawnRow[]) {
@@ -122,10 +125,5 @@ class CandidateReader {
       ids: this.#ids.values.subarray(nth * count, (nth + 1) * count),
       total: this.#total.values[nth] ?? 0,
     }));
-  }
-
-  free(): void {
-    this.#session.release();
-    for (const { buffer } of [this.#index, this.#temperature, this.#logits, this.#ids, this.#total]) buffer.free();
   }
 }

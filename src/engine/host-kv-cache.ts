@@ -1,7 +1,7 @@
 import type { SlotMove } from '../core/index.ts';
 import type { AttentionGroup } from '../model/index.ts';
 import { type KvCache, type KvCacheShape, noRoom, partNames } from './kv-cache.ts';
-import { elementBytes, NativeBuffer, type Session } from './ort/index.ts';
+import { elementBytes, NativeBuffer, type Resources, type Session } from './ort/index.ts';
 import type { GraphRun } from './run-plan.ts';
 
 /** The slots that a group of rows attends in. */
@@ -21,15 +21,14 @@ export class HostKvCache implements KvCache {
   readonly #bound = new Map<AttentionGroup, SlotRange>();
 
   /** @throws {ModelError} the system has no room for it */
-  constructor(session: Session, shape: KvCacheShape) {
+  constructor(session: Session, shape: KvCacheShape, owned: Resources) {
     this.#session = session;
     this.#shape = shape;
     try {
       for (const name of partNames(shape)) {
-        this.#parts.push({ name, buffer: new NativeBuffer((shape.numSlots + 1) * this.#slotBytes) });
+        this.#parts.push({ name, buffer: owned.own(new NativeBuffer((shape.numSlots + 1) * this.#slotBytes)) });
       }
     } catch (error) {
-      this.free();
       throw noRoom(shape, error);
     }
   }
@@ -47,10 +46,6 @@ export class HostKvCache implements KvCache {
 
   /** The run has written to the slots themselves. */
   async settle(): Promise<void> {}
-
-  free(): void {
-    for (const { buffer } of this.#parts) buffer.free();
-  }
 
   #move({ from, to, numTokens }: SlotMove): void {
     const { numHeads, headDim, type } = this.#shape;

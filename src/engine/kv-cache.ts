@@ -47,5 +47,4 @@ export interface KvCache {
   bind(run: GraphRun): Promise<void>;
   /** To be called when the run has ended: the slots hold what it has appended. */
   settle(run: GraphRun): Promise<void>;
-  free(): void;
 }

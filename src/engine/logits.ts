@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { SamplingParams } from '../core/index.ts';
-import { type NativeArray, nativeArray, type Session } from './ort/index.ts';
+import { type NativeArray, nativeArray, type Resources, type Session } from './ort/index.ts';
 import type { TokenSampler } from './sampler.ts';
 
 /** Rows drawn between two turns of the event loop: one takes up to some 4 ms where the vocabulary is 50,000. */
@@ -24,9 +24,8 @@ export interface DrawnRow {
 export interface Logits {
   /** Binds the output of the next run. */
   bind(numRows: number): void;
-  /** Draws from rows of the last run. @returns token ids, in the order of the rows */
-  draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly number[]>;
-  free(): void;
+  /** Draws from rows of the last run. @returns token ids in the order of the rows, undefined where the logits are not numbers */
+  draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly (number | undefined)[]>;
 }
 
 /** In the memory of the host. */
@@ -35,10 +34,10 @@ export class HostLogits implements Logits {
   readonly #vocabSize: number;
   readonly #logits: NativeArray<Float32Array>;
 
-  constructor(session: Session, { maxRows, vocabSize }: LogitsShape) {
+  constructor(session: Session, { maxRows, vocabSize }: LogitsShape, owned: Resources) {
     this.#session = session;
     this.#vocabSize = vocabSize;
-    this.#logits = nativeArray(Float32Array, maxRows * vocabSize);
+    this.#logits = owned.own(nativeArray(Float32Array, maxRows * vocabSize));
   }
 
   bind(numRows: number): void {
@@ -49,12 +48,8 @@ export class HostLogits implements Logits {
     });
   }
 
-  draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly number[]> {
+  draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly (number | undefined)[]> {
     return drawFrom(rows, ({ at }) => nthRow(this.#logits.values, this.#vocabSize, at), sampler);
-  }
-
-  free(): void {
-    this.#logits.buffer.free();
   }
 }
 
@@ -63,8 +58,8 @@ export async function drawFrom(
   rows: readonly DrawnRow[],
   logitsOf: (row: DrawnRow, nth: number) => Float32Array,
   sampler: TokenSampler,
-): Promise<number[]> {
-  const tokens: number[] = [];
+): Promise<(number | undefined)[]> {
+  const tokens: (number | undefined)[] = [];
   for (const [nth, row] of rows.entries()) {
     if ((nth + 1) % rowsPerTurn === 0) await setImmediate();
     tokens.push(sampler.sample(logitsOf(row, nth), row.sampling, row.tokenIndex));

@@ -3,7 +3,7 @@ import {
   ModelError,
   type ModelRunner,
   messageOf,
-  type SampledToken,
+  type RowResult,
   type Step,
   type StepLimits,
 } from '../core/index.ts';
@@ -13,7 +13,7 @@ import { DeviceLogits } from './device-logits.ts';
 import { HostKvCache } from './host-kv-cache.ts';
 import { type KvCache, kvCacheShape } from './kv-cache.ts';
 import { type DrawnRow, HostLogits, type Logits } from './logits.ts';
-import { type NativeArray, nativeArray, Session, type SessionOptions } from './ort/index.ts';
+import { type NativeArray, nativeArray, OrtError, Resources, Session, type SessionOptions } from './ort/index.ts';
 import { type GraphRun, planRuns } from './run-plan.ts';
 import { isGreedy, Sampler, type TokenSampler } from './sampler.ts';
 import { numLogits, StepInputs } from './step-inputs.ts';
@@ -30,80 +30,95 @@ export interface OrtModelRunnerOptions {
 /** Runs steps with ONNX Runtime, off the event loop, keys and values appended in place. */
 export class OrtModelRunner implements ModelRunner {
   readonly limits: StepLimits;
+  /** All native memory of the engine. */
+  readonly #owned = new Resources();
   readonly #session: Session;
   readonly #cache: KvCache;
   readonly #inputs: StepInputs;
   readonly #logits: Logits;
-  /** [maxBatchSize] */
+  /** The likeliest token of each row and its logit, [maxBatchSize, 1] */
   readonly #nextToken: NativeArray<BigInt64Array>;
+  readonly #nextLogit: NativeArray<Float32Array>;
   readonly #sampler: TokenSampler;
-  #isDisposed = false;
 
-  /** @throws {ModelError} the graph cannot be loaded, or there is no room for the KV cache */
+  /** @throws {ModelError} the graph cannot be loaded, or there is no room for what it needs */
   constructor({ model, limits, session, blockTokens, ...options }: OrtModelRunnerOptions) {
     const { maxBatchSize, maxModelLen, maxStepTokens } = limits;
+    const { vocabSize } = model.config;
+    const owned = this.#owned;
     this.limits = limits;
-    this.#session = load(model, { ...session, flashAttention: isFlashInvariant(model, session) });
-    const shape = kvCacheShape(model, maxBatchSize, maxModelLen);
-    const logitsShape = { maxRows: maxBatchSize, vocabSize: model.config.vocabSize };
     try {
+      this.#session = owned.own(load(model, { ...session, flashAttention: isFlashInvariant(model, session) }));
+      const shape = kvCacheShape(model, maxBatchSize, maxModelLen);
+      const logitsShape = { maxRows: maxBatchSize, vocabSize };
       if (this.#session.hasDeviceMemory) {
-        this.#cache = new DeviceKvCache(this.#session, { shape, maxStepTokens, session, blockTokens });
-        this.#logits = new DeviceLogits(this.#session, logitsShape, session);
+        this.#cache = new DeviceKvCache(this.#session, { shape, maxStepTokens, session, blockTokens, owned });
+        this.#logits = new DeviceLogits(this.#session, logitsShape, { session, owned });
       } else {
-        this.#cache = new HostKvCache(this.#session, shape);
-        this.#logits = new HostLogits(this.#session, logitsShape);
+        this.#cache = new HostKvCache(this.#session, shape, owned);
+        this.#logits = new HostLogits(this.#session, logitsShape, owned);
       }
+      this.#inputs = new StepInputs(this.#session, { maxRows: maxBatchSize, maxTokens: maxStepTokens }, owned);
+      this.#nextToken = owned.own(nativeArray(BigInt64Array, maxBatchSize));
+      this.#nextLogit = owned.own(nativeArray(Float32Array, maxBatchSize));
+      this.#sampler = options.sampler ?? new Sampler(vocabSize);
     } catch (error) {
-      this.#session.release();
+      owned.free();
       if (error instanceof ModelError) throw error;
       throw new ModelError(`the model cannot be prepared: ${messageOf(error)}`);
     }
-    this.#inputs = new StepInputs(this.#session, { maxRows: maxBatchSize, maxTokens: maxStepTokens });
-    this.#nextToken = nativeArray(BigInt64Array, maxBatchSize);
-    this.#sampler = options.sampler ?? new Sampler(model.config.vocabSize);
   }
 
-  async run(step: Step): Promise<readonly (SampledToken | undefined)[]> {
-    const tokens = new Array<SampledToken | undefined>(step.rows.length).fill(undefined);
+  async run(step: Step): Promise<readonly RowResult[]> {
+    const results = new Array<RowResult>(step.rows.length).fill(undefined);
+    // If this fails, nobody knows which slot holds what: a defect.
+    await this.#cache.move(step.moves);
     try {
-      await this.#cache.move(step.moves);
-      for (const run of planRuns(step, this.limits.maxStepTokens)) await this.#run(run, tokens);
+      for (const run of planRuns(step, this.limits.maxStepTokens)) await this.#run(run, results);
     } catch (error) {
-      throw new EngineError(`the model could not be run: ${messageOf(error)}`, error);
+      if (!(error instanceof OrtError)) throw error;
+      throw new EngineError("the model could not be run; the server's log says why", error);
     }
-    return tokens;
+    return results;
+  }
+
+  terminate(): void {
+    this.#session.terminate();
   }
 
   dispose(): void {
-    if (this.#isDisposed) return;
-    this.#isDisposed = true;
-    this.#logits.free();
-    this.#cache.free();
-    this.#session.release();
-    this.#nextToken.buffer.free();
-    this.#inputs.free();
+    this.#owned.free();
   }
 
-  async #run(run: GraphRun, tokens: (SampledToken | undefined)[]): Promise<void> {
+  async #run(run: GraphRun, results: RowResult[]): Promise<void> {
     const sampled = this.#inputs.fill(run);
     const numRows = numLogits(sampled);
     await this.#cache.bind(run);
     this.#logits.bind(numRows);
-    this.#session.bindOutput('next_token', { buffer: this.#nextToken.buffer, type: 'int64', shape: [numRows] });
+    const shape = [numRows, 1];
+    this.#session.bindOutput('next_token', { buffer: this.#nextToken.buffer, type: 'int64', shape });
+    this.#session.bindOutput('next_logit', { buffer: this.#nextLogit.buffer, type: 'float32', shape });
     await this.#session.run();
     await this.#cache.settle(run);
     const drawn: (DrawnRow & { readonly index: number })[] = [];
     for (const [at, { index, row }] of sampled.entries()) {
       const { sampling, outputTokenIds } = row.sequence;
-      if (isGreedy(sampling)) tokens[index] = { tokenId: Number(this.#nextToken.values[at]) };
+      if (isGreedy(sampling)) results[index] = resultOf(this.#likeliestToken(at));
       else drawn.push({ index, at, sampling, tokenIndex: outputTokenIds.length });
     }
-    for (const [i, tokenId] of (await this.#logits.draw(drawn, this.#sampler)).entries()) {
-      const place = drawn[i]?.index;
-      if (place !== undefined) tokens[place] = { tokenId };
-    }
+    const tokens = await this.#logits.draw(drawn, this.#sampler);
+    for (const [i, { index }] of drawn.entries()) results[index] = resultOf(tokens[i]);
   }
+
+  /** What the graph has found for a row; undefined if its logits are not numbers. */
+  #likeliestToken(at: number): number | undefined {
+    return Number.isNaN(this.#nextLogit.values[at]) ? undefined : Number(this.#nextToken.values[at]);
+  }
+}
+
+function resultOf(tokenId: number | undefined): RowResult {
+  if (tokenId !== undefined) return { tokenId };
+  return new EngineError('the model computed logits that are not numbers (NaN)');
 }
 
 /**

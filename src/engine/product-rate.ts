@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type ProductShape, productNames, writeProducts } from '../model/index.ts';
-import { NativeBuffer, Session, type SessionOptions } from './ort/index.ts';
+import { NativeBuffer, Resources, Session, type SessionOptions } from './ort/index.ts';
 
 const numRuns = 40;
 
@@ -11,12 +11,12 @@ export async function bestProductsMs(shapes: readonly ProductShape[], options: S
   const folder = await mkdtemp(path.join(tmpdir(), 'weft-'));
   const bytesOf = (count: (shape: ProductShape) => number) =>
     Math.max(...shapes.map(count)) * Float32Array.BYTES_PER_ELEMENT;
-  // All read the same and write to the same memory: only the weights are of a step's size.
-  const input = new NativeBuffer(bytesOf(({ rows, from }) => rows * from));
-  const output = new NativeBuffer(bytesOf(({ rows, to }) => rows * to));
-  let session: Session | undefined;
+  const owned = new Resources();
   try {
-    session = new Session(await writeProducts(folder, shapes), options);
+    // All read the same and write to the same memory: only the weights are of a step's size.
+    const input = owned.own(new NativeBuffer(bytesOf(({ rows, from }) => rows * from)));
+    const output = owned.own(new NativeBuffer(bytesOf(({ rows, to }) => rows * to)));
+    const session = owned.own(new Session(await writeProducts(folder, shapes), options));
     for (const [i, { rows, from, to }] of shapes.entries()) {
       const names = productNames(i);
       session.bindInput(names.input, { buffer: input, type: 'float32', shape: [rows, from] });
@@ -30,9 +30,7 @@ export async function bestProductsMs(shapes: readonly ProductShape[], options: S
     }
     return best;
   } finally {
-    session?.release();
-    input.free();
-    output.free();
+    owned.free();
     await rm(folder, { recursive: true, force: true });
   }
 }

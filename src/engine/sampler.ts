@@ -14,8 +14,9 @@ export interface TokenSampler {
   /**
    * @param logits of one row, [vocabulary]; overwritten by the next run
    * @param tokenIndex which token of the request it is
+   * @returns undefined if logits are not numbers
    */
-  sample(logits: Float32Array, params: SamplingParams, tokenIndex: number): number;
+  sample(logits: Float32Array, params: SamplingParams, tokenIndex: number): number | undefined;
   /** The same from the likeliest tokens of the row. @returns undefined if others are needed too; where it is absent, they always are */
   sampleAmong?(candidates: Candidates, params: SamplingParams, tokenIndex: number): number | undefined;
 }
@@ -42,10 +43,11 @@ export class Sampler implements TokenSampler {
     this.#ids = new Uint32Array(vocabSize);
   }
 
-  sample(logits: Float32Array, params: SamplingParams, tokenIndex: number): number {
+  sample(logits: Float32Array, params: SamplingParams, tokenIndex: number): number | undefined {
     const best = argmax(logits);
-    if (isGreedy(params)) return best;
+    if (isGreedy(params)) return Number.isNaN(logits[best]) ? undefined : best;
     const total = this.#weigh(logits, logits[best] ?? 0, params.temperature);
+    if (Number.isNaN(total)) return undefined;
     return this.#pick(this.#likeliest(params, total), params, tokenIndex);
   }
 
@@ -60,7 +62,7 @@ export class Sampler implements TokenSampler {
       this.#weights[id] = weight;
       mass += weight;
     }
-    if (topK > 0 ? topK > logits.length : topP >= 1 || mass < topP * total) return undefined;
+    if (Number.isNaN(total) || (topK > 0 ? topK > logits.length : topP >= 1 || mass < topP * total)) return undefined;
     const last = this.#ids[logits.length - 1] ?? 0;
     const kept = this.#keep(this.#ids.subarray(0, logits.length), params, total);
     // Of tokens as likely as the last candidate, others may have been left out that come before it.

@@ -1,5 +1,12 @@
 import type { AttentionGroup } from '../model/index.ts';
-import { type ElementType, elementBytes, type NativeArray, nativeArray, type Session } from './ort/index.ts';
+import {
+  type ElementType,
+  elementBytes,
+  type NativeArray,
+  nativeArray,
+  type Resources,
+  type Session,
+} from './ort/index.ts';
 import type { GraphRow, GraphRun, RowGroup } from './run-plan.ts';
 
 /** The graph's inputs that change with every run, in native memory that is written and bound again and again. */
@@ -12,14 +19,16 @@ export class StepInputs {
   readonly #prompt: GroupInputs;
   readonly #promptShape: Input<BigInt64Array>;
 
-  constructor(session: Session, { maxRows, maxTokens }: { maxRows: number; maxTokens: number }) {
-    this.#inputIds = int64Input(session, 'input_ids', maxTokens);
-    this.#positionIds = int64Input(session, 'position_ids', maxTokens);
-    this.#attended = int64Input(session, 'attended', maxTokens);
-    this.#logitIndex = int64Input(session, 'logit_index', maxRows);
-    this.#decode = groupInputs(session, 'decode', { maxRows, maxTokens: maxRows });
-    this.#prompt = groupInputs(session, 'prompt', { maxRows, maxTokens });
-    this.#promptShape = int64Input(session, 'prompt.shape', 3);
+  /** @param owned gets the inputs' memory */
+  constructor(session: Session, { maxRows, maxTokens }: { maxRows: number; maxTokens: number }, owned: Resources) {
+    const target = { session, owned };
+    this.#inputIds = int64Input(target, 'input_ids', maxTokens);
+    this.#positionIds = int64Input(target, 'position_ids', maxTokens);
+    this.#attended = int64Input(target, 'attended', maxTokens);
+    this.#logitIndex = int64Input(target, 'logit_index', maxRows);
+    this.#decode = groupInputs(target, 'decode', { maxRows, maxTokens: maxRows });
+    this.#prompt = groupInputs(target, 'prompt', { maxRows, maxTokens });
+    this.#promptShape = int64Input(target, 'prompt.shape', 3);
   }
 
   /** Writes and binds the inputs of a run. @returns the rows to sample, in the order of their logits */
@@ -61,14 +70,6 @@ export class StepInputs {
     bindGroup(this.#prompt, numPrompts, promptWidth);
     return sampled;
   }
-
-  free(): void {
-    for (const group of [this.#decode, this.#prompt]) {
-      for (const input of [group.tokens, group.seqlensK, group.totalSequenceLength]) input.buffer.free();
-    }
-    const own = [this.#inputIds, this.#positionIds, this.#attended, this.#logitIndex, this.#promptShape];
-    for (const input of own) input.buffer.free();
-  }
 }
 
 /** Rows of logits that a run gives: one is computed even if none is asked for, since ArgMax cannot do with none. */
@@ -107,15 +108,21 @@ function bindGroup({ tokens, seqlensK, totalSequenceLength }: GroupInputs, numRo
 }
 
 function groupInputs(
-  session: Session,
+  target: InputTarget,
   group: AttentionGroup,
   { maxRows, maxTokens }: { maxRows: number; maxTokens: number },
 ): GroupInputs {
   return {
-    tokens: int64Input(session, `${group}.tokens`, maxTokens),
-    seqlensK: int32Input(session, `${group}.seqlens_k`, maxRows),
-    totalSequenceLength: int32Input(session, `${group}.total_sequence_length`, 1),
+    tokens: int64Input(target, `${group}.tokens`, maxTokens),
+    seqlensK: int32Input(target, `${group}.seqlens_k`, maxRows),
+    totalSequenceLength: int32Input(target, `${group}.total_sequence_length`, 1),
   };
+}
+
+/** Where inputs are bound, and who owns their memory. */
+interface InputTarget {
+  readonly session: Session;
+  readonly owned: Resources;
 }
 
 interface Input<Values> extends NativeArray<Values> {
@@ -123,13 +130,13 @@ interface Input<Values> extends NativeArray<Values> {
   bind(length: number): void;
 }
 
-function int64Input(session: Session, name: string, maxLength: number): Input<BigInt64Array> {
-  const array = nativeArray(BigInt64Array, maxLength);
+function int64Input({ session, owned }: InputTarget, name: string, maxLength: number): Input<BigInt64Array> {
+  const array = owned.own(nativeArray(BigInt64Array, maxLength));
   return { ...array, bind: binder(session, name, { ...array, type: 'int64' }) };
 }
 
-function int32Input(session: Session, name: string, maxLength: number): Input<Int32Array> {
-  const array = nativeArray(Int32Array, maxLength);
+function int32Input({ session, owned }: InputTarget, name: string, maxLength: number): Input<Int32Array> {
+  const array = owned.own(nativeArray(Int32Array, maxLength));
   return { ...array, bind: binder(session, name, { ...array, type: 'int32' }) };
 }
 

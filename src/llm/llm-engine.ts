@@ -1,18 +1,22 @@
 import {
   type Clock,
+  EngineError,
   type FinishedEvent,
   type GenerateRequest,
   type GenerationEvent,
   type GeneratorStats,
   InternalError,
   InvalidRequestError,
+  ModelError,
   type ModelRunner,
+  messageOf,
+  type SampledToken,
   Sequence,
   type ServingError,
   type TextGenerator,
   UnavailableError,
 } from '../core/index.ts';
-import { Scheduler, type SequenceOutput } from '../scheduler/index.ts';
+import { Scheduler } from '../scheduler/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import { EngineLoop } from './engine-loop.ts';
 import { OutputStream } from './output-stream.ts';
@@ -28,9 +32,14 @@ export interface LlmEngineOptions {
   readonly eosTokenIds: readonly number[];
   readonly batchTimeoutMs: number;
   readonly maxQueueSize: number;
+  /** A step failed, or some of its rows did; the requests that this ends are told. The engine goes on. */
+  readonly onFailure: (error: EngineError) => void;
   /** A defect has stopped the engine; everything open has ended with an error. */
   readonly onDefect: (error: unknown) => void;
 }
+
+/** After so many failed steps in a row the engine is not ready until one succeeds. */
+const maxFailuresInARow = 3;
 
 /** What belongs to a sequence on this side of the scheduler. */
 interface Output {
@@ -63,18 +72,27 @@ export class LlmEngine implements TextGenerator {
       scheduler: this.#scheduler,
       runner: options.runner,
       clock: options.clock,
-      onTokens: (outputs) => {
-        for (const output of outputs) this.#publish(output);
+      onOutputs: (outputs) => {
+        for (const { sequence, result } of outputs) {
+          if (result instanceof EngineError) this.#fail(sequence, result);
+          else this.#publish(sequence, result);
+        }
       },
       onLost: (sequences, error) => {
         for (const sequence of sequences) this.#fail(sequence, error);
       },
+      onFailure: options.onFailure,
       onDefect: (error) => this.#breakDown(error),
     });
   }
 
   get isReady(): boolean {
-    return this.#state === 'ready';
+    return this.#state === 'ready' && this.#loop.numFailuresInARow < maxFailuresInARow;
+  }
+
+  recover(): void {
+    // While there are requests, their steps show whether the engine works again.
+    if (this.#state === 'ready' && !this.isReady && this.#isIdle) this.#startProbe({ topK: 1 });
   }
 
   stats(): GeneratorStats {
@@ -89,21 +107,14 @@ export class LlmEngine implements TextGenerator {
   /**
    * Runs a step for each way of drawing, so that the first request does not pay for what the runner does only once;
    * then requests are taken.
-   * @throws {EngineError} the model cannot be run
+   * @throws {ModelError} the model cannot be run
    */
   async warmUp(): Promise<void> {
     // The graph finds the likeliest token at any rate; drawing from a few tokens and from all are two ways where a device holds the logits.
     for (const topK of [1, 0]) {
       if (this.#state !== 'starting') return;
-      const sequence = new Sequence({
-        id: 'warm-up',
-        promptTokenIds: [0],
-        sampling: { temperature: 1, topK, topP: 1, seed: 0, ignoreEos: true },
-        maxNewTokens: 1,
-        arrivedAtMs: this.#options.clock.now(),
-      });
-      for await (const event of this.#start(sequence, { stop: [], tokenizeMs: 0 })) {
-        if (event.type === 'error' && this.#state === 'starting') throw event.error;
+      for await (const event of this.#startProbe({ topK })) {
+        if (event.type === 'error' && this.#state === 'starting') throw cannotRun(event.error);
       }
     }
     if (this.#state === 'starting') this.#state = 'ready';
@@ -130,17 +141,19 @@ export class LlmEngine implements TextGenerator {
     });
   }
 
-  /** Ends everything still open with an error, and frees the engine when the step in flight is done. */
+  /** Ends everything still open with an error, terminates the step in flight, and frees the engine when that has ended. */
   async dispose(): Promise<void> {
+    const { runner, tokenizer } = this.#options;
     this.#state = 'draining';
-    const error = new UnavailableError('the server was stopped before this request was finished');
     for (const sequence of [...this.#outputs.keys()]) {
       this.#scheduler.finish(sequence, 'error');
-      this.#fail(sequence, error);
+      this.#fail(sequence, stopped());
     }
+    runner.terminate();
+    // Rejects what is being tokenized: nobody should wait for the step.
+    await tokenizer?.dispose();
     await this.#loop.idle();
-    this.#options.runner.dispose();
-    await this.#options.tokenizer?.dispose();
+    runner.dispose();
   }
 
   async #accept(request: GenerateRequest, signal: AbortSignal): Promise<OutputStream> {
@@ -169,6 +182,18 @@ export class LlmEngine implements TextGenerator {
     return stream;
   }
 
+  /** A request of one token that nobody has sent. */
+  #startProbe({ topK }: { readonly topK: number }): OutputStream {
+    const sequence = new Sequence({
+      id: 'warm-up',
+      promptTokenIds: [0],
+      sampling: { temperature: 1, topK, topP: 1, seed: 0, ignoreEos: true },
+      maxNewTokens: 1,
+      arrivedAtMs: this.#options.clock.now(),
+    });
+    return this.#start(sequence, { stop: [], tokenizeMs: 0 });
+  }
+
   #assertReady(): void {
     if (this.#state === 'starting') throw new UnavailableError('the server is starting up');
     if (this.#state === 'draining') throw new UnavailableError();
@@ -190,12 +215,12 @@ export class LlmEngine implements TextGenerator {
       return await tokenizer.encode(prompt, signal);
     } catch (error) {
       if (signal.aborted) return [];
-      this.#assertReady();
+      if (this.#state === 'draining') throw stopped();
       throw error;
     }
   }
 
-  #publish({ sequence, tokenId }: SequenceOutput): void {
+  #publish(sequence: Sequence, { tokenId }: SampledToken): void {
     const output = this.#outputs.get(sequence);
     if (output === undefined) return;
     const { clock } = this.#options;
@@ -242,6 +267,14 @@ export class LlmEngine implements TextGenerator {
   get #isIdle(): boolean {
     return this.#outputs.size === 0 && this.#numSubmitting === 0;
   }
+}
+
+function cannotRun({ cause, message }: ServingError): ModelError {
+  return new ModelError(`the model cannot be run: ${messageOf(cause ?? message)}`);
+}
+
+function stopped(): UnavailableError {
+  return new UnavailableError('the server was stopped before this request was finished');
 }
 
 const noText = { text: '', isStopped: false } as const;

@@ -1,6 +1,8 @@
 import {
+  EngineError,
   type FinishReason,
   QueueFullError,
+  type RowResult,
   type SampledToken,
   type Sequence,
   type Step,
@@ -18,21 +20,28 @@ export interface SchedulerOptions {
   readonly admission?: AdmissionPolicy;
 }
 
-/** A token that a step gave a sequence. Whether it was the last one stands in `sequence.status`. */
+/** What a step gave a sequence: a token, or the error that ended it. `sequence.status` tells whether the token was the last one. */
 export interface SequenceOutput {
   readonly sequence: Sequence;
-  readonly tokenId: number;
+  readonly result: SampledToken | EngineError;
 }
 
 /**
  * Decides what the engine runs next: a pure, synchronous state machine.
- * `schedule` plans a step, the engine runs it, `update` takes what it gave (or `fail` that it failed); then the next one.
+ * `schedule` plans a step, the engine runs it, `update` takes its results (or `fail` that it failed); then the next one.
+ *
+ * A failed step is retried once without its newcomers, since one of their prompts may be to blame. Each of them is then tried once more,
+ * as the only newcomer of its step. See docs/decisions/0013.
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #admission: AdmissionPolicy;
   readonly #waiting: Sequence[] = [];
   readonly #slots: SlotTable;
+  /** Sequences whose prompt was in a step that failed, until they get a token. */
+  readonly #suspects = new Set<Sequence>();
+  /** The last step failed, and its decoding rows have not been tried without newcomers yet. */
+  #isRetryDue = false;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -83,6 +92,7 @@ export class Scheduler {
     const place = this.#waiting.indexOf(sequence);
     if (sequence.status === 'running') this.#slots.release(sequence);
     else if (place >= 0) this.#waiting.splice(place, 1);
+    this.#suspects.delete(sequence);
     sequence.status = 'finished';
     sequence.finishReason = reason;
   }
@@ -97,51 +107,63 @@ export class Scheduler {
       if (!sequence.isDecoding) promptBudget -= numNewTokens;
       rows.push(rowOf(sequence, numNewTokens));
     }
-    for (const { sequence, numNewTokens } of this.#admit(promptBudget, nowMs)) rows.push(rowOf(sequence, numNewTokens));
+    if (!this.#isRetryDue || rows.length === 0) {
+      for (const { sequence, numNewTokens } of this.#admit(promptBudget, nowMs))
+        rows.push(rowOf(sequence, numNewTokens));
+    }
     return rows.length > 0 ? { moves, rows } : undefined;
   }
 
-  /** Takes over what a step gave. Rows whose sequence ended while the step ran are skipped. */
-  update(step: Step, tokens: readonly (SampledToken | undefined)[], nowMs: number): SequenceOutput[] {
+  /** Takes over the results of a step. Rows whose sequence ended while the step ran are skipped. */
+  update(step: Step, results: readonly RowResult[], nowMs: number): SequenceOutput[] {
+    this.#isRetryDue = false;
     const outputs: SequenceOutput[] = [];
     for (const [index, { sequence, numNewTokens }] of step.rows.entries()) {
       if (sequence.status === 'finished') continue;
       sequence.numComputedTokens += numNewTokens;
-      const token = tokens[index];
-      if (token === undefined) continue;
-      sequence.outputTokenIds.push(token.tokenId);
-      sequence.firstTokenAtMs ??= nowMs;
-      sequence.lastTokenAtMs = nowMs;
-      const reason = this.#finishReasonAfter(token.tokenId, sequence);
-      if (reason !== undefined) this.finish(sequence, reason);
-      outputs.push({ sequence, tokenId: token.tokenId });
+      const result = results[index];
+      if (result === undefined) continue;
+      if (result instanceof EngineError) this.finish(sequence, 'error');
+      else this.#append(result, sequence, nowMs);
+      outputs.push({ sequence, result });
     }
     return outputs;
   }
 
-  /** The step failed: its sequences are lost. @returns those that were still running */
+  /** The step failed: some of its sequences get another chance. @returns the others, which are lost */
   fail(step: Step): Sequence[] {
-    const lost = step.rows.map((row) => row.sequence).filter((sequence) => sequence.status !== 'finished');
+    const running = step.rows.map((row) => row.sequence).filter((sequence) => sequence.status !== 'finished');
+    const newcomers = running.filter((sequence) => !sequence.isDecoding);
+    const decoding = running.filter((sequence) => sequence.isDecoding);
+    const isRetry = this.#isRetryDue && newcomers.length === 0;
+    this.#isRetryDue = !isRetry && decoding.length > 0;
+    const lost = isRetry ? decoding : newcomers.filter((sequence) => this.#suspects.has(sequence));
     for (const sequence of lost) this.finish(sequence, 'error');
+    for (const newcomer of newcomers.toReversed()) if (newcomer.status === 'running') this.#putBack(newcomer);
     return lost;
+  }
+
+  /** A newcomer of a failed step waits again, in front of all others. */
+  #putBack(sequence: Sequence): void {
+    this.#slots.release(sequence);
+    sequence.status = 'waiting';
+    sequence.numComputedTokens = 0;
+    this.#waiting.unshift(sequence);
+    this.#suspects.add(sequence);
+  }
+
+  #append({ tokenId }: SampledToken, sequence: Sequence, nowMs: number): void {
+    this.#suspects.delete(sequence);
+    sequence.outputTokenIds.push(tokenId);
+    sequence.firstTokenAtMs ??= nowMs;
+    sequence.lastTokenAtMs = nowMs;
+    const reason = this.#finishReasonAfter(tokenId, sequence);
+    if (reason !== undefined) this.finish(sequence, reason);
   }
 
   /** Lets waiting prompts join, first come first served, as the policy, the free slots and the token budget allow. */
   *#admit(promptBudget: number, nowMs: number): Generator<{ sequence: Sequence; numNewTokens: number }> {
-    const oldest = this.#waiting[0];
-    if (oldest === undefined) return;
-    const { batchTimeoutMs, limits } = this.#options;
-    const numSlotsBehind = limits.maxBatchSize - this.#slots.tail;
-    const admissible = this.#waiting.slice(0, numSlotsBehind);
-    let numAdmissible = this.#admission({
-      numWaiting: this.#waiting.length,
-      numWaitingTokens: admissible.reduce((sum, { promptTokenIds }) => sum + promptTokenIds.length, 0),
-      numRunning: this.numRunning,
-      numSlotsBehind,
-      oldestWaitMs: nowMs - oldest.arrivedAtMs,
-      batchTimeoutMs,
-    });
-    for (; numAdmissible > 0; numAdmissible--) {
+    for (let numAdmissible = this.#numAdmissible(nowMs); numAdmissible > 0; numAdmissible--) {
       const sequence = this.#waiting[0];
       if (sequence === undefined) return;
       // Only a prompt that no step can hold whole is cut, and it starts with a budget of its own: its chunks are always the same.
@@ -151,9 +173,30 @@ export class Scheduler {
       this.#waiting.shift();
       this.#slots.occupy(this.#slots.tail, sequence);
       sequence.status = 'running';
-      sequence.scheduledAtMs = nowMs;
+      sequence.scheduledAtMs ??= nowMs;
       yield { sequence, numNewTokens };
     }
+  }
+
+  #numAdmissible(nowMs: number): number {
+    const oldest = this.#waiting[0];
+    if (oldest === undefined) return 0;
+    const { batchTimeoutMs, limits } = this.#options;
+    const numSlotsBehind = limits.maxBatchSize - this.#slots.tail;
+    if (this.#suspects.size > 0) {
+      // They wait in front of all others, and each is computed as the only newcomer.
+      const isAnyRunning = this.#slots.sequences.some((sequence) => this.#suspects.has(sequence));
+      return isAnyRunning ? 0 : Math.min(1, numSlotsBehind);
+    }
+    const admissible = this.#waiting.slice(0, numSlotsBehind);
+    return this.#admission({
+      numWaiting: this.#waiting.length,
+      numWaitingTokens: admissible.reduce((sum, { promptTokenIds }) => sum + promptTokenIds.length, 0),
+      numRunning: this.numRunning,
+      numSlotsBehind,
+      oldestWaitMs: nowMs - oldest.arrivedAtMs,
+      batchTimeoutMs,
+    });
   }
 
   #finishReasonAfter(tokenId: number, sequence: Sequence): FinishReason | undefined {

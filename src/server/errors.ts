@@ -40,7 +40,8 @@ function cut(text: string, maxBytes: number): string {
 /** Answers with an error in the one shape that all of them have. */
 export function sendError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
   const serving = toServingError(error, request);
-  if (serving.status >= 500 && !(serving instanceof UnavailableError)) request.log.error(error);
+  // Serving errors are logged where their cause is known.
+  if (serving.status >= 500 && !(error instanceof ServingError)) request.log.error(error);
   if (serving instanceof QueueFullError) reply.header('retry-after', serving.retryAfterSeconds);
   if (!request.raw.complete) {
     // Closed on while it still sends, a client would see a broken connection instead of its answer: what is left is read and dropped.

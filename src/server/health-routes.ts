@@ -17,6 +17,8 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthRoutesOptions> = asyn
     { schema: { summary: 'Requests are taken', response: { 200: statusReply, 503: statusReply } } },
     async (_request, reply) => {
       if (generator.isReady) return { status: 'ready' };
+      // Without this, a server that gets no requests while it is not ready would never become ready again.
+      generator.recover();
       return reply.code(503).send({ status: 'unavailable' });
     },
   );

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Client } from '../support/client.ts';
 import { copyOf, patchJson, reference, temporaryFolder } from '../support/fixtures.ts';
-import { ServerProcess, slowSteps, WeftProcess } from '../support/weft-process.ts';
+import { hangingStep, ServerProcess, slowSteps, stuckTokenizer, WeftProcess } from '../support/weft-process.ts';
 
 const long = { prompt: 'Once upon a time', max_new_tokens: 400, ignore_eos: true };
 
@@ -57,6 +57,33 @@ describe('SIGTERM', () => {
     expect(events.at(-1)).toMatchObject({ event: 'error', data: expect.stringContaining('"code":"unavailable"') });
     expect((await server.ended).exitCode).toBe(0);
   });
+
+  test('ends with an error event what hangs in a step, and the process with 1', async () => {
+    const { server, client } = await startIn(hangingStep, ['--drain-timeout-ms', '0']);
+    const events = [];
+    for await (const event of client.stream(long)) {
+      events.push(event);
+      if (events.length === 9) server.kill('SIGTERM');
+    }
+    expect(events.at(-1)).toMatchObject({ event: 'error', data: expect.stringContaining('"code":"unavailable"') });
+    const { exitCode, stderr } = await server.ended;
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('the step in flight does not end');
+  });
+
+  test.each([0, 200, 2000])(
+    'while prompts are being tokenized answers all of them, with a drain timeout of %i ms',
+    async (drainTimeoutMs) => {
+      const args = ['--drain-timeout-ms', `${drainTimeoutMs}`];
+      const { server, client } = await startIn(stuckTokenizer, args);
+      const replies = Array.from({ length: 100 }, () => client.post({ prompt: 'word '.repeat(450) }));
+      await client.until(({ waiting }) => waiting === replies.length);
+      server.kill('SIGTERM');
+      const statuses = (await Promise.all(replies)).map(({ status }) => status);
+      expect(statuses).toEqual(replies.map(() => 503));
+      expect((await server.ended).exitCode).toBe(0);
+    },
+  );
 
   test('does not wait for who is connected and has asked for nothing, or not in full', async () => {
     const { server, client } = await start('--drain-timeout-ms', '3600000');

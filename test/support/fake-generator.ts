@@ -6,6 +6,7 @@ import { buildServer } from '../../src/server/index.ts';
 export class FakeGenerator implements TextGenerator {
   readonly requests: GenerateRequest[] = [];
   isReady = true;
+  numRecoveries = 0;
   events: readonly GenerationEvent[] = [
     { type: 'token', index: 0, tokenId: 5, text: 'Hello' },
     { type: 'token', index: 1, tokenId: 2, text: '' },
@@ -22,6 +23,10 @@ export class FakeGenerator implements TextGenerator {
     if (this.refusal) throw this.refusal;
     this.requests.push(request);
     return toAsync(this.events);
+  }
+
+  recover(): void {
+    this.numRecoveries++;
   }
 
   stats() {

@@ -1,4 +1,4 @@
-import type { ModelRunner, SampledToken, Sequence, Step, StepLimits } from '../../src/core/index.ts';
+import type { EngineError, ModelRunner, RowResult, Sequence, Step, StepLimits } from '../../src/core/index.ts';
 import { describeStep } from './describe-step.ts';
 
 /** A runner without a model: each sequence is given its scripted tokens. Writes down every step, and can be held in one. */
@@ -6,13 +6,14 @@ export class FakeRunner implements ModelRunner {
   readonly limits: StepLimits;
   /** What ran, as `prefill a` or `decode a b + prefill c`. */
   readonly steps: string[] = [];
+  isTerminated = false;
   isDisposed = false;
-  readonly #tokenAt: (sequence: Sequence, index: number) => number;
-  readonly #failures = new Map<string, Error>();
+  readonly #tokenAt: (sequence: Sequence, index: number) => number | EngineError;
+  #failureOf: (step: string) => Error | undefined = () => undefined;
   readonly #pauses = new Map<string, { reached: () => void; resumed: Promise<void> }>();
   #resume: () => void = () => {};
 
-  constructor(limits: Partial<StepLimits>, tokenAt: (sequence: Sequence, index: number) => number) {
+  constructor(limits: Partial<StepLimits>, tokenAt: (sequence: Sequence, index: number) => number | EngineError) {
     this.limits = { maxBatchSize: 4, maxModelLen: 64, maxStepTokens: 36, ...limits };
     this.#tokenAt = tokenAt;
   }
@@ -31,24 +32,38 @@ export class FakeRunner implements ModelRunner {
     this.#resume();
   }
 
-  failAt(step: string, error: Error): void {
-    this.#failures.set(step, error);
+  /** From now on, steps fail with the error that this gives for their description. */
+  failWith(failureOf: (step: string) => Error | undefined): void {
+    this.#failureOf = failureOf;
   }
 
-  async run(step: Step): Promise<readonly (SampledToken | undefined)[]> {
+  /** The next step of this description fails. */
+  failOnceAt(step: string, error: Error): void {
+    this.failWith((description) => {
+      if (description !== step) return undefined;
+      this.failWith(() => undefined);
+      return error;
+    });
+  }
+
+  async run(step: Step): Promise<readonly RowResult[]> {
     const description = describeStep(step);
     this.steps.push(description);
     const pause = this.#pauses.get(description);
     this.#pauses.delete(description);
     pause?.reached();
     await pause?.resumed;
-    const failure = this.#failures.get(description);
+    const failure = this.#failureOf(description);
     if (failure) throw failure;
-    return step.rows.map(({ sequence, numNewTokens }) =>
-      sequence.numComputedTokens + numNewTokens < sequence.numTokens
-        ? undefined
-        : { tokenId: this.#tokenAt(sequence, sequence.outputTokenIds.length) },
-    );
+    return step.rows.map(({ sequence, numNewTokens }) => {
+      if (sequence.numComputedTokens + numNewTokens < sequence.numTokens) return undefined;
+      const token = this.#tokenAt(sequence, sequence.outputTokenIds.length);
+      return typeof token === 'number' ? { tokenId: token } : token;
+    });
+  }
+
+  terminate(): void {
+    this.isTerminated = true;
   }
 
   dispose(): void {

@@ -54,6 +54,18 @@ export async function copyOf(folder: string, files: readonly string[]): Promise<
   return copy;
 }
 
+/** Changes a float32 tensor of a safetensors file. */
+export async function patchTensor(file: string, name: string, change: (values: Float32Array) => void): Promise<void> {
+  const bytes = await readFile(file);
+  const dataStart = 8 + Number(bytes.readBigUInt64LE());
+  const { data_offsets: offsets } = JSON.parse(bytes.toString('utf8', 8, dataStart))[name];
+  const tensor = bytes.subarray(dataStart + offsets[0], dataStart + offsets[1]);
+  const values = new Float32Array(new Uint8Array(tensor).buffer);
+  change(values);
+  tensor.set(new Uint8Array(values.buffer));
+  await writeFile(file, bytes);
+}
+
 /** Changes some keys of a JSON file. */
 export async function patchJson(file: string, changes: Readonly<Record<string, unknown>>): Promise<void> {
   await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), ...changes }));

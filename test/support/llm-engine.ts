@@ -1,5 +1,11 @@
 import { expect } from 'vitest';
-import { type GenerateRequest, type GenerationEvent, greedy, type StepLimits } from '../../src/core/index.ts';
+import {
+  type EngineError,
+  type GenerateRequest,
+  type GenerationEvent,
+  greedy,
+  type StepLimits,
+} from '../../src/core/index.ts';
 import { LlmEngine } from '../../src/llm/index.ts';
 import { byteAlphabet } from '../../src/tokenizer/byte-level.ts';
 import { Tokenizer } from '../../src/tokenizer/index.ts';
@@ -30,15 +36,20 @@ function byteTokenizer(): Tokenizer {
 interface EngineChanges extends Partial<StepLimits> {
   readonly hasTokenizer?: boolean;
   readonly maxQueueSize?: number;
+  readonly onFailure?: (error: EngineError) => void;
   readonly onDefect?: (defect: unknown) => void;
 }
 
+/** Tokens by the prompts of the sequences that get them, or the errors that their rows end with. */
+type Replies = Readonly<Record<string, readonly (number | EngineError)[]>>;
+
 /** An engine that has not been warmed up. Sequences are called by their prompts, and are given the reply to theirs. */
 export function coldEngine(
-  replies: Readonly<Record<string, readonly number[]>> = {},
+  replies: Replies = {},
   {
     hasTokenizer = true,
     maxQueueSize = 10,
+    onFailure = (error) => expect.unreachable(String(error)),
     onDefect = (defect) => expect.unreachable(String(defect)),
     ...limits
   }: EngineChanges = {},
@@ -53,12 +64,13 @@ export function coldEngine(
     eosTokenIds: [EOS],
     batchTimeoutMs: 100,
     maxQueueSize,
+    onFailure,
     onDefect,
   });
   return { engine, runner, clock };
 }
 
-export async function startEngine(replies: Readonly<Record<string, readonly number[]>>, changes: EngineChanges = {}) {
+export async function startEngine(replies: Replies, changes: EngineChanges = {}) {
   const made = coldEngine(replies, changes);
   await made.engine.warmUp();
   made.runner.steps.length = 0;

@@ -64,8 +64,19 @@ export class WeftProcess {
   }
 }
 
+const preloading = (file: string) => ({ NODE_OPTIONS: `--import=${new URL(file, import.meta.url)}` });
+
 /** In the environment of a server: a story of 400 tokens takes four seconds, in which a test can do something beside it. */
-export const slowSteps = { NODE_OPTIONS: `--import=${new URL('slow-steps.mjs', import.meta.url)}` };
+export const slowSteps = preloading('slow-steps.mjs');
+
+/** In the environment of a server: its tenth step hangs. */
+export const hangingStep = preloading('hanging-step.mjs');
+
+/** In the environment of a server: texts of more than 2 kB are never tokenized. */
+export const stuckTokenizer = preloading('stuck-tokenizer.mjs');
+
+/** In the environment of a server: some of its steps fail. */
+export const failingSteps = preloading('failing-steps.mjs');
 
 /** A real `weft serve` on a free port. */
 export class ServerProcess extends WeftProcess {

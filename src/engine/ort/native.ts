@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import koffi, { type KoffiFunc, type LibraryHandle } from 'koffi';
+import type { Resource } from './resources.ts';
 
 /** An address outside the JavaScript heap. */
 export type Pointer = bigint;
@@ -53,7 +54,10 @@ export interface OrtApi {
   releaseIoBinding(binding: Pointer): void;
   bindInput(binding: Pointer, name: string, value: Pointer): Status;
   bindOutput(binding: Pointer, name: string, value: Pointer): Status;
-  runWithBinding: KoffiFunc<(session: Pointer, runOptions: null, binding: Pointer) => Status>;
+  runWithBinding: KoffiFunc<(session: Pointer, runOptions: Pointer, binding: Pointer) => Status>;
+  createRunOptions(out: Out): Status;
+  runOptionsSetTerminate(runOptions: Pointer): Status;
+  releaseRunOptions(runOptions: Pointer): void;
 }
 
 const pathType = process.platform === 'win32' ? 'str16' : 'str';
@@ -100,6 +104,9 @@ const signatures: Readonly<Record<keyof OrtApi, TableFunction>> = {
   bindInput: [136, 'void *', ['void *', 'str', 'void *']],
   bindOutput: [137, 'void *', ['void *', 'str', 'void *']],
   runWithBinding: [133, 'void *', ['void *', 'void *', 'void *']],
+  createRunOptions: [39, 'void *', [outAddress]],
+  runOptionsSetTerminate: [46, 'void *', ['void *']],
+  releaseRunOptions: [97, 'void', ['void *']],
 };
 
 /** Of ONNX Runtime 1.17: all of these are older, and a newer version would only refuse more libraries. */
@@ -186,6 +193,9 @@ export function systemFunctions<Api>(file: string | null, prototypes: Readonly<R
   return Object.fromEntries(functions) as Api;
 }
 
+/** Where the functions of the C library are; null is the process itself. */
+const cLibrary = process.platform === 'win32' ? 'ucrtbase.dll' : null;
+
 /** The C library's memory functions: koffi's own allocate no more than 2 GiB at once, and a KV cache may need more. */
 interface CMemory {
   calloc(count: number, size: number): Pointer | null;
@@ -196,7 +206,7 @@ interface CMemory {
 let memory: CMemory | undefined;
 
 function cMemory(): CMemory {
-  memory ??= systemFunctions<CMemory>(process.platform === 'win32' ? 'ucrtbase.dll' : null, {
+  memory ??= systemFunctions<CMemory>(cLibrary, {
     calloc: ['void *', ['size_t', 'size_t']],
     free: ['void', ['void *']],
     memmove: ['void *', ['void *', 'void *', 'size_t']],
@@ -204,8 +214,17 @@ function cMemory(): CMemory {
   return memory;
 }
 
+/**
+ * Ends the process without waiting for anything. `process.exit` waits for the threads of Node's pool, and a step that does not end
+ * occupies one of them.
+ */
+export function exitNow(code: number): never {
+  const { _exit: end } = systemFunctions<{ _exit(code: number): never }>(cLibrary, { _exit: ['void', ['int']] });
+  return end(code);
+}
+
 /** An array in {@link NativeBuffer}. */
-export interface NativeArray<Values> {
+export interface NativeArray<Values> extends Resource {
   readonly buffer: NativeBuffer;
   readonly values: Values;
 }
@@ -216,13 +235,23 @@ export function nativeArray<Values>(
   length: number,
 ): NativeArray<Values> {
   const buffer = new NativeBuffer(length * Values.BYTES_PER_ELEMENT);
-  return { buffer, values: new Values(buffer.bytes) };
+  return { buffer, values: new Values(buffer.bytes), free: () => buffer.free() };
 }
 
-/** Memory outside the JavaScript heap, which does not move; zero pages until written. Freed by its owner. */
-export class NativeBuffer {
+let numAllocated = 0;
+
+/** Native buffers that have not been given back to the system. */
+export function numAllocatedBuffers(): number {
+  return numAllocated;
+}
+
+/** Memory outside the JavaScript heap, which does not move. Its pages are zero and take no memory until they are written. */
+export class NativeBuffer implements Resource {
   readonly pointer: Pointer;
   readonly byteLength: number;
+  #isFreed = false;
+  /** The owner, and the sessions that have bound it. */
+  #numHolders = 1;
 
   /** @throws {RangeError} the system does not give that much */
   constructor(byteLength: number) {
@@ -230,6 +259,7 @@ export class NativeBuffer {
     const pointer = cMemory().calloc(1, this.byteLength);
     if (pointer === null) throw new RangeError(`the system does not give ${this.byteLength} bytes`);
     this.pointer = pointer;
+    numAllocated++;
   }
 
   /** The buffer's bytes, to be wrapped in a typed array. Not to be touched after {@link free}. */
@@ -242,7 +272,21 @@ export class NativeBuffer {
     cMemory().memmove(this.pointer + BigInt(target), this.pointer + BigInt(source), length);
   }
 
-  free(): void {
+  /** Keeps the memory until {@link letGo}, even if its owner frees it. */
+  hold(): void {
+    this.#numHolders++;
+  }
+
+  letGo(): void {
+    if (--this.#numHolders > 0) return;
     cMemory().free(this.pointer);
+    numAllocated--;
+  }
+
+  /** The memory goes back to the system as soon as no session has it bound. */
+  free(): void {
+    if (this.#isFreed) return;
+    this.#isFreed = true;
+    this.letGo();
   }
 }

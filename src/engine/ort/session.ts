@@ -2,6 +2,7 @@ import { type Device, providerOf } from './device.ts';
 import type { DeviceProvider } from './device-provider.ts';
 import { environment } from './environment.ts';
 import { type NativeBuffer, ortApi, type Pointer } from './native.ts';
+import { type Resource, Resources } from './resources.ts';
 import { check, create } from './status.ts';
 
 /** `ONNXTensorElementDataType`. */
@@ -63,14 +64,16 @@ export class DeviceBuffer {
 interface DeviceMemory {
   readonly allocator: Pointer;
   readonly memoryInfo: Pointer;
-  readonly buffers: DeviceBuffer[];
 }
 
-/** A loaded graph with its one binding of inputs and outputs. */
-export class Session {
+/** A loaded graph with its one binding of inputs and outputs. It keeps the host memory that it has bound. */
+export class Session implements Resource {
+  readonly #owned = new Resources();
   readonly #session: Pointer;
   readonly #binding: Pointer;
+  readonly #runOptions: Pointer;
   readonly #deviceMemory: DeviceMemory | undefined;
+  readonly #bound = new Map<string, NativeBuffer>();
 
   /**
    * @param model path of a graph, or the graph itself
@@ -78,10 +81,23 @@ export class Session {
    * @throws {DeviceError} the device cannot be used
    */
   constructor(model: string | Uint8Array, options: SessionOptions) {
+    const ort = ortApi();
     const provider = providerOf(options.device ?? { kind: 'cpu' });
-    this.#session = createSession(model, options, provider);
-    this.#binding = create((out) => ortApi().createIoBinding(this.#session, out));
-    this.#deviceMemory = provider && deviceMemory(this.#session, provider);
+    this.#owned.onFree(() => {
+      for (const buffer of this.#bound.values()) buffer.letGo();
+    });
+    try {
+      this.#session = this.#own(createSession(model, options, provider), ort.releaseSession);
+      this.#runOptions = this.#own(create(ort.createRunOptions), ort.releaseRunOptions);
+      this.#deviceMemory = provider && this.#memoryOf(provider);
+      this.#binding = this.#own(
+        create((out) => ort.createIoBinding(this.#session, out)),
+        ort.releaseIoBinding,
+      );
+    } catch (error) {
+      this.#owned.free();
+      throw error;
+    }
   }
 
   /** Whether it runs on a device: then binding an input copies it there, and what is written afterwards is not seen. */
@@ -94,29 +110,30 @@ export class Session {
     const memory = this.#deviceMemory;
     if (memory === undefined) throw new Error('the CPU has no memory but NativeBuffer');
     const pointer = create((out) => ortApi().allocatorAlloc(memory.allocator, byteLength, out));
-    const buffer = new DeviceBuffer(pointer, byteLength, memory.memoryInfo);
-    memory.buffers.push(buffer);
-    return buffer;
+    this.#owned.onFree(() => check(ortApi().allocatorFree(memory.allocator, pointer)));
+    return new DeviceBuffer(pointer, byteLength, memory.memoryInfo);
   }
 
-  /** Binds an input until it is bound anew. The buffer has to outlive the runs. */
+  /** Binds an input until another is bound to the name. A device's buffer has to outlive the session. */
   bindInput(name: string, tensor: TensorView): void {
     bind(tensor, (value) => ortApi().bindInput(this.#binding, name, value));
+    this.#keep(name, tensor.buffer);
   }
 
   bindOutput(name: string, tensor: TensorView): void {
     bind(tensor, (value) => ortApi().bindOutput(this.#binding, name, value));
+    this.#keep(name, tensor.buffer);
   }
 
   /**
    * Runs the graph on another thread. One run at a time.
-   * @throws {OrtError} the run failed
+   * @throws {OrtError} the run failed, or was terminated
    */
   run(): Promise<void> {
     return new Promise((resolve, reject) => {
       ortApi().runWithBinding.async(
         this.#session,
-        null,
+        this.#runOptions,
         this.#binding,
         (error: Error | null, status: Pointer | null) => {
           try {
@@ -131,17 +148,42 @@ export class Session {
     });
   }
 
+  /** Makes the run in flight fail at its next node, and every later run at once. */
+  terminate(): void {
+    check(ortApi().runOptionsSetTerminate(this.#runOptions));
+  }
+
   /** No run may be in flight. */
-  release(): void {
+  free(): void {
+    this.#owned.free();
+  }
+
+  #own(pointer: Pointer, release: (pointer: Pointer) => void): Pointer {
+    this.#owned.onFree(() => release(pointer));
+    return pointer;
+  }
+
+  /** Source: `CreateMemoryInfo` and `CreateAllocator` in onnxruntime_c_api.h */
+  #memoryOf({ memory: { name, deviceIndex } }: DeviceProvider): DeviceMemory {
     const ort = ortApi();
-    ort.releaseIoBinding(this.#binding);
-    if (this.#deviceMemory !== undefined) {
-      const { allocator, memoryInfo, buffers } = this.#deviceMemory;
-      for (const { pointer } of buffers) check(ort.allocatorFree(allocator, pointer));
-      ort.releaseAllocator(allocator);
-      ort.releaseMemoryInfo(memoryInfo);
+    const memoryInfo = create((out) =>
+      ort.createMemoryInfo(name, allocatorTypeDevice, deviceIndex, memoryTypeDefault, out),
+    );
+    this.#own(memoryInfo, ort.releaseMemoryInfo);
+    const allocator = create((out) => ort.createAllocator(this.#session, memoryInfo, out));
+    return { memoryInfo, allocator: this.#own(allocator, ort.releaseAllocator) };
+  }
+
+  #keep(name: string, buffer: NativeBuffer | DeviceBuffer): void {
+    const before = this.#bound.get(name);
+    if (before === buffer) return;
+    if (buffer instanceof DeviceBuffer) {
+      this.#bound.delete(name);
+    } else {
+      buffer.hold();
+      this.#bound.set(name, buffer);
     }
-    ort.releaseSession(this.#session);
+    before?.letGo();
   }
 }
 
@@ -187,15 +229,6 @@ function withoutFlashAttention<Result>(createNow: () => Result): Result {
     if (before === undefined) delete process.env[flashSwitch];
     else process.env[flashSwitch] = before;
   }
-}
-
-/** Source: `CreateMemoryInfo` and `CreateAllocator` in onnxruntime_c_api.h */
-function deviceMemory(session: Pointer, { memory }: DeviceProvider): DeviceMemory {
-  const ort = ortApi();
-  const memoryInfo = create((out) =>
-    ort.createMemoryInfo(memory.name, allocatorTypeDevice, memory.deviceIndex, memoryTypeDefault, out),
-  );
-  return { memoryInfo, allocator: create((out) => ort.createAllocator(session, memoryInfo, out)), buffers: [] };
 }
 
 /** The binding keeps a tensor of its own: ours is released as soon as it is bound. */

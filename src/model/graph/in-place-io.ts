@@ -26,7 +26,8 @@ const groups: readonly AttentionGroup[] = ['decode', 'prompt'];
  * | `decode.past.L.key`, `.value`, `prompt.past.…` | [D or P, heads, T, head size], float32 or, in fp16, float16 | bound to the same memory as `….present.L.*` |
  *
  * Neither group may be empty (GroupQueryAttention divides by its number of rows): an empty one gets a row of a slot that nobody has,
- * to which `attended` does not point. Outputs: `logits` float32 [R, vocabulary], `next_token` int64 [R], the likeliest, and `….present.L.*`.
+ * to which `attended` does not point. Outputs: `logits` float32 [R, vocabulary], `next_token` int64 [R, 1], the likeliest,
+ * `next_logit` float32 [R, 1], its logit, and `….present.L.*`.
  * `GroupQueryAttention`: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
  */
 export class InPlaceIo implements GraphIo {
@@ -74,8 +75,10 @@ export class InPlaceIo implements GraphIo {
   end(): void {
     this.#graph.output({ name: 'logits', type: 'float32', shape: ['sampled', this.#config.vocabSize] });
     if (this.head !== 'logits') this.#graph.node('Cast', 'logits', [this.head], { to: elementType.float32 });
-    this.#graph.output({ name: 'next_token', type: 'int64', shape: ['sampled'] });
-    this.#graph.node('ArgMax', 'next_token', ['logits'], { axis: -1, keepdims: 0 });
+    this.#graph.output({ name: 'next_token', type: 'int64', shape: ['sampled', 1] });
+    this.#graph.node('ArgMax', 'next_token', ['logits'], { axis: -1, keepdims: 1 });
+    this.#graph.output({ name: 'next_logit', type: 'float32', shape: ['sampled', 1] });
+    this.#graph.node('GatherElements', 'next_logit', ['logits', 'next_token'], { axis: 1 });
   }
 
   /** What the rows of a group attend to, flattened to [rows · tokens, hidden]. */

@@ -10,15 +10,21 @@ import {
   type StepLimits,
 } from '../../../src/core/index.ts';
 import { OrtModelRunner } from '../../../src/engine/index.ts';
-import { openModel, type Precision } from '../../../src/model/index.ts';
+import { nativeArray, numAllocatedBuffers } from '../../../src/engine/ort/native.ts';
+import { Session } from '../../../src/engine/ort/session.ts';
+import { openModel, type Precision, takeRowsGraph } from '../../../src/model/index.ts';
 import { Scheduler } from '../../../src/scheduler/index.ts';
-import { embeddedModel, temporaryFolder } from '../../support/fixtures.ts';
+import { copyOf, embeddedModel, patchTensor, reference, temporaryFolder } from '../../support/fixtures.ts';
 
 const session = { threads: 2, spinning: false } as const;
 
-async function runnerOf(limits: StepLimits, precision: Precision = 'fp32'): Promise<OrtModelRunner> {
+async function runnerOf(
+  limits: StepLimits,
+  precision: Precision = 'fp32',
+  folder = embeddedModel,
+): Promise<OrtModelRunner> {
   const runner = new OrtModelRunner({
-    model: await openModel(embeddedModel, await temporaryFolder(), { precision }),
+    model: await openModel(folder, await temporaryFolder(), { precision }),
     limits,
     session,
   });
@@ -84,14 +90,108 @@ describe('in a batch, with others joining, leaving and moving, each sequence get
   });
 });
 
-test('a run that fails is an EngineError with the message of ONNX Runtime, and the engine goes on', async () => {
+test('a run that fails is an EngineError, which ONNX Runtime has caused, and the engine goes on', async () => {
   const runner = await runnerOf({ maxBatchSize: 2, maxModelLen: 16, maxStepTokens: 34 });
   const of = (tokenId: number) =>
     new Sequence({ id: 'x', promptTokenIds: [tokenId], sampling: greedy, maxNewTokens: 1, arrivedAtMs: 0 });
   const step = (tokenId: number) => ({ moves: [], rows: [{ sequence: of(tokenId), slot: 0, numNewTokens: 1 }] });
   await expect(runner.run(step(999_999))).rejects.toThrow(EngineError);
-  await expect(runner.run(step(999_999))).rejects.toThrow(/Gather.*indices element out of data bounds/s);
+  const cause = expect.objectContaining({
+    message: expect.stringMatching(/Gather.*indices element out of data bounds/s),
+  });
+  await expect(runner.run(step(999_999))).rejects.toMatchObject({ cause });
   expect(await runner.run(step(5))).toHaveLength(1);
+});
+
+test('what is wrong with a step itself is no EngineError but a defect', async () => {
+  const runner = await runnerOf({ maxBatchSize: 2, maxModelLen: 16, maxStepTokens: 34 });
+  const sequence = new Sequence({ id: 'x', promptTokenIds: [5], sampling: greedy, maxNewTokens: 1, arrivedAtMs: 0 });
+  const tooMany = { moves: [], rows: [{ sequence, slot: 0, numNewTokens: 2 }] };
+  const error: unknown = await runner.run(tooMany).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(RangeError);
+});
+
+test('a terminated step ends with an EngineError', async () => {
+  const runner = await runnerOf({ maxBatchSize: 2, maxModelLen: 512, maxStepTokens: 402 });
+  const promptTokenIds = Array.from({ length: 400 }, (_, i) => i + 4);
+  const sequence = new Sequence({ id: 'x', promptTokenIds, sampling: greedy, maxNewTokens: 1, arrivedAtMs: 0 });
+  const step = { moves: [], rows: [{ sequence, slot: 0, numNewTokens: 400 }] };
+  expect(await runner.run(step)).toHaveLength(1);
+  const terminated = runner.run(step);
+  runner.terminate();
+  const cause = expect.objectContaining({ message: expect.stringContaining('terminate') });
+  await expect(terminated).rejects.toMatchObject({ cause });
+});
+
+test('logits that are not numbers end their own row with an error, and no other', async () => {
+  const folder = await copyOf(reference('opt-mini'), ['config.json', 'model.safetensors']);
+  // Every sequence that reaches this position computes NaN from there on.
+  await patchTensor(path.join(folder, 'model.safetensors'), 'model.decoder.embed_positions.weight', (values) =>
+    values.fill(Number.NaN, (20 + 2) * 64, (20 + 3) * 64),
+  );
+  const runner = await runnerOf({ maxBatchSize: 4, maxModelLen: 64, maxStepTokens: 4 + 64 }, 'fp32', folder);
+  const of = (length: number, temperature: number) =>
+    new Sequence({
+      id: `${length}`,
+      promptTokenIds: Array.from({ length }, (_, i) => i + 4),
+      sampling: { ...greedy, temperature },
+      maxNewTokens: 9,
+      arrivedAtMs: 0,
+    });
+  const sequences = [of(20, 0), of(21, 0), of(21, 1), of(5, 1)];
+  const rows = sequences.map((sequence, slot) => ({ sequence, slot, numNewTokens: sequence.promptTokenIds.length }));
+  const [a, b, c, d] = await runner.run({ moves: [], rows });
+  expect([a, d]).toEqual(Array(2).fill({ tokenId: expect.any(Number) }));
+  for (const result of [b, c]) expect(result).toBeInstanceOf(EngineError);
+});
+
+describe('native memory', () => {
+  test('is given back once, with the runner', async () => {
+    const before = numAllocatedBuffers();
+    const model = await openModel(embeddedModel, await temporaryFolder());
+    const limits = { maxBatchSize: 1, maxModelLen: 16, maxStepTokens: 17 };
+    const runner = new OrtModelRunner({ model, limits, session });
+    expect(numAllocatedBuffers()).toBeGreaterThan(before);
+    runner.dispose();
+    runner.dispose();
+    expect(numAllocatedBuffers()).toBe(before);
+  });
+
+  test.each([
+    ['the KV cache', { maxBatchSize: 1, maxModelLen: 2 ** 40, maxStepTokens: 17 }, {}],
+    ['the logits', { maxBatchSize: 2, maxModelLen: 16, maxStepTokens: 34 }, { vocabSize: 2 ** 44 }],
+    ['the inputs', { maxBatchSize: 1, maxModelLen: 16, maxStepTokens: 2 ** 44 }, {}],
+  ])('that was acquired is given back when there is no room for %s', async (_, limits, changes) => {
+    const before = numAllocatedBuffers();
+    const model = await openModel(embeddedModel, await temporaryFolder());
+    const changed = { ...model, config: { ...model.config, ...changes } };
+    expect(() => new OrtModelRunner({ model: changed, limits, session })).toThrow(ModelError);
+    expect(numAllocatedBuffers()).toBe(before);
+  });
+
+  test('stays as long as a session has bound it', async () => {
+    const before = numAllocatedBuffers();
+    const identity = new Session(takeRowsGraph(), session);
+    const rows = nativeArray(Float32Array, 4);
+    const index = nativeArray(BigInt64Array, 1);
+    const taken = nativeArray(Float32Array, 2);
+    const other = nativeArray(Float32Array, 2);
+    rows.values.set([1, 2, 3, 4]);
+    index.values.set([1n]);
+    identity.bindInput('rows', { buffer: rows.buffer, type: 'float32', shape: [2, 2] });
+    identity.bindInput('index', { buffer: index.buffer, type: 'int64', shape: [1] });
+    identity.bindOutput('taken', { buffer: taken.buffer, type: 'float32', shape: [1, 2] });
+    for (const array of [rows, index, taken]) array.free();
+    expect(numAllocatedBuffers()).toBe(before + 4);
+    identity.bindOutput('taken', { buffer: other.buffer, type: 'float32', shape: [1, 2] });
+    expect(numAllocatedBuffers()).toBe(before + 3);
+    await identity.run();
+    expect([...other.values]).toEqual([3, 4]);
+    other.free();
+    identity.free();
+    identity.free();
+    expect(numAllocatedBuffers()).toBe(before);
+  });
 });
 
 test('the event loop is free while a step runs', async () => {

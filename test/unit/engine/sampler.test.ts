@@ -30,6 +30,23 @@ describe('the random numbers', () => {
   });
 });
 
+describe('from logits that are not numbers there is no token:', () => {
+  const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
+
+  test.each([
+    ['greedy', { temperature: 0 }, [nan, nan, nan]],
+    ['greedy, the first', { temperature: 0 }, [nan]],
+    ['sampled', { temperature: 1 }, [nan, nan, nan]],
+    ['sampled, one of them', { temperature: 1 }, [1, nan, 2]],
+    ['sampled, infinite', { temperature: 1 }, [1, inf, inf]],
+    ['top-k', { temperature: 1, topK: 2 }, [1, 3, nan]],
+    ['top-p', { temperature: 1, topP: 0.5 }, [1, 3, nan]],
+  ])('%s', (_, params, logits) => {
+    const sampler = new Sampler(logits.length);
+    expect(sampler.sample(Float32Array.from(logits), { ...greedy, ...params }, 0)).toBeUndefined();
+  });
+});
+
 describe('sampling', () => {
   const logits = Float32Array.from([0.5, 2, -1, 1, 2, Number.NEGATIVE_INFINITY]);
   const numDraws = 20_000;
@@ -39,7 +56,7 @@ describe('sampling', () => {
     const sampler = new Sampler(logits.length);
     const counts = new Array<number>(logits.length).fill(0);
     for (let seed = 0; seed < numDraws; seed++) {
-      const token = sampler.sample(logits, { ...greedy, temperature: 1, ...params, seed }, 0);
+      const token = sampler.sample(logits, { ...greedy, temperature: 1, ...params, seed }, 0) ?? Number.NaN;
       counts[token] = (counts[token] ?? 0) + 1;
     }
     return counts.map((count) => count / numDraws);
@@ -116,11 +133,11 @@ describe('sampling', () => {
     const tailWeight = 0.095 / 50_000;
     const logs = [1, ...Array<number>(10).fill(0.05), ...Array<number>(50_000).fill(tailWeight)].map(Math.log);
     const sampler = new Sampler(logs.length);
-    const drawn = new Set<number>();
+    const drawn = new Set<number | undefined>();
     for (let seed = 0; seed < 300; seed++) {
       drawn.add(sampler.sample(Float32Array.from(logs), { ...greedy, temperature: 1, topP: 0.9, seed }, 0));
     }
-    expect([...drawn].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(drawn).toEqual(new Set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
   });
 
   test('top-p counts within top-k', () => {

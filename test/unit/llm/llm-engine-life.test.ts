@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { UnavailableError } from '../../../src/core/index.ts';
+import { EngineError, UnavailableError } from '../../../src/core/index.ts';
 import { coldEngine, idsOf, never, requestFor, startEngine, story } from '../../support/llm-engine.ts';
 
 describe('shutting down', () => {
@@ -27,6 +27,34 @@ describe('shutting down', () => {
     await disposed;
     expect(await a).toBe('[x] unavailable');
     expect(runner.isDisposed).toBe(true);
+  });
+
+  test('terminates the step in flight, of which nobody gets anything any more', async () => {
+    const { engine, runner } = await startEngine({ a: idsOf('xy') });
+    const reached = runner.pausedAt('decode a');
+    const a = story(engine, requestFor('a'));
+    await reached;
+    const disposed = engine.dispose();
+    expect(runner.isTerminated).toBe(true);
+    expect(await a).toBe('[x] unavailable');
+    runner.resume();
+    await disposed;
+    expect(runner.steps).toEqual(['prefill a', 'decode a']);
+  });
+
+  test('ends with an error what is still being tokenized, without waiting for the step in flight', async () => {
+    const { engine, runner } = await startEngine({ a: idsOf('xy') }, { maxModelLen: 8192, maxStepTokens: 8192 });
+    const reached = runner.pausedAt('decode a');
+    const a = story(engine, requestFor('a'));
+    await reached;
+    const long = engine.submit(requestFor('long', { prompt: 'word '.repeat(1000) }), never());
+    const refused = expect(long).rejects.toThrow('stopped before this request was finished');
+    const disposed = engine.dispose();
+    await refused;
+    expect(runner.isDisposed).toBe(false);
+    runner.resume();
+    await disposed;
+    await a;
   });
 
   test('is done at once when there is nothing to do', async () => {
@@ -85,9 +113,9 @@ test('a defect ends everything with an error, and the engine takes nothing more'
 });
 
 test('a model that cannot be run fails the warm-up', async () => {
-  const { engine, runner } = coldEngine();
-  runner.failAt('prefill warm-up', new Error('no such operator'));
-  await expect(engine.warmUp()).rejects.toThrow('no such operator');
+  const { engine, runner } = coldEngine({}, { onFailure: () => {} });
+  runner.failWith(() => new EngineError('the model could not be run', new Error('no such operator')));
+  await expect(engine.warmUp()).rejects.toThrow('the model cannot be run: no such operator');
   expect(engine.isReady).toBe(false);
 });
 

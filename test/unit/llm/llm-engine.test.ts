@@ -179,13 +179,6 @@ describe('a client that leaves', () => {
   });
 });
 
-test('a failed step ends its requests with an error event, and the next one is served', async () => {
-  const { engine, runner } = await startEngine({ a: idsOf('x'), b: idsOf('y') });
-  runner.failAt('decode a', new Error('out of memory'));
-  expect(await story(engine, requestFor('a'))).toBe('[x] engine_failed');
-  expect(await story(engine, requestFor('b'))).toBe('[y] [] stop');
-});
-
 test('whenever a request comes, even as the last one ends, the engine serves it', async () => {
   const { engine } = await startEngine({});
   for (let numTicks = 0; numTicks < 30; numTicks++) {

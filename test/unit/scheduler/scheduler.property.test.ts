@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Sequence, Step, StepLimits } from '../../../src/core/index.ts';
+import { EngineError, type Sequence, type Step, type StepLimits } from '../../../src/core/index.ts';
 import { Scheduler } from '../../../src/scheduler/index.ts';
 import { sequence } from '../../support/builders.ts';
 
@@ -20,6 +20,8 @@ const happening = fc.record({
   leaver: fc.option(fc.nat(20), { freq: 4 }),
   fails: fc.boolean(),
   isEos: fc.array(fc.boolean(), { maxLength: 5 }),
+  /** Which rows end with an error. */
+  isBroken: fc.array(fc.boolean(), { maxLength: 3 }),
   elapsedMs: fc.integer({ min: 0, max: 120 }),
 });
 
@@ -36,6 +38,11 @@ class CacheModel {
       if (s.numComputedTokens > 0) expect(this.#slots[slot]).toEqual({ id: s.id, numTokens: s.numComputedTokens });
       this.#slots[slot] = { id: s.id, numTokens: s.numComputedTokens + numNewTokens };
     }
+  }
+
+  /** What a failed step has written counts for nothing. */
+  discard({ rows }: Step): void {
+    for (const { sequence: s, slot } of rows) this.#slots[slot] = { id: s.id, numTokens: s.numComputedTokens };
   }
 }
 
@@ -80,6 +87,7 @@ test('whatever arrives, leaves and fails: every sequence ends once, no slot is l
         leaver,
         fails,
         isEos,
+        isBroken,
         elapsedMs,
       }: typeof happening extends fc.Arbitrary<infer T> ? T : never) => {
         for (const arrival of arrivals) {
@@ -98,14 +106,17 @@ test('whatever arrives, leaves and fails: every sequence ends once, no slot is l
         cache.run(planned);
         const leaving = leaver === null ? undefined : live()[leaver];
         if (leaving !== undefined) target.finish(leaving, 'abort');
-        if (mayFail && fails && arrivals.length === 0) {
+        if (mayFail && fails) {
           target.fail(planned);
+          cache.discard(planned);
           return;
         }
-        const tokens = planned.rows.map(({ sequence: s, numNewTokens }, i) =>
-          s.numComputedTokens + numNewTokens === s.numTokens ? { tokenId: isEos[i] ? EOS : 7 } : undefined,
-        );
-        for (const { sequence: s } of target.update(planned, tokens, nowMs)) expect(s.finishReason).not.toBe('abort');
+        const results = planned.rows.map(({ sequence: s, numNewTokens }, i) => {
+          if (s.numComputedTokens + numNewTokens < s.numTokens) return undefined;
+          if (mayFail && isBroken[i]) return new EngineError('broken');
+          return { tokenId: isEos[i] ? EOS : 7 };
+        });
+        for (const { sequence: s } of target.update(planned, results, nowMs)) expect(s.finishReason).not.toBe('abort');
       };
 
       for (const each of happenings) {
@@ -115,7 +126,7 @@ test('whatever arrives, leaves and fails: every sequence ends once, no slot is l
       // Forty tokens of prompt take four steps, nine of output nine more, and each may wait for the timeout and for all before it.
       const enough = 30 + all.length * 20;
       for (let i = 0; i < enough && live().length > 0; i++) {
-        runStep({ arrivals: [], leaver: null, fails: false, isEos: [], elapsedMs: 50 });
+        runStep({ arrivals: [], leaver: null, fails: false, isEos: [], isBroken: [], elapsedMs: 50 });
       }
 
       checkEnds();

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
-import { greedy, QueueFullError, type Sequence, type Step } from '../../../src/core/index.ts';
+import { EngineError, greedy, QueueFullError, type Sequence, type Step } from '../../../src/core/index.ts';
 import { gatherWhileRunning, Scheduler } from '../../../src/scheduler/index.ts';
 import { sequence } from '../../support/builders.ts';
 import { describeStep } from '../../support/describe-step.ts';
@@ -145,14 +145,100 @@ describe('an abort', () => {
   });
 });
 
-test('a step that fails takes its sequences with it, and no others', () => {
-  const target = scheduler({ maxBatchSize: 1 });
+describe('a step that fails', () => {
+  /** Plans a step and lets it fail. */
+  function failing(target: Scheduler): { readonly step: string; readonly lost: string[] } {
+    const planned = target.schedule(0);
+    if (planned === undefined) throw new Error('there is nothing to do');
+    return { step: describeStep(planned), lost: target.fail(planned).map(({ id }) => id) };
+  }
+
+  test('is retried as it is when it has no newcomers, and loses its sequences when it fails again', () => {
+    const target = scheduler();
+    const [a, b] = [sequence('a'), sequence('b')];
+    add(target, a, b);
+    step(target);
+    expect(failing(target)).toEqual({ step: 'decode a b', lost: [] });
+    expect(failing(target)).toEqual({ step: 'decode a b', lost: ['a', 'b'] });
+    expect([a.finishReason, b.finishReason]).toEqual(['error', 'error']);
+    expect(target).toMatchObject({ numRunning: 0, numWaiting: 0, numFreeSlots: 4 });
+  });
+
+  test('is retried without its newcomers, which are then computed one at a time', () => {
+    const target = scheduler();
+    add(target, sequence('a', { maxNewTokens: 9 }));
+    step(target);
+    add(target, sequence('b'), sequence('c'));
+    expect(failing(target)).toEqual({ step: 'decode a + prefill b c', lost: [] });
+    add(target, sequence('d'));
+    expect([step(target), step(target), step(target), step(target)]).toEqual([
+      'decode a',
+      'decode a + prefill b',
+      'decode a b + prefill c',
+      'decode a b c + prefill d',
+    ]);
+  });
+
+  test('loses only the newcomer that makes it fail', () => {
+    const target = scheduler();
+    add(target, sequence('a', { maxNewTokens: 9 }));
+    step(target);
+    const [bad, good] = [sequence('bad'), sequence('good')];
+    add(target, bad, good);
+    expect(failing(target)).toEqual({ step: 'decode a + prefill bad good', lost: [] });
+    expect(step(target)).toBe('decode a');
+    expect(failing(target)).toEqual({ step: 'decode a + prefill bad', lost: ['bad'] });
+    expect([step(target), step(target)]).toEqual(['decode a', 'decode a + prefill good']);
+    expect(bad.finishReason).toBe('error');
+    expect(good.status).toBe('running');
+  });
+
+  test('computes the chunks of a long prompt again from the first', () => {
+    const target = scheduler();
+    add(target, sequence('a', { promptLength: 30 }), sequence('b'));
+    expect(step(target)).toBe('prefill a[20]');
+    expect(failing(target)).toEqual({ step: 'prefill a[10] b', lost: [] });
+    expect([step(target), step(target), step(target)]).toEqual([
+      'prefill a[20]',
+      'prefill a[10]',
+      'decode a + prefill b',
+    ]);
+  });
+
+  test('is forgotten when the next one succeeds', () => {
+    const target = scheduler();
+    add(target, sequence('a', { maxNewTokens: 9 }));
+    step(target);
+    for (let i = 0; i < 3; i++) {
+      expect(failing(target)).toEqual({ step: 'decode a', lost: [] });
+      expect(step(target)).toBe('decode a');
+    }
+  });
+
+  test('does not hold up newcomers when its other sequences have left', () => {
+    const target = scheduler();
+    const a = sequence('a');
+    add(target, a);
+    step(target);
+    expect(failing(target).lost).toEqual([]);
+    target.finish(a, 'abort');
+    add(target, sequence('b'));
+    expect(step(target)).toBe('prefill b');
+  });
+});
+
+test('a row that ends with an error takes its sequence with it, and no others', () => {
+  const target = scheduler();
   const [a, b] = [sequence('a'), sequence('b')];
   add(target, a, b);
-  const failing = target.schedule(0);
-  expect(failing && target.fail(failing)).toEqual([a]);
+  const planned = target.schedule(0) ?? { moves: [], rows: [] };
+  const error = new EngineError('not a number');
+  expect(target.update(planned, [error, { tokenId: 7 }], 0)).toEqual([
+    { sequence: a, result: error },
+    { sequence: b, result: { tokenId: 7 } },
+  ]);
   expect(a.finishReason).toBe('error');
-  expect(step(target)).toBe('prefill b');
+  expect(step(target)).toBe('move 1>0; decode b');
 });
 
 test('the queue is bounded; who finds a free slot does not count', () => {
