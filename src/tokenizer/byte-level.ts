@@ -9,18 +9,28 @@ const charOfByte: readonly string[] = (() => {
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isPrintable(byte) ? byte : next++));
 })();
 
-const byteOfChar: ReadonlyMap<string, number> = new Map(charOfByte.map((char, byte) => [char, byte]));
+/** By UTF-16 code unit: each character of the alphabet is one. */
+const byteOfUnit: readonly (number | undefined)[] = Array.from({ length: 0x144 }, (_, unit) => {
+  const byte = charOfByte.indexOf(String.fromCharCode(unit));
+  return byte < 0 ? undefined : byte;
+});
 
 /** All 256 bytes as the vocabulary writes them, in byte order. */
 export const byteAlphabet = charOfByte;
 
+/** Whether a token is written in the byte alphabet. */
+export function isByteLevel(token: string): boolean {
+  for (let at = 0; at < token.length; at++) if (byteOfUnit[token.charCodeAt(at)] === undefined) return false;
+  return true;
+}
+
 /** The bytes that a token of the vocabulary stands for, or undefined if it is not written in the byte alphabet. */
 export function bytesOfToken(token: string): Buffer | undefined {
-  const bytes: number[] = [];
-  for (const char of token) {
-    const byte = byteOfChar.get(char);
+  const bytes = Buffer.allocUnsafe(token.length);
+  for (let at = 0; at < token.length; at++) {
+    const byte = byteOfUnit[token.charCodeAt(at)];
     if (byte === undefined) return undefined;
-    bytes.push(byte);
+    bytes[at] = byte;
   }
-  return Buffer.from(bytes);
+  return bytes;
 }

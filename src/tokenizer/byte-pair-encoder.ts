@@ -1,106 +1,118 @@
 import { Tiktoken } from 'tiktoken/lite';
-import { ModelError, show } from '../core/index.ts';
-import { byteAlphabet, bytesOfToken } from './byte-level.ts';
+import { AddedTokens } from './added-tokens.ts';
+import { bytesOfToken } from './byte-level.ts';
+import { isWhiteSpace } from './characters.ts';
+import type { EncoderTables } from './encoder-tables.ts';
 import { LongWordEncoder } from './long-word.ts';
-import type { AddedToken, TokenizerSpec } from './tokenizer-spec.ts';
+import { Work } from './work.ts';
 
 /** GPT-2's way to cut a text into words. Source: https://github.com/openai/gpt-2/blob/master/src/encoder.py */
 const wordPattern = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
 
-const words = new RegExp(wordPattern, 'gu');
+/** The same, with white space as tiktoken means it, which is not quite JavaScript's. */
+const words = new RegExp(
+  wordPattern
+    .replaceAll(String.raw`\s`, String.raw`\p{White_Space}`)
+    .replaceAll(String.raw`\S`, String.raw`\P{White_Space}`),
+  'gu',
+);
 
 const defaultLongWordBytes = 512;
 
+/** tiktoken takes 5 to 20 s to take over a million tokens, and 0.3 s for this many. */
+const maxTokensOfTiktoken = 2 ** 18;
+
+/** The UTF-16 code units, more or less, that are given to tiktoken at once. */
+const unitsAtOnce = 4096;
+
 /** Byte-level BPE: text to ids, on tiktoken. The merges give tiktoken's ranks, the vocabulary gives the ids. */
 export class BytePairEncoder {
-  readonly #spec: TokenizerSpec;
-  readonly #tiktoken: Tiktoken;
-  readonly #ranked: readonly string[];
+  readonly #tables: EncoderTables;
+  readonly #addedTokens: AddedTokens;
   readonly #longWordBytes: number;
+  /** Undefined where every word counts as long. */
+  readonly #tiktoken: Tiktoken | undefined;
   #longWords: LongWordEncoder | undefined;
-  /** tiktoken's rank to the vocabulary's id; -1 where the vocabulary lacks a byte. */
-  readonly #idOfRank: Int32Array;
-  readonly #addedTokens: RegExp | undefined;
-  readonly #idOfAddedToken: ReadonlyMap<string, number>;
 
-  /** @param options.longWordBytes words from this size on are not given to tiktoken */
-  constructor(spec: TokenizerSpec, { longWordBytes = defaultLongWordBytes } = {}) {
-    this.#spec = spec;
+  /** @param options.longWordBytes words from this size on are not given to tiktoken; with 0, none is */
+  constructor(tables: EncoderTables, { longWordBytes = defaultLongWordBytesOf(tables) } = {}) {
+    this.#tables = tables;
+    this.#addedTokens = new AddedTokens(tables.addedTokens);
     this.#longWordBytes = longWordBytes;
-    this.#ranked = rankedTokens(spec);
-    const bytes = this.#ranked.map((token) => tokenBytes(token).toString('base64'));
-    this.#tiktoken = new Tiktoken(`! 0 ${bytes.join(' ')}`, {}, wordPattern);
-    this.#idOfRank = Int32Array.from(this.#ranked, (token) => spec.vocab.get(token) ?? -1);
-    this.#addedTokens = patternOf(spec.addedTokens);
-    this.#idOfAddedToken = new Map(spec.addedTokens.map(({ content, id }) => [content, id]));
+    if (longWordBytes > 0) {
+      const base64 = tokensOf(tables).map((token) => token.toString('base64'));
+      this.#tiktoken = new Tiktoken(`! 0 ${base64.join(' ')}`, {}, wordPattern);
+    } else this.#longWords = longWordEncoder(tables);
   }
 
   /** The ids of a text, with what the tokenizer puts around every text. */
-  encode(text: string): number[] {
-    const ids = [...this.#spec.prefix];
-    let end = 0;
-    for (const match of this.#addedTokens === undefined ? [] : text.matchAll(this.#addedTokens)) {
-      this.#encodeOrdinary(text.slice(end, match.index), ids);
-      const id = this.#idOfAddedToken.get(match[0]) ?? this.#idOfAddedToken.get(match[0].trim());
-      if (id !== undefined) ids.push(id);
-      end = match.index + match[0].length;
+  encode(text: string, work = new Work()): number[] {
+    const ids = [...this.#tables.prefix];
+    for (const piece of this.#addedTokens.split(text, work)) {
+      if (typeof piece === 'string') this.#encodeOrdinary(piece, ids, work);
+      else ids.push(piece.id);
     }
-    this.#encodeOrdinary(text.slice(end), ids);
-    ids.push(...this.#spec.suffix);
+    ids.push(...this.#tables.suffix);
     return ids;
   }
 
   dispose(): void {
-    this.#tiktoken.free();
+    this.#tiktoken?.free();
   }
 
-  #encodeOrdinary(text: string, ids: number[]): void {
+  #encodeOrdinary(text: string, ids: number[], work: Work): void {
     if (text === '') return;
-    const prefixed = this.#spec.addPrefixSpace && !text.startsWith(' ') ? ` ${text}` : text;
-    for (const rank of this.#ranksOf(prefixed)) {
-      const id = this.#idOfRank[rank];
-      if (id !== undefined && id >= 0) ids.push(id);
+    const prefixed = this.#tables.addPrefixSpace && !text.startsWith(' ') ? ` ${text}` : text;
+    for (const ranks of this.#ranksOf(prefixed, work)) {
+      for (const rank of ranks) {
+        const id = this.#tables.idOfRank[rank];
+        if (id !== undefined && id >= 0) ids.push(id);
+      }
     }
   }
 
-  #ranksOf(text: string): Iterable<number> {
-    const isLong = (word: string) => Buffer.byteLength(word) >= this.#longWordBytes;
-    const cut = isLong(text) ? (text.match(words) ?? []) : [];
-    if (!cut.some(isLong)) return this.#tiktoken.encode_ordinary(text);
-    this.#longWords ??= new LongWordEncoder(
-      new Map(this.#ranked.map((token, rank) => [tokenBytes(token).toString('latin1'), rank])),
-    );
-    const longWords = this.#longWords;
-    return cut.flatMap((word) => (isLong(word) ? longWords.encode(word) : [...this.#tiktoken.encode_ordinary(word)]));
+  /** Long words one by one, the words between them together, but not so many that they could not be given up on the way. */
+  *#ranksOf(text: string, work: Work): Generator<Iterable<number>> {
+    let start = 0;
+    let lastWord = 0;
+    for (const { 0: word, index } of this.#isLong(text) ? text.matchAll(words) : []) {
+      const isLong = this.#isLong(word);
+      if (isLong || index - start >= unitsAtOnce) {
+        // At the end of a text, unlike in front of a word, white space is not cut in two.
+        const cut = isWhiteSpace(text.charCodeAt(index - 1)) ? lastWord : index;
+        yield this.#encodeWords(text.slice(start, cut), work);
+        yield this.#encodeWords(text.slice(cut, index), work);
+        start = index;
+      }
+      lastWord = index;
+      if (!isLong) continue;
+      this.#longWords ??= longWordEncoder(this.#tables);
+      yield this.#longWords.encode(word, work);
+      start = index + word.length;
+      lastWord = start;
+    }
+    yield this.#encodeWords(text.slice(start), work);
+  }
+
+  #encodeWords(text: string, work: Work): Iterable<number> {
+    work.step(text.length);
+    return text === '' || this.#tiktoken === undefined ? [] : this.#tiktoken.encode_ordinary(text);
+  }
+
+  #isLong(text: string): boolean {
+    return Buffer.byteLength(text) >= this.#longWordBytes;
   }
 }
 
-/** The bytes, then each merge's product: their index is tiktoken's rank. */
-function rankedTokens(spec: TokenizerSpec): string[] {
-  const ranked = new Set(byteAlphabet);
-  for (const [left, right] of spec.merges) {
-    if (!spec.vocab.has(left + right))
-      throw new ModelError(`the tokenizer merges ${show(left)} and ${show(right)} to no token of its vocabulary`);
-    ranked.add(left + right);
-  }
-  return [...ranked];
+function defaultLongWordBytesOf({ idOfRank }: EncoderTables): number {
+  return idOfRank.length > maxTokensOfTiktoken ? 0 : defaultLongWordBytes;
 }
 
-function tokenBytes(token: string): Buffer {
-  const bytes = bytesOfToken(token);
-  if (bytes === undefined)
-    throw new ModelError(`the tokenizer's token ${show(token)} is not written in GPT-2's byte alphabet`);
-  return bytes;
+/** The tokens' bytes, by rank. */
+function tokensOf({ rankedTokens }: EncoderTables): Buffer[] {
+  return rankedTokens.split(' ').map((token) => bytesOfToken(token) ?? Buffer.alloc(0));
 }
 
-/** Finds the added tokens in a text, the longest first where several begin. */
-function patternOf(tokens: readonly AddedToken[]): RegExp | undefined {
-  if (tokens.length === 0) return undefined;
-  const longestFirst = [...tokens].sort((a, b) => b.content.length - a.content.length);
-  const alternatives = longestFirst.map(({ content, lstrip, rstrip, singleWord }) => {
-    const literal = content.replace(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`);
-    const word = singleWord ? String.raw`(?<![\p{L}\p{N}_])${literal}(?![\p{L}\p{N}_])` : literal;
-    return `${lstrip ? String.raw`\s*` : ''}${word}${rstrip ? String.raw`\s*` : ''}`;
-  });
-  return new RegExp(alternatives.join('|'), 'gu');
+function longWordEncoder(tables: EncoderTables): LongWordEncoder {
+  return new LongWordEncoder(new Map(tokensOf(tables).map((token, rank) => [token.toString('latin1'), rank])));
 }

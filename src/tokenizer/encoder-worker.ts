@@ -1,19 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { messageOf } from '../core/index.ts';
 import { BytePairEncoder } from './byte-pair-encoder.ts';
-import type { EncoderReply } from './off-loop-encoder.ts';
-import { deserializeSpec } from './tokenizer-spec.ts';
+import { type EncoderWorkerData, encodeUnlessCancelled } from './encoder-job.ts';
 
-const encoder = new BytePairEncoder(deserializeSpec(workerData as string));
+const { tables, isCancelled }: EncoderWorkerData = workerData;
+const encoder = new BytePairEncoder(tables);
 
 parentPort?.on('message', (text: string) => {
-  parentPort?.postMessage(reply(text));
+  parentPort?.postMessage(encodeUnlessCancelled(encoder, text, isCancelled));
 });
-
-function reply(text: string): EncoderReply {
-  try {
-    return { ids: encoder.encode(text) };
-  } catch (error) {
-    return { error: messageOf(error) };
-  }
-}

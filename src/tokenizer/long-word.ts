@@ -1,4 +1,5 @@
 import FlatQueue from 'flatqueue';
+import type { Work } from './work.ts';
 
 /**
  * Byte-pair encoding of a single word in O(n log n): tiktoken's time grows with the square of a word's length, which nobody
@@ -11,11 +12,13 @@ export class LongWordEncoder {
 
   constructor(rankOf: ReadonlyMap<string, number>) {
     this.#rankOf = rankOf;
-    this.#longest = [...rankOf.keys()].reduce((longest, { length }) => Math.max(longest, length), 1);
+    let longest = 1;
+    for (const { length } of rankOf.keys()) longest = Math.max(longest, length);
+    this.#longest = longest;
   }
 
   /** @returns the ranks of the word's tokens */
-  encode(word: string): number[] {
+  encode(word: string, work: Work): number[] {
     const bytes = Buffer.from(word).toString('latin1');
     const { length } = bytes;
     // Tokens so far, by the place of their first byte: a doubly linked list.
@@ -32,8 +35,12 @@ export class LongWordEncoder {
       rankAt[at] = rank;
       if (rank >= 0) queue.push(at, rank * length + at);
     };
-    for (let at = 0; at + 1 < length; at++) consider(at);
+    for (let at = 0; at + 1 < length; at++) {
+      work.step();
+      consider(at);
+    }
     while (queue.length > 0) {
+      work.step();
       const rank = Math.floor((queue.peekValue() ?? 0) / length);
       const at = queue.pop() ?? 0;
       if (rankAt[at] !== rank) continue;

@@ -1,74 +1,98 @@
 import { Worker } from 'node:worker_threads';
-import { serializeSpec, type TokenizerSpec } from './tokenizer-spec.ts';
-
-/** What the worker thread answers. */
-export type EncoderReply = { readonly ids: number[] } | { readonly error: string };
+import type { EncoderReply, EncoderWorkerData } from './encoder-job.ts';
+import type { EncoderTables } from './encoder-tables.ts';
 
 interface Job {
   readonly text: string;
-  readonly signal: AbortSignal;
   resolve(ids: number[]): void;
   reject(reason: unknown): void;
 }
 
+/** As much of a `Worker` as is used here. */
+export interface EncoderThread {
+  postMessage(text: string): void;
+  on(event: 'message', listener: (reply: EncoderReply) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'exit', listener: () => void): unknown;
+  terminate(): Promise<unknown>;
+}
+
 /** Tokenizes on a worker thread, one text after the other. The thread is started by the first text. */
 export class OffLoopEncoder {
-  /** Serialized when the server starts, and not when the first long text holds everybody up. */
-  readonly #spec: string;
-  readonly #waiting: Job[] = [];
-  #worker: Worker | undefined;
+  readonly #data: EncoderWorkerData;
+  readonly #startThread: (data: EncoderWorkerData) => EncoderThread;
+  /** In order of arrival. */
+  readonly #waiting = new Set<Job>();
+  #thread: EncoderThread | undefined;
+  /** What the thread is working on, even if nobody wants it any more. */
   #current: Job | undefined;
 
-  constructor(spec: TokenizerSpec) {
-    this.#spec = serializeSpec(spec);
+  constructor(tables: EncoderTables, startThread = startWorker) {
+    this.#data = { tables, isCancelled: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)) };
+    this.#startThread = startThread;
   }
 
-  /** @param signal a text whose turn has not come when it aborts is left out */
-  encode(text: string, signal: AbortSignal): Promise<number[]> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ text, signal, resolve, reject });
-      if (this.#current === undefined) this.#next();
-    });
-  }
-
-  async dispose(): Promise<void> {
-    await this.#worker?.terminate();
-  }
-
-  #next(): void {
-    this.#current = undefined;
-    for (let job = this.#waiting.shift(); job !== undefined; job = this.#waiting.shift()) {
-      if (job.signal.aborted) {
-        job.reject(job.signal.reason);
-        continue;
-      }
-      this.#current = job;
-      this.#worker ??= this.#start();
-      this.#worker.postMessage(job.text);
-      return;
+  /** @param signal when it aborts, this rejects at once; the thread does not begin the text, or stops in the middle of it */
+  async encode(text: string, signal: AbortSignal): Promise<number[]> {
+    signal.throwIfAborted();
+    let cancel = () => {};
+    try {
+      return await new Promise((resolve, reject) => {
+        const job = { text, resolve, reject };
+        cancel = () => this.#cancel(job, signal.reason);
+        signal.addEventListener('abort', cancel);
+        this.#waiting.add(job);
+        if (this.#current === undefined) this.#next();
+      });
+    } finally {
+      signal.removeEventListener('abort', cancel);
     }
   }
 
-  #start(): Worker {
-    const worker = new Worker(new URL('./encoder-worker.js', import.meta.url), {
-      workerData: this.#spec,
-    });
-    worker.unref();
-    worker.on('message', (reply: EncoderReply) => {
+  async dispose(): Promise<void> {
+    await this.#thread?.terminate();
+  }
+
+  #cancel(job: Job, reason: unknown): void {
+    job.reject(reason);
+    if (job === this.#current) Atomics.store(this.#data.isCancelled, 0, 1);
+    else this.#waiting.delete(job);
+  }
+
+  #next(): void {
+    const [job] = this.#waiting;
+    this.#current = job;
+    if (job === undefined) return;
+    this.#waiting.delete(job);
+    Atomics.store(this.#data.isCancelled, 0, 0);
+    this.#thread ??= this.#start();
+    this.#thread.postMessage(job.text);
+  }
+
+  #start(): EncoderThread {
+    const thread = this.#startThread(this.#data);
+    thread.on('message', (reply) => {
       if ('ids' in reply) this.#current?.resolve(reply.ids);
-      else this.#current?.reject(new Error(reply.error));
+      else if ('error' in reply) this.#current?.reject(new Error(reply.error));
       this.#next();
     });
     let reason = new Error('the tokenizer thread ended');
-    worker.on('error', (error) => {
+    thread.on('error', (error) => {
       reason = error;
     });
-    worker.on('exit', () => {
-      this.#worker = undefined;
+    thread.on('exit', () => {
+      this.#thread = undefined;
       this.#current?.reject(reason);
-      for (const job of this.#waiting.splice(0)) job.reject(reason);
+      for (const job of this.#waiting) job.reject(reason);
+      this.#waiting.clear();
       this.#current = undefined;
     });
-    return worker;
+    return thread;
   }
+}
+
+function startWorker(workerData: EncoderWorkerData): EncoderThread {
+  const worker = new Worker(new URL('./encoder-worker.js', import.meta.url), { workerData });
+  worker.unref();
+  return worker;
 }

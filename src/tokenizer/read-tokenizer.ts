@@ -1,30 +1,35 @@
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-import { type JsonObject, ModelError, messageOf, readJsonFile, show } from '../core/index.ts';
+import { setImmediate } from 'node:timers/promises';
+import { type JsonObject, ModelError, readJsonFile, readTextFile, show } from '../core/index.ts';
+import { tokenizerLimits } from './limits.ts';
 import type { AddedToken, TokenizerSpec } from './tokenizer-spec.ts';
+
+const { maxFileBytes, maxTokens, maxMerges, maxAddedTokens, maxAddedTokenLength } = tokenizerLimits;
+
+/** An added token has seven keys. */
+const fileLimits = { maxBytes: maxFileBytes, maxKeys: maxTokens + 8 * maxAddedTokens };
 
 /**
  * Reads the tokenizer of a Hugging Face folder from `tokenizer.json`, or from `vocab.json` and `merges.txt`.
  * @returns undefined if the folder has neither
- * @throws {ModelError} a file is broken or asks for something other than GPT-2's byte-level BPE
+ * @throws {ModelError} a file is broken, too large, or asks for something other than GPT-2's byte-level BPE
  */
 export async function readTokenizer(folder: string): Promise<TokenizerSpec | undefined> {
-  const tokenizer = await readJsonFile(folder, 'tokenizer.json');
-  const config = (await readJsonFile(folder, 'tokenizer_config.json')) ?? {};
+  const tokenizer = await readJsonFile(folder, 'tokenizer.json', fileLimits);
+  const config = (await readJsonFile(folder, 'tokenizer_config.json', fileLimits)) ?? {};
   if (tokenizer !== undefined) return specOfTokenizerJson(tokenizer, config);
-  const vocab = await readJsonFile(folder, 'vocab.json');
-  const merges = await readText(folder, 'merges.txt');
+  const vocab = await readJsonFile(folder, 'vocab.json', fileLimits);
+  const merges = await readTextFile(folder, 'merges.txt', fileLimits);
   if (vocab === undefined && merges === undefined) return undefined;
   expect(
     vocab !== undefined && merges !== undefined,
     `${folder} has one of vocab.json and merges.txt, and lacks the other`,
   );
-  const specialTokensMap = (await readJsonFile(folder, 'special_tokens_map.json')) ?? {};
+  const specialTokensMap = (await readJsonFile(folder, 'special_tokens_map.json', fileLimits)) ?? {};
   return specOfVocabAndMerges(vocab, merges, { ...specialTokensMap, ...config });
 }
 
 /** Format: https://github.com/huggingface/tokenizers, `Tokenizer::from_file`. */
-function specOfTokenizerJson(tokenizer: JsonObject, config: JsonObject): TokenizerSpec {
+async function specOfTokenizerJson(tokenizer: JsonObject, config: JsonObject): Promise<TokenizerSpec> {
   const file = 'tokenizer.json';
   const model = asRecord(tokenizer.model, `${file}: model`);
   expect(model.type === undefined || model.type === 'BPE', `${file}: model.type is ${show(model.type)}, not "BPE"`);
@@ -34,15 +39,20 @@ function specOfTokenizerJson(tokenizer: JsonObject, config: JsonObject): Tokeniz
     preTokenizer.type === 'ByteLevel' && preTokenizer.use_regex !== false,
     `${file}: pre_tokenizer is ${show(preTokenizer.type)}, not "ByteLevel" with its regular expression`,
   );
-  const vocab = vocabOf(asRecord(model.vocab, `${file}: model.vocab`), file);
-  const addedTokens = asArray(tokenizer.added_tokens ?? [], `${file}: added_tokens`).map((token) => {
+  const declaredTokens = asArray(tokenizer.added_tokens ?? [], `${file}: added_tokens`);
+  expectAtMost(maxAddedTokens, declaredTokens.length, `${file}: added_tokens`);
+  const addedTokens = declaredTokens.map((token) => {
     const record = asRecord(token, `${file}: added_tokens`);
     return addedToken(Number(record.id), record);
   });
-  const merges = asArray(model.merges, `${file}: model.merges`).map((merge) => {
-    const [left, right] = typeof merge === 'string' ? merge.split(' ') : asArray(merge, `${file}: model.merges`);
-    expect(typeof left === 'string' && typeof right === 'string', `${file}: model.merges has ${show(merge)}`);
-    return [left, right] as const;
+  const declaredMerges = asArray(model.merges, `${file}: model.merges`);
+  expectAtMost(maxMerges, declaredMerges.length, `${file}: model.merges`);
+  const vocab = vocabOf(asRecord(model.vocab, `${file}: model.vocab`), `${file}: model.vocab`);
+  // Signals are to be heard while a large tokenizer is read.
+  await setImmediate();
+  const merges = declaredMerges.map((merge) => {
+    const pair = typeof merge === 'string' ? merge.split(' ') : merge;
+    return isPair(pair) ? pair : refuse(`${file}: model.merges has ${show(merge)}`);
   });
   const bos = bosOf(config, addedTokens, vocab);
   return {
@@ -57,15 +67,12 @@ function specOfTokenizerJson(tokenizer: JsonObject, config: JsonObject): Tokeniz
 /** The slow tokenizer's files, as facebook/opt-125m has them. */
 function specOfVocabAndMerges(vocabJson: JsonObject, mergesText: string, config: JsonObject): TokenizerSpec {
   const vocab = vocabOf(vocabJson, 'vocab.json');
-  const merges = mergesText
-    .split('\n')
-    .map((line) => line.replace(/\r$/, ''))
-    .filter((line) => line !== '' && !line.startsWith('#version'))
-    .map((line) => {
-      const [left, right, ...rest] = line.split(' ');
-      expect(left && right && rest.length === 0, `merges.txt: ${show(line)} is not a pair of tokens`);
-      return [left, right] as const;
-    });
+  const lines = mergesText.split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#version'));
+  expectAtMost(maxMerges, lines.length, 'merges.txt');
+  const merges = lines.map((line) => {
+    const pair = line.split(' ');
+    return isPair(pair) ? pair : refuse(`merges.txt: ${show(line)} is not a pair of tokens`);
+  });
   const addedTokens = addedTokensOfConfig(config, vocab);
   return {
     vocab,
@@ -86,10 +93,10 @@ function addedTokensOfConfig(config: JsonObject, vocab: ReadonlyMap<string, numb
     const id = typeof record.content === 'string' ? vocab.get(record.content) : undefined;
     if (id !== undefined) byId.set(id, addedToken(id, { special: true, ...record }));
   }
-  const decoder = asRecord(config.added_tokens_decoder ?? {}, 'tokenizer_config.json: added_tokens_decoder');
-  for (const [id, token] of Object.entries(decoder)) {
-    byId.set(Number(id), addedToken(Number(id), asRecord(token, 'tokenizer_config.json: added_tokens_decoder')));
-  }
+  const where = 'tokenizer_config.json: added_tokens_decoder';
+  const decoder = Object.entries(asRecord(config.added_tokens_decoder ?? {}, where));
+  expectAtMost(maxAddedTokens, decoder.length, where);
+  for (const [id, token] of decoder) byId.set(Number(id), addedToken(Number(id), asRecord(token, where)));
   return [...byId.values()];
 }
 
@@ -125,27 +132,55 @@ function templateOf(postProcessor: unknown, addedTokens: readonly AddedToken[]) 
 }
 
 function addedToken(id: number, record: JsonObject): AddedToken {
+  const { content } = record;
   expect(
-    Number.isInteger(id) && typeof record.content === 'string' && record.content !== '',
+    isTokenId(id) && typeof content === 'string' && content !== '' && content.isWellFormed(),
     `the tokenizer has a broken added token: ${show(record)}`,
   );
+  expect(
+    content.length <= maxAddedTokenLength,
+    `the tokenizer's added token ${show(content)} has ${content.length} characters; at most ${maxAddedTokenLength} are allowed`,
+  );
+  const special = record.special === true;
   return {
     id,
-    content: record.content,
-    special: record.special === true,
+    content,
+    special,
     lstrip: record.lstrip === true,
     rstrip: record.rstrip === true,
     singleWord: record.single_word === true,
+    normalized: record.normalized === undefined ? !special : record.normalized === true,
   };
 }
 
-function vocabOf(record: JsonObject, file: string): Map<string, number> {
+function vocabOf(record: JsonObject, where: string): Map<string, number> {
+  const tokens = Object.keys(record);
+  expectAtMost(maxTokens, tokens.length, where);
   const vocab = new Map<string, number>();
-  for (const [token, id] of Object.entries(record)) {
-    expect(Number.isInteger(id), `${file}: token ${show(token)} has the id ${show(id)}`);
-    vocab.set(token, id as number);
+  for (const token of tokens) {
+    const id = record[token];
+    vocab.set(token, isTokenId(id) ? id : refuse(`${where}: token ${show(token)} has the id ${show(id)}`));
   }
   return vocab;
+}
+
+function isTokenId(id: unknown): id is number {
+  return Number.isInteger(id) && (id as number) >= 0 && (id as number) < 2 ** 31;
+}
+
+function isPair(value: unknown): value is readonly [string, string] {
+  return (
+    Array.isArray(value) && value.length === 2 && value.every((token) => typeof token === 'string' && token !== '')
+  );
+}
+
+function expectAtMost(limit: number, count: number, where: string): void {
+  expect(count <= limit, `${where} has ${count} entries; at most ${limit} are allowed`);
+}
+
+/** Where the message would cost more than the check: `expect` is given it in any case. */
+function refuse(message: string): never {
+  throw new ModelError(message);
 }
 
 function expect(condition: unknown, message: string): asserts condition {
@@ -153,23 +188,10 @@ function expect(condition: unknown, message: string): asserts condition {
 }
 
 function asRecord(value: unknown, what: string): JsonObject {
-  expect(
-    typeof value === 'object' && value !== null && !Array.isArray(value),
-    `${what} is ${show(value)}, not an object`,
-  );
-  return value as JsonObject;
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
+  return refuse(`${what} is ${show(value)}, not an object`);
 }
 
 function asArray(value: unknown, what: string): readonly unknown[] {
-  expect(Array.isArray(value), `${what} is ${show(value)}, not a list`);
-  return value;
-}
-
-async function readText(folder: string, name: string): Promise<string | undefined> {
-  try {
-    return await readFile(path.join(folder, name), 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new ModelError(`${path.join(folder, name)} cannot be read: ${messageOf(error)}`);
-  }
+  return Array.isArray(value) ? value : refuse(`${what} is ${show(value)}, not a list`);
 }

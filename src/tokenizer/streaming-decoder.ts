@@ -3,25 +3,20 @@ import type { TokenizerSpec } from './tokenizer-spec.ts';
 
 /** The text bytes of each id; nothing for special tokens and for ids outside the vocabulary. */
 export class TokenBytes {
-  readonly #bytesOfId = new Map<number, Buffer>();
+  /** As the vocabulary writes them: making the bytes of a million tokens would take a second at every start. */
+  readonly #tokenOfId = new Map<number, string>();
+  readonly #bytesOfAdded = new Map<number, Buffer | undefined>();
 
   constructor(spec: TokenizerSpec) {
-    for (const [token, id] of spec.vocab) this.#bytesOfId.set(id, bytesOfToken(token) ?? Buffer.from(token));
-    for (const { id, content, special } of spec.addedTokens) {
-      if (special) this.#bytesOfId.delete(id);
-      else this.#bytesOfId.set(id, Buffer.from(content));
-    }
+    for (const [token, id] of spec.vocab) this.#tokenOfId.set(id, token);
+    for (const { id, content, special } of spec.addedTokens)
+      this.#bytesOfAdded.set(id, special ? undefined : Buffer.from(content));
   }
 
   of(tokenId: number): Buffer | undefined {
-    return this.#bytesOfId.get(tokenId);
-  }
-
-  /** The most bytes that one token stands for. */
-  get longest(): number {
-    let longest = 1;
-    for (const bytes of this.#bytesOfId.values()) longest = Math.max(longest, bytes.length);
-    return longest;
+    if (this.#bytesOfAdded.has(tokenId)) return this.#bytesOfAdded.get(tokenId);
+    const token = this.#tokenOfId.get(tokenId);
+    return token === undefined ? undefined : (bytesOfToken(token) ?? Buffer.from(token));
   }
 }
 

@@ -9,6 +9,8 @@ export interface AddedToken {
   readonly rstrip: boolean;
   /** Only where no letter, digit or underscore touches it. */
   readonly singleWord: boolean;
+  /** Found only in what the tokens that are not normalized leave. */
+  readonly normalized: boolean;
 }
 
 /** What a folder says of its tokenizer. */
@@ -22,14 +24,4 @@ export interface TokenizerSpec {
   readonly prefix: readonly number[];
   readonly suffix: readonly number[];
   readonly addPrefixSpace: boolean;
-}
-
-/** A specification as text, which a worker thread takes over at once: cloning 50,000 tokens and as many merges takes some 40 ms. */
-export function serializeSpec(spec: TokenizerSpec): string {
-  return JSON.stringify({ ...spec, vocab: [...spec.vocab] });
-}
-
-export function deserializeSpec(text: string): TokenizerSpec {
-  const spec = JSON.parse(text);
-  return { ...spec, vocab: new Map(spec.vocab) };
 }

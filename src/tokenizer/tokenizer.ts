@@ -1,4 +1,7 @@
+import { setImmediate } from 'node:timers/promises';
 import { BytePairEncoder } from './byte-pair-encoder.ts';
+import { encoderTables } from './encoder-tables.ts';
+import { TokenCountBound } from './min-tokens.ts';
 import { OffLoopEncoder } from './off-loop-encoder.ts';
 import { readTokenizer } from './read-tokenizer.ts';
 import { StreamingDecoder, TokenBytes } from './streaming-decoder.ts';
@@ -9,29 +12,27 @@ const maxBytesOnLoop = 2048;
 
 /** Text to token ids and back, as the Hugging Face tokenizer of the same folder does it. */
 export class Tokenizer {
-  readonly #spec: TokenizerSpec;
   readonly #encoder: BytePairEncoder;
   readonly #offLoop: OffLoopEncoder;
   readonly #tokenBytes: TokenBytes;
-  readonly #longestTokenBytes: number;
+  readonly #tokenCountBound: TokenCountBound;
 
-  constructor(spec: TokenizerSpec) {
-    this.#spec = spec;
-    this.#encoder = new BytePairEncoder(spec);
-    this.#offLoop = new OffLoopEncoder(spec);
+  /** @param tables those of the specification */
+  constructor(spec: TokenizerSpec, tables = encoderTables(spec)) {
+    this.#encoder = new BytePairEncoder(tables);
+    this.#offLoop = new OffLoopEncoder(tables);
     this.#tokenBytes = new TokenBytes(spec);
-    this.#longestTokenBytes = longestTokenBytes(spec, this.#tokenBytes);
+    this.#tokenCountBound = new TokenCountBound(spec);
   }
 
-  /** The ids of a text, `</s>` in front as OPT has it. Long texts are tokenized on a worker thread, unless the signal aborts before their turn. */
+  /** The ids of a text, `</s>` in front as OPT has it. Long texts are tokenized on a worker thread, which stops when the signal aborts. */
   async encode(text: string, signal: AbortSignal): Promise<number[]> {
     return Buffer.byteLength(text) <= maxBytesOnLoop ? this.#encoder.encode(text) : this.#offLoop.encode(text, signal);
   }
 
   /** A number of tokens that {@link encode} will not stay below; known without tokenizing. */
   minTokens(text: string): number {
-    const { prefix, suffix } = this.#spec;
-    return prefix.length + suffix.length + Math.ceil(Buffer.byteLength(text) / this.#longestTokenBytes);
+    return this.#tokenCountBound.of(text);
   }
 
   createDecoder(): StreamingDecoder {
@@ -44,20 +45,16 @@ export class Tokenizer {
   }
 }
 
-function longestTokenBytes(spec: TokenizerSpec, tokenBytes: TokenBytes): number {
-  // Such a token swallows any amount of white space.
-  if (spec.addedTokens.some((token) => token.lstrip || token.rstrip)) return Number.POSITIVE_INFINITY;
-  return spec.addedTokens.reduce(
-    (longest, { content }) => Math.max(longest, Buffer.byteLength(content)),
-    tokenBytes.longest,
-  );
-}
-
 /**
  * The tokenizer of a Hugging Face folder; undefined if it has none.
- * @throws {ModelError} its files are broken
+ * @throws {ModelError} its files are broken, or larger than any real tokenizer's
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer | undefined> {
   const spec = await readTokenizer(folder);
-  return spec && new Tokenizer(spec);
+  if (spec === undefined) return undefined;
+  // Each of these steps may take a second: signals are to be heard in between.
+  await setImmediate();
+  const tables = encoderTables(spec);
+  await setImmediate();
+  return new Tokenizer(spec, tables);
 }

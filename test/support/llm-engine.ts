@@ -21,7 +21,7 @@ export const idsOf = (text: string) => [...Buffer.from(text)].map(idOfByte);
 
 function byteTokenizer(): Tokenizer {
   const chars = byteAlphabet.map((char, byte) => [char, idOfByte(byte)] as const);
-  const special = { special: true, lstrip: false, rstrip: false, singleWord: false };
+  const special = { special: true, lstrip: false, rstrip: false, singleWord: false, normalized: false };
   const addedTokens = [{ ...special, id: EOS, content: '</s>' }];
   return new Tokenizer({
     vocab: new Map(chars),

@@ -118,8 +118,10 @@ async function shardedFiles(folder: string, index: string, format: WeightsFormat
   };
 }
 
+const maxIndexBytes = 64 * 2 ** 20;
+
 async function readWeightMap(folder: string, index: string): Promise<Map<string, string>> {
-  const map = (await readJsonFile(folder, index))?.weight_map;
+  const map = (await readJsonFile(folder, index, { maxBytes: maxIndexBytes }))?.weight_map;
   if (typeof map !== 'object' || map === null) throw new ModelError(`${path.join(folder, index)} has no weight_map`);
   const fileOf = new Map<string, string>();
   for (const [name, file] of Object.entries(map)) {

@@ -1,0 +1,42 @@
+import { ModelError, show } from '../core/index.ts';
+import { byteAlphabet, isByteLevel } from './byte-level.ts';
+import { tokenizerLimits } from './limits.ts';
+import type { TokenizerSpec } from './tokenizer-spec.ts';
+
+/** What an encoder needs of a tokenizer: few large values, which a worker thread takes over at once. */
+export interface EncoderTables extends Pick<TokenizerSpec, 'addedTokens' | 'prefix' | 'suffix' | 'addPrefixSpace'> {
+  /** The bytes, then each merge's product, in GPT-2's byte alphabet, separated by spaces. A token's place is its rank. */
+  readonly rankedTokens: string;
+  /** Rank to the vocabulary's id; -1 where the vocabulary lacks a byte. */
+  readonly idOfRank: Int32Array;
+}
+
+/** @throws {ModelError} the merges do not fit the vocabulary */
+export function encoderTables(spec: TokenizerSpec): EncoderTables {
+  const { addedTokens, prefix, suffix, addPrefixSpace } = spec;
+  const ranked = new Set(byteAlphabet);
+  for (const [left, right] of spec.merges) ranked.add(productOf(left, right, spec.vocab));
+  const tokens = [...ranked];
+  return {
+    addedTokens,
+    prefix,
+    suffix,
+    addPrefixSpace,
+    rankedTokens: tokens.join(' '),
+    idOfRank: Int32Array.from(tokens, (token) => spec.vocab.get(token) ?? -1),
+  };
+}
+
+function productOf(left: string, right: string, vocab: TokenizerSpec['vocab']): string {
+  const token = left + right;
+  if (!vocab.has(token))
+    throw new ModelError(`the tokenizer merges ${show(left)} and ${show(right)} to no token of its vocabulary`);
+  if (!isByteLevel(token))
+    throw new ModelError(`the tokenizer's token ${show(token)} is not written in GPT-2's byte alphabet`);
+  const { maxTokenLength } = tokenizerLimits;
+  if (token.length > maxTokenLength)
+    throw new ModelError(
+      `the tokenizer's token ${show(token)} has ${token.length} bytes; at most ${maxTokenLength} are allowed`,
+    );
+  return token;
+}

@@ -1,0 +1,11 @@
+/** What a tokenizer may hold at most. Published ones stay far below: 280,000 merges, 260,000 tokens, 6,400 added ones, 33 MB. */
+export const tokenizerLimits = {
+  maxFileBytes: 128 * 2 ** 20,
+  maxTokens: 2 ** 20,
+  maxMerges: 2 ** 21,
+  maxAddedTokens: 2 ** 18,
+  /** Bytes of a token of the vocabulary. */
+  maxTokenLength: 4096,
+  /** UTF-16 code units of an added token. A text may have to be compared with so many at each of its places. */
+  maxAddedTokenLength: 512,
+} as const;

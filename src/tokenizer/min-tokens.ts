@@ -1,0 +1,85 @@
+import { byteAlphabet } from './byte-level.ts';
+import { isWhiteSpace } from './characters.ts';
+import type { TokenizerSpec } from './tokenizer-spec.ts';
+
+/** So much of an added token is compared with the text beside white space: a bounded amount of work, and all of `<mask>`. */
+const unitsCompared = 8;
+
+/** Knows without tokenizing that a text has at least so many tokens, in time that grows with the text only. */
+export class TokenCountBound {
+  readonly #around: number;
+  readonly #longestTokenBytes: number;
+  /** Bytes that the vocabulary lacks: they become no token. */
+  readonly #lostBytes: ReadonlySet<number>;
+  /** Beginnings of the tokens that take along the white space before them, ends of those that take what follows. */
+  readonly #heads: Snippets;
+  readonly #tails: Snippets;
+
+  constructor({ vocab, merges, addedTokens, prefix, suffix }: TokenizerSpec) {
+    this.#around = prefix.length + suffix.length;
+    let longest = 1;
+    for (const [left, right] of merges) longest = Math.max(longest, left.length + right.length);
+    for (const { content } of addedTokens) longest = Math.max(longest, Buffer.byteLength(content));
+    this.#longestTokenBytes = longest;
+    this.#lostBytes = new Set([...byteAlphabet.keys()].filter((byte) => !vocab.has(byteAlphabet[byte] ?? '')));
+    const takingBefore = addedTokens.filter(({ lstrip }) => lstrip);
+    const takingBehind = addedTokens.filter(({ rstrip }) => rstrip);
+    this.#heads = new Snippets(
+      takingBefore.map(({ content }) => content.replace(/^\p{White_Space}+/u, '').slice(0, unitsCompared)),
+    );
+    this.#tails = new Snippets(
+      takingBehind.map(({ content }) => content.replace(/\p{White_Space}+$/u, '').slice(-unitsCompared)),
+    );
+  }
+
+  of(text: string): number {
+    const bytes = Buffer.byteLength(text) - this.#swallowedBytes(text) - this.#numLostBytes(text);
+    return this.#around + Math.ceil(Math.max(0, bytes) / this.#longestTokenBytes);
+  }
+
+  /** The bytes of white space that added tokens may take along. */
+  #swallowedBytes(text: string): number {
+    if (this.#heads.isEmpty && this.#tails.isEmpty) return 0;
+    let swallowed = 0;
+    for (let at = 0; at < text.length; at++) {
+      if (!isWhiteSpace(text.charCodeAt(at))) continue;
+      const start = at;
+      while (isWhiteSpace(text.charCodeAt(at))) at++;
+      if (this.#heads.beginAt(text, at) || this.#tails.endAt(text, start))
+        swallowed += Buffer.byteLength(text.slice(start, at));
+    }
+    return swallowed;
+  }
+
+  #numLostBytes(text: string): number {
+    if (this.#lostBytes.size === 0) return 0;
+    let lost = 0;
+    for (const byte of Buffer.from(text)) if (this.#lostBytes.has(byte)) lost++;
+    return lost;
+  }
+}
+
+/** Short pieces of text that are looked for at a given place. */
+class Snippets {
+  readonly #snippets: ReadonlySet<string>;
+  readonly #lengths: ReadonlySet<number>;
+
+  constructor(snippets: readonly string[]) {
+    this.#snippets = new Set(snippets);
+    this.#lengths = new Set(snippets.map(({ length }) => length));
+  }
+
+  get isEmpty(): boolean {
+    return this.#snippets.size === 0;
+  }
+
+  beginAt(text: string, at: number): boolean {
+    for (const length of this.#lengths) if (this.#snippets.has(text.slice(at, at + length))) return true;
+    return false;
+  }
+
+  endAt(text: string, at: number): boolean {
+    for (const length of this.#lengths) if (this.#snippets.has(text.slice(Math.max(0, at - length), at))) return true;
+    return false;
+  }
+}
