@@ -22,7 +22,7 @@ export type {
   TextGenerator,
   TokenEvent,
 } from './generator.ts';
-export { type FileLimits, type JsonObject, readJsonFile, readTextFile } from './json-file.ts';
+export { type JsonObject, readJsonFile, readTextFile } from './json-file.ts';
 export { millions, readableSize } from './readable.ts';
 export { defaultMaxNewTokens, type GenerateRequest, greedy, type SamplingParams } from './request.ts';
 export { Sequence } from './sequence.ts';

@@ -10,26 +10,31 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export interface FileLimits {
   /** 16 MiB if absent: enough for configuration. */
   readonly maxBytes?: number;
-  /** Keys of all the objects in a JSON file, roughly: parsing millions of them takes seconds, during which nothing else runs. */
+}
+
+/** What a JSON file may hold at most. Parsing many millions of values takes many seconds and gigabytes, and nothing else runs meanwhile. */
+export interface JsonLimits extends FileLimits {
+  /** Of all objects together. */
   readonly maxKeys?: number;
+  /** Elements, values of keys, objects and lists, all together. */
+  readonly maxValues?: number;
 }
 
 const defaultMaxBytes = 16 * 2 ** 20;
 
 /**
  * A JSON object in a file of a model folder; undefined where there is no such file.
- * @throws {ModelError} the file cannot be read, is not a regular file, is too large, or holds something else
+ * @throws {ModelError} the file cannot be read, is not a regular file, is too large, or holds something else than an object
  */
 export async function readJsonFile(
   folder: string,
   name: string,
-  { maxKeys = Number.POSITIVE_INFINITY, ...limits }: FileLimits = {},
+  limits: JsonLimits = {},
 ): Promise<JsonObject | undefined> {
   const file = path.join(folder, name);
   const text = await readTextFile(folder, name, limits);
   if (text === undefined) return undefined;
-  if (hasMoreKeysThan(maxKeys, text))
-    throw new ModelError(`${file} has more than ${maxKeys} entries, which is the most that is read`);
+  expectSmallStructure(text, file, limits);
   const value = parse(text, file);
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
   throw new ModelError(`${file} does not hold a JSON object`);
@@ -42,7 +47,7 @@ export async function readJsonFile(
 export async function readTextFile(
   folder: string,
   name: string,
-  { maxBytes = defaultMaxBytes }: Pick<FileLimits, 'maxBytes'> = {},
+  { maxBytes = defaultMaxBytes }: FileLimits = {},
 ): Promise<string | undefined> {
   const file = path.join(folder, name);
   let handle: FileHandle | undefined;
@@ -72,10 +77,18 @@ function parse(text: string, file: string): unknown {
   }
 }
 
-/** Counts `":`, which costs far less than parsing. */
-function hasMoreKeysThan(maxKeys: number, text: string): boolean {
-  if (text.length <= maxKeys) return false;
+/** Counts punctuation, that in strings included, which costs far less than parsing. */
+function expectSmallStructure(text: string, file: string, { maxKeys, maxValues }: JsonLimits): void {
+  if (maxKeys === undefined || maxValues === undefined) return;
   let keys = 0;
-  for (let at = text.indexOf('":'); at >= 0 && keys <= maxKeys; at = text.indexOf('":', at + 2)) keys++;
-  return keys > maxKeys;
+  let values = 0;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit === colon) keys++;
+    else if (unit === comma || unit === bracket || unit === brace) values++;
+  }
+  if (keys > maxKeys) throw new ModelError(`${file} has some ${keys} keys, and at most ${maxKeys} are read`);
+  if (values > maxValues) throw new ModelError(`${file} has some ${values} values, and at most ${maxValues} are read`);
 }
+
+const [colon, comma, bracket, brace] = [0x3a, 0x2c, 0x5b, 0x7b];

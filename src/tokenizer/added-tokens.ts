@@ -89,6 +89,8 @@ class TokenFinder {
       }
       if (at + depth === text.length) break;
       const unit = text.charCodeAt(at + depth);
+      // Long tokens are mostly alone here, or alike.
+      if (this.#unitOf(low, depth) === unit && this.#unitOf(high - 1, depth) === unit) continue;
       low = this.#firstFrom(unit, depth, { low, high });
       high = this.#firstFrom(unit + 1, depth, { low, high });
     }
@@ -100,10 +102,14 @@ class TokenFinder {
     let { low, high } = range;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#sorted[middle]?.content.charCodeAt(depth) ?? 0) < unit) low = middle + 1;
+      if (this.#unitOf(middle, depth) < unit) low = middle + 1;
       else high = middle;
     }
     return low;
+  }
+
+  #unitOf(index: number, depth: number): number {
+    return this.#sorted[index]?.content.charCodeAt(depth) ?? 0;
   }
 }
 

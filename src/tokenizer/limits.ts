@@ -3,9 +3,9 @@ export const tokenizerLimits = {
   maxFileBytes: 128 * 2 ** 20,
   maxTokens: 2 ** 20,
   maxMerges: 2 ** 21,
-  maxAddedTokens: 2 ** 18,
+  maxAddedTokens: 2 ** 17,
   /** Bytes of a token of the vocabulary. */
   maxTokenLength: 4096,
   /** UTF-16 code units of an added token. A text may have to be compared with so many at each of its places. */
-  maxAddedTokenLength: 512,
+  maxAddedTokenLength: 256,
 } as const;

@@ -62,11 +62,15 @@ export class TokenCountBound {
 /** Short pieces of text that are looked for at a given place. */
 class Snippets {
   readonly #snippets: ReadonlySet<string>;
-  readonly #lengths: ReadonlySet<number>;
+  readonly #lengths: readonly number[];
+  readonly #firstUnits: ReadonlySet<number>;
+  readonly #lastUnits: ReadonlySet<number>;
 
   constructor(snippets: readonly string[]) {
     this.#snippets = new Set(snippets);
-    this.#lengths = new Set(snippets.map(({ length }) => length));
+    this.#lengths = [...new Set(snippets.map(({ length }) => length))];
+    this.#firstUnits = new Set(snippets.map((snippet) => snippet.charCodeAt(0)));
+    this.#lastUnits = new Set(snippets.map((snippet) => snippet.charCodeAt(snippet.length - 1)));
   }
 
   get isEmpty(): boolean {
@@ -74,12 +78,14 @@ class Snippets {
   }
 
   beginAt(text: string, at: number): boolean {
-    for (const length of this.#lengths) if (this.#snippets.has(text.slice(at, at + length))) return true;
-    return false;
+    if (this.#snippets.has('')) return true;
+    if (!this.#firstUnits.has(text.charCodeAt(at))) return false;
+    return this.#lengths.some((length) => this.#snippets.has(text.slice(at, at + length)));
   }
 
   endAt(text: string, at: number): boolean {
-    for (const length of this.#lengths) if (this.#snippets.has(text.slice(Math.max(0, at - length), at))) return true;
-    return false;
+    if (this.#snippets.has('')) return true;
+    if (!this.#lastUnits.has(text.charCodeAt(at - 1))) return false;
+    return this.#lengths.some((length) => this.#snippets.has(text.slice(Math.max(0, at - length), at)));
   }
 }

@@ -5,8 +5,12 @@ import type { AddedToken, TokenizerSpec } from './tokenizer-spec.ts';
 
 const { maxFileBytes, maxTokens, maxMerges, maxAddedTokens, maxAddedTokenLength } = tokenizerLimits;
 
-/** An added token has seven keys. */
-const fileLimits = { maxBytes: maxFileBytes, maxKeys: maxTokens + 8 * maxAddedTokens };
+/** An added token has seven keys; a merge is a list of two. */
+const fileLimits = {
+  maxBytes: maxFileBytes,
+  maxKeys: maxTokens + 8 * maxAddedTokens,
+  maxValues: maxTokens + 3 * maxMerges + 8 * maxAddedTokens,
+};
 
 /**
  * Reads the tokenizer of a Hugging Face folder from `tokenizer.json`, or from `vocab.json` and `merges.txt`.

@@ -9,6 +9,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 
 export const embeddedModel = path.join(root, 'models/opt-stories');
 export const reference = (name: string) => path.join(root, 'test/fixtures/reference', name);
+export const addedTokensFixture = path.join(root, 'test/fixtures/added-tokens/expected.json');
 export const variants = path.join(root, 'test/fixtures/variants');
 
 /** One text with what Hugging Face's tokenizer makes of it. */

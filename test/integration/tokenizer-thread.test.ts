@@ -1,0 +1,27 @@
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { expect, test } from 'vitest';
+import type { EncoderReply } from '../../src/tokenizer/encoder-job.ts';
+import { encoderTables } from '../../src/tokenizer/encoder-tables.ts';
+import { OffLoopEncoder } from '../../src/tokenizer/off-loop-encoder.ts';
+import { addedToken, byteTokenizer } from '../support/tokenizers.ts';
+
+const workerFile = fileURLToPath(new URL('../../dist/tokenizer/encoder-worker.js', import.meta.url));
+
+test('the tokenizer thread leaves a text whose client has gone, and goes on with the next one', async () => {
+  const replies: EncoderReply[] = [];
+  const spec = byteTokenizer({ addedTokens: [addedToken(1000, '<mask>', { lstrip: true })] });
+  const encoder = new OffLoopEncoder(encoderTables(spec), (workerData) => {
+    const worker = new Worker(workerFile, { workerData });
+    worker.on('message', (reply) => replies.push(reply));
+    return worker;
+  });
+  const leaving = new AbortController();
+  const first = encoder.encode('x '.repeat(1_000_000), leaving.signal);
+  const second = encoder.encode('a  <mask>', new AbortController().signal);
+  leaving.abort(new Error('left'));
+  await expect(first).rejects.toThrow('left');
+  expect(await second).toEqual([97, 1000]);
+  expect(replies).toEqual([{ wasCancelled: true }, { ids: [97, 1000] }]);
+  await encoder.dispose();
+});

@@ -1,0 +1,57 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { ModelError, readJsonFile, readTextFile } from '../../../src/core/index.ts';
+import { temporaryFolder } from '../../support/fixtures.ts';
+
+const name = 'config.json';
+
+async function folderWith(content: string): Promise<string> {
+  const folder = await temporaryFolder();
+  await writeFile(path.join(folder, name), content);
+  return folder;
+}
+
+test('an object is read; a missing file is none', async () => {
+  const folder = await folderWith('{"a": [1]}');
+  expect(await readJsonFile(folder, name)).toEqual({ a: [1] });
+  expect(await readTextFile(folder, name)).toBe('{"a": [1]}');
+  expect(await readJsonFile(folder, 'other.json')).toBeUndefined();
+  expect(await readTextFile(folder, 'other.json')).toBeUndefined();
+});
+
+describe('what is refused', () => {
+  // It would be waited for until somebody wrote to it.
+  test.skipIf(process.platform === 'win32')('a FIFO', async () => {
+    const folder = await temporaryFolder();
+    execFileSync('mkfifo', [path.join(folder, name)]);
+    await expect(readJsonFile(folder, name)).rejects.toThrow(/config\.json is not a regular file$/);
+    await expect(readTextFile(folder, name)).rejects.toThrow(ModelError);
+  });
+
+  test('a folder', async () => {
+    const folder = await temporaryFolder();
+    await mkdir(path.join(folder, name));
+    await expect(readJsonFile(folder, name)).rejects.toThrow(/config\.json is not a regular file$/);
+  });
+
+  test('a file over its limit, before it is read', async () => {
+    const folder = await folderWith('{}');
+    // The file is a hole: it takes no room on the disk.
+    await truncate(path.join(folder, name), 2 ** 36);
+    await expect(readJsonFile(folder, name)).rejects.toThrow(/has 68.7 GB, and at most 16\.8 MB are read$/);
+    await expect(readTextFile(folder, name, { maxBytes: 1000 })).rejects.toThrow(/at most 1 kB are read$/);
+  });
+
+  test.each([
+    ['more keys than allowed', '{"a": 1, "b": {"c": 2}}', /has some 3 keys, and at most 2 are read$/],
+    ['more values than allowed', '{"a": [1, [], 3]}', /has some 5 values, and at most 4 are read$/],
+    ['something else than an object', '[]', /does not hold a JSON object$/],
+    ['no JSON', '{"a": ', /cannot be read as JSON: /],
+  ])('%s', async (_, content, message) => {
+    const reading = readJsonFile(await folderWith(content), name, { maxKeys: 2, maxValues: 4 });
+    await expect(reading).rejects.toThrow(message);
+    await expect(reading).rejects.toThrow(ModelError);
+  });
+});

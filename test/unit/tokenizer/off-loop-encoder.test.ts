@@ -1,0 +1,144 @@
+import { EventEmitter } from 'node:events';
+import { describe, expect, test } from 'vitest';
+import { BytePairEncoder } from '../../../src/tokenizer/byte-pair-encoder.ts';
+import { encodeUnlessCancelled } from '../../../src/tokenizer/encoder-job.ts';
+import { encoderTables } from '../../../src/tokenizer/encoder-tables.ts';
+import { OffLoopEncoder } from '../../../src/tokenizer/off-loop-encoder.ts';
+import { Work } from '../../../src/tokenizer/work.ts';
+import { addedToken, byteTokenizer } from '../../support/tokenizers.ts';
+
+const mask = addedToken(1000, '<mask>', { lstrip: true });
+const tables = encoderTables(byteTokenizer({ addedTokens: [mask] }));
+
+/** A thread that answers when it is told to. */
+class FakeThread extends EventEmitter {
+  readonly texts: string[] = [];
+
+  postMessage(text: string): void {
+    this.texts.push(text);
+  }
+
+  async terminate(): Promise<void> {
+    this.emit('exit');
+  }
+}
+
+function startEncoder() {
+  const thread = new FakeThread();
+  let isCancelled: Int32Array = new Int32Array();
+  const encoder = new OffLoopEncoder(tables, (data) => {
+    isCancelled = data.isCancelled;
+    return thread;
+  });
+  return { encoder, thread, isCancelled: () => isCancelled[0] === 1 };
+}
+
+describe('a text whose client leaves', () => {
+  test('while it is encoded is given up at once; the next one has its turn when the thread has noticed', async () => {
+    const { encoder, thread, isCancelled } = startEncoder();
+    const leaving = new AbortController();
+    const first = encoder.encode('first', leaving.signal);
+    const second = encoder.encode('second', new AbortController().signal);
+    expect(isCancelled()).toBe(false);
+    leaving.abort(new Error('left'));
+    await expect(first).rejects.toThrow('left');
+    expect(isCancelled()).toBe(true);
+    expect(thread.texts).toEqual(['first']);
+    thread.emit('message', { wasCancelled: true });
+    expect(thread.texts).toEqual(['first', 'second']);
+    expect(isCancelled()).toBe(false);
+    thread.emit('message', { ids: [2] });
+    expect(await second).toEqual([2]);
+  });
+
+  test('while it waits is never given to the thread', async () => {
+    const { encoder, thread, isCancelled } = startEncoder();
+    const leaving = new AbortController();
+    const first = encoder.encode('first', new AbortController().signal);
+    const second = encoder.encode('second', leaving.signal);
+    const third = encoder.encode('third', new AbortController().signal);
+    leaving.abort(new Error('left'));
+    await expect(second).rejects.toThrow('left');
+    expect(isCancelled()).toBe(false);
+    thread.emit('message', { ids: [1] });
+    thread.emit('message', { ids: [3] });
+    expect(await Promise.all([first, third])).toEqual([[1], [3]]);
+    expect(thread.texts).toEqual(['first', 'third']);
+  });
+
+  test('before it comes starts no thread', async () => {
+    const { encoder, thread } = startEncoder();
+    await expect(encoder.encode('first', AbortSignal.abort(new Error('left')))).rejects.toThrow('left');
+    expect(thread.texts).toEqual([]);
+  });
+
+  test('after it was encoded changes nothing', async () => {
+    const { encoder, thread, isCancelled } = startEncoder();
+    const leaving = new AbortController();
+    const first = encoder.encode('first', leaving.signal);
+    thread.emit('message', { ids: [1] });
+    await first;
+    const second = encoder.encode('second', new AbortController().signal);
+    leaving.abort();
+    expect(isCancelled()).toBe(false);
+    thread.emit('message', { ids: [2] });
+    expect(await second).toEqual([2]);
+  });
+});
+
+test('an error of one text is that of no other; a thread that ends takes along all that wait', async () => {
+  const { encoder, thread } = startEncoder();
+  const [first, second, third] = ['first', 'second', 'third'].map((text) =>
+    encoder.encode(text, new AbortController().signal),
+  );
+  thread.emit('message', { error: 'broken' });
+  await expect(first).rejects.toThrow('broken');
+  thread.emit('exit');
+  await expect(second).rejects.toThrow('the tokenizer thread ended');
+  await expect(third).rejects.toThrow('the tokenizer thread ended');
+});
+
+describe('encoding stops in the middle', () => {
+  const flag = () => new Int32Array(new SharedArrayBuffer(4));
+
+  test('once the flag is set', () => {
+    const isCancelled = flag();
+    let numStepsAfter = 0;
+    const encoder = {
+      encode: (_: string, work = new Work()) => {
+        work.step(100_000);
+        Atomics.store(isCancelled, 0, 1);
+        for (; numStepsAfter < 100_000; numStepsAfter++) work.step();
+        return [];
+      },
+    };
+    expect(encodeUnlessCancelled(encoder, 'text', isCancelled)).toEqual({ wasCancelled: true });
+    expect(numStepsAfter).toBeLessThan(5000);
+  });
+
+  const repeated = (text: string) => text.repeat(400_000 / text.length);
+  test.each([
+    ['of words', repeated('ab cd\n\n')],
+    ['of one long word', repeated('a')],
+    ['of white space', repeated(' ')],
+    ['of added tokens', repeated('<mask>')],
+    ['of white space that an added token takes', `${repeated(' ')}<mask>`],
+  ])('%s', (_, text) => {
+    const encoder = new BytePairEncoder(tables);
+    const whole = new Work();
+    encoder.encode(text, whole);
+    expect(whole.steps).toBeLessThan(6 * text.length);
+    let numChecks = 0;
+    const work = new Work(() => {
+      numChecks++;
+      if (numChecks === 20) throw new Error('enough');
+    });
+    expect(() => encoder.encode(text, work)).toThrow('enough');
+    expect(work.steps).toBeLessThan(whole.steps / 2);
+    const isCancelled = flag();
+    expect(encodeUnlessCancelled(encoder, 'a'.repeat(10_000), isCancelled)).toHaveProperty('ids');
+    Atomics.store(isCancelled, 0, 1);
+    expect(encodeUnlessCancelled(encoder, text, isCancelled)).toEqual({ wasCancelled: true });
+    encoder.dispose();
+  });
+});
