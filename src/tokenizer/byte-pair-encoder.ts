@@ -34,12 +34,12 @@ export class BytePairEncoder {
   readonly #tiktoken: Tiktoken | undefined;
   #longWords: LongWordEncoder | undefined;
 
-  /** @param options.longWordBytes words from this size on are not given to tiktoken; with 0, none is */
-  constructor(tables: EncoderTables, { longWordBytes = defaultLongWordBytesOf(tables) } = {}) {
+  /** @param options.longWordBytes words from this size on are not given to tiktoken; nor is any word of a very large vocabulary */
+  constructor(tables: EncoderTables, { longWordBytes = defaultLongWordBytes } = {}) {
     this.#tables = tables;
     this.#addedTokens = new AddedTokens(tables.addedTokens);
-    this.#longWordBytes = longWordBytes;
-    if (longWordBytes > 0) {
+    this.#longWordBytes = tables.idOfRank.length > maxTokensOfTiktoken ? 0 : longWordBytes;
+    if (this.#longWordBytes > 0) {
       const base64 = tokensOf(tables).map((token) => token.toString('base64'));
       this.#tiktoken = new Tiktoken(`! 0 ${base64.join(' ')}`, {}, wordPattern);
     } else this.#longWords = longWordEncoder(tables);
@@ -102,10 +102,6 @@ export class BytePairEncoder {
   #isLong(text: string): boolean {
     return Buffer.byteLength(text) >= this.#longWordBytes;
   }
-}
-
-function defaultLongWordBytesOf({ idOfRank }: EncoderTables): number {
-  return idOfRank.length > maxTokensOfTiktoken ? 0 : defaultLongWordBytes;
 }
 
 /** The tokens' bytes, by rank. */

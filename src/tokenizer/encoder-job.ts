@@ -1,11 +1,11 @@
 import { messageOf } from '../core/index.ts';
 import type { BytePairEncoder } from './byte-pair-encoder.ts';
-import type { EncoderTables } from './encoder-tables.ts';
 import { Work } from './work.ts';
 
 /** What the worker thread is started with. */
 export interface EncoderWorkerData {
-  readonly tables: EncoderTables;
+  /** `EncoderTables`, as `node:v8` writes them. */
+  readonly serializedTables: Uint8Array;
   /** In shared memory: 1 once nobody waits for the current text any more. */
   readonly isCancelled: Int32Array;
 }

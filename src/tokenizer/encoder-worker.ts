@@ -1,9 +1,10 @@
+import { deserialize } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
 import { BytePairEncoder } from './byte-pair-encoder.ts';
 import { type EncoderWorkerData, encodeUnlessCancelled } from './encoder-job.ts';
 
-const { tables, isCancelled }: EncoderWorkerData = workerData;
-const encoder = new BytePairEncoder(tables);
+const { serializedTables, isCancelled }: EncoderWorkerData = workerData;
+const encoder = new BytePairEncoder(deserialize(serializedTables));
 
 parentPort?.on('message', (text: string) => {
   parentPort?.postMessage(encodeUnlessCancelled(encoder, text, isCancelled));

@@ -1,3 +1,4 @@
+import { serialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type { EncoderReply, EncoderWorkerData } from './encoder-job.ts';
 import type { EncoderTables } from './encoder-tables.ts';
@@ -28,7 +29,11 @@ export class OffLoopEncoder {
   #current: Job | undefined;
 
   constructor(tables: EncoderTables, startThread = startWorker) {
-    this.#data = { tables, isCancelled: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)) };
+    this.#data = {
+      // Now, when the server starts: objects by the thousand would take long to clone when the first long text comes.
+      serializedTables: serialize(tables),
+      isCancelled: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)),
+    };
     this.#startThread = startThread;
   }
 

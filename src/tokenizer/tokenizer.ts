@@ -19,7 +19,8 @@ export class Tokenizer {
 
   /** @param tables those of the specification */
   constructor(spec: TokenizerSpec, tables = encoderTables(spec)) {
-    this.#encoder = new BytePairEncoder(tables);
+    // Encoding long words takes another table, which would be made while everybody waits.
+    this.#encoder = new BytePairEncoder(tables, { longWordBytes: Number.POSITIVE_INFINITY });
     this.#offLoop = new OffLoopEncoder(tables);
     this.#tokenBytes = new TokenBytes(spec);
     this.#tokenCountBound = new TokenCountBound(spec);
