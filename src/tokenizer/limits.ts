@@ -4,6 +4,8 @@ export const tokenizerLimits = {
   maxTokens: 2 ** 20,
   maxMerges: 2 ** 21,
   maxAddedTokens: 2 ** 17,
+  /** Special tokens around every text, and the text. */
+  maxTemplatePieces: 64,
   /** Bytes of a token of the vocabulary. */
   maxTokenLength: 4096,
   /** UTF-16 code units of an added token. A text may have to be compared with so many at each of its places. */

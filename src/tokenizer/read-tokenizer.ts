@@ -3,7 +3,7 @@ import { type JsonObject, ModelError, readJsonFile, readTextFile, show } from '.
 import { tokenizerLimits } from './limits.ts';
 import type { AddedToken, TokenizerSpec } from './tokenizer-spec.ts';
 
-const { maxFileBytes, maxTokens, maxMerges, maxAddedTokens, maxAddedTokenLength } = tokenizerLimits;
+const { maxFileBytes, maxTokens, maxMerges, maxAddedTokens, maxAddedTokenLength, maxTemplatePieces } = tokenizerLimits;
 
 /** An added token has seven keys; a merge is a list of two. */
 const fileLimits = {
@@ -121,13 +121,16 @@ function templateOf(postProcessor: unknown, addedTokens: readonly AddedToken[]) 
   const prefix: number[] = [];
   const suffix: number[] = [];
   let side = prefix;
-  for (const piece of asArray(processor.single, 'tokenizer.json: post_processor.single')) {
-    const { SpecialToken: special } = asRecord(piece, 'tokenizer.json: post_processor.single');
+  const where = 'tokenizer.json: post_processor.single';
+  const pieces = asArray(processor.single, where);
+  expectAtMost(maxTemplatePieces, pieces.length, where);
+  for (const piece of pieces) {
+    const { SpecialToken: special } = asRecord(piece, where);
     if (special === undefined) {
       side = suffix;
       continue;
     }
-    const name = asRecord(special, 'tokenizer.json: post_processor.single').id;
+    const name = asRecord(special, where).id;
     const id = addedTokens.find((token) => token.content === name)?.id;
     expect(id !== undefined, `tokenizer.json: post_processor names an unknown token ${show(name)}`);
     side.push(id);

@@ -68,6 +68,15 @@ describe('a tokenizer is refused that has', () => {
     );
   });
 
+  test('too many tokens around every text', async () => {
+    const pieces = new Array(100_000).fill({ SpecialToken: { id: '<0>' } });
+    const post_processor = { type: 'TemplateProcessing', single: pieces };
+    const tokenizer = { ...JSON.parse(tokenizerJson({ added_tokens: added(1) })), post_processor };
+    expect(await refusal(await folderWith(JSON.stringify(tokenizer)))).toBe(
+      'tokenizer.json: post_processor.single has 100000 entries; at most 64 are allowed',
+    );
+  });
+
   test('a long token', async () => {
     const merged = (length: number) => ({ ...bytes, ['x'.repeat(length - 1)]: 256, ['x'.repeat(length)]: 257 });
     const withMerge = (length: number) =>
