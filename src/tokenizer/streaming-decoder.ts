@@ -3,20 +3,24 @@ import type { TokenizerSpec } from './tokenizer-spec.ts';
 
 /** The text bytes of each id; nothing for special tokens and for ids outside the vocabulary. */
 export class TokenBytes {
-  /** As the vocabulary writes them: making the bytes of a million tokens would take a second at every start. */
   readonly #tokenOfId = new Map<number, string>();
-  readonly #bytesOfAdded = new Map<number, Buffer | undefined>();
+  /** Made when they are first needed: making those of a million tokens would take a second at every start. */
+  readonly #bytesOfId = new Map<number, Buffer | undefined>();
 
   constructor(spec: TokenizerSpec) {
     for (const [token, id] of spec.vocab) this.#tokenOfId.set(id, token);
-    for (const { id, content, special } of spec.addedTokens)
-      this.#bytesOfAdded.set(id, special ? undefined : Buffer.from(content));
+    for (const { id, content, special } of spec.addedTokens) {
+      this.#bytesOfId.set(id, special ? undefined : Buffer.from(content));
+    }
   }
 
   of(tokenId: number): Buffer | undefined {
-    if (this.#bytesOfAdded.has(tokenId)) return this.#bytesOfAdded.get(tokenId);
+    const known = this.#bytesOfId.get(tokenId);
+    if (known !== undefined || this.#bytesOfId.has(tokenId)) return known;
     const token = this.#tokenOfId.get(tokenId);
-    return token === undefined ? undefined : (bytesOfToken(token) ?? Buffer.from(token));
+    const bytes = token === undefined ? undefined : (bytesOfToken(token) ?? Buffer.from(token));
+    this.#bytesOfId.set(tokenId, bytes);
+    return bytes;
   }
 }
 
