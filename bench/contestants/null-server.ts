@@ -1,5 +1,6 @@
 /** A server whose model takes no time: what is left is what Weft itself costs. Its argument is the port. */
 import { setImmediate } from 'node:timers/promises';
+import { loadSettings } from '../../src/config/index.ts';
 import { type ModelRunner, systemClock } from '../../src/core/index.ts';
 import { LlmEngine } from '../../src/llm/index.ts';
 import { buildServer } from '../../src/server/index.ts';
@@ -21,14 +22,14 @@ const runner: ModelRunner = {
   dispose() {},
 };
 
+const settings = loadSettings([], {});
 const engine = new LlmEngine({
+  ...settings,
   runner,
   tokenizer: await loadTokenizer('models/opt-stories'),
   clock: systemClock,
   vocabSize,
   eosTokenIds: [2],
-  batchTimeoutMs: 100,
-  maxQueueSize: 512,
   onFailure: (error) => {
     throw error;
   },
@@ -37,11 +38,11 @@ const engine = new LlmEngine({
   },
 });
 const server = await buildServer({
+  ...settings,
   generator: engine,
   modelName: 'null',
   version: '0',
   logLevel: 'silent',
-  maxBodyBytes: 2 ** 19,
 });
 await engine.warmUp();
 await server.app.listen({ host: '127.0.0.1', port: Number(process.argv[2]) });

@@ -32,16 +32,11 @@ export async function serve(args: readonly string[]): Promise<void> {
     eosTokenIds: model.config.eosTokenIds,
     batchTimeoutMs: settings.batchTimeoutMs,
     maxQueueSize: settings.maxQueueSize,
+    maxPendingEvents: settings.maxPendingEvents,
     onFailure: (error) => server.app.log.error(error),
     onDefect: (defect) => shutdown.onDefect(defect),
   });
-  const server = await buildServer({
-    generator: engine,
-    modelName: model.name,
-    version: packageVersion,
-    logLevel: settings.logLevel,
-    maxBodyBytes: settings.maxBodyBytes,
-  });
+  const server = await buildServer({ ...settings, generator: engine, modelName: model.name, version: packageVersion });
   const shutdown = new Shutdown({ engine, server, drainTimeoutMs: settings.drainTimeoutMs });
   const address = await listen(server.app, settings);
   // In this order: a signal that nobody listens for, if only for a moment, kills or is lost.

@@ -1,17 +1,4 @@
-import { show, UserError } from '../core/index.ts';
-import { inHome } from './hub-environment.ts';
-
-/** How one setting is written, checked and explained. */
-interface Setting<T> {
-  readonly default: T;
-  /** Reads what stands in a flag or an environment variable. @throws {UserError} not allowed; `name` is how the user wrote it */
-  parse(text: string, name: string): T;
-  /** What is allowed, for `--help`, the documentation and messages. */
-  readonly allowed: string;
-  readonly description: string;
-  /** How the default is shown where its value does not explain itself. */
-  readonly defaultText?: string;
-}
+import { choice, folder, integer, list, type Setting, text } from './setting-kinds.ts';
 
 /** THE declaration: flags, environment variables, `--help`, validation and docs/configuration.md are made from it. */
 export const settings = {
@@ -28,6 +15,13 @@ export const settings = {
     description: 'branch, tag or commit of a model of the hub',
   }),
   host: text({ default: '127.0.0.1', description: 'address to listen on; 0.0.0.0 is every interface' }),
+  allowedHosts: list({
+    default: [],
+    defaultText: 'none; on other than loopback addresses, any',
+    item: /^(\*|[\w-]+(\.[\w-]+)*|\[[\da-f:.]+\])$/i,
+    allowed: 'host names without ports, separated by commas, or * for any',
+    description: 'names that the Host header of a request may have besides loopback names; see docs/limits.md',
+  }),
   port: integer({ default: 8080, min: 0, max: 65535, description: 'port to listen on; 0 picks a free one' }),
   device: text({
     default: 'cpu',
@@ -71,6 +65,36 @@ export const settings = {
     min: 1,
     max: 1_000_000,
     description: 'requests that may wait for a slot; further ones are refused with 429',
+  }),
+  maxPendingEvents: integer({
+    default: 4096,
+    min: 1,
+    max: 1_048_576,
+    description: 'events of one stream that may wait for a slow client; one more ends the stream with an error',
+  }),
+  maxConnections: integer({
+    default: 2048,
+    min: 1,
+    max: 1_000_000,
+    description: 'connections that may be open; further ones are answered with 503 and closed',
+  }),
+  maxPipelinedRequests: integer({
+    default: 32,
+    min: 1,
+    max: 10_000,
+    description: 'unanswered requests of one connection; further ones are refused with 429',
+  }),
+  stallTimeoutMs: integer({
+    default: 30_000,
+    min: 1,
+    max: 3_600_000,
+    description: 'longest that a client may take nothing of what waits for it; then its connection is cut (ms)',
+  }),
+  sseHeartbeatMs: integer({
+    default: 15_000,
+    min: 1,
+    max: 3_600_000,
+    description: 'how often a stream carries a comment, so that proxies keep it open (ms)',
   }),
   maxBodyBytes: integer({
     default: 524_288,
@@ -187,61 +211,4 @@ export function variableOf(key: SettingKey): string {
 
 function words(key: string): string[] {
   return key.split(/(?=[A-Z])/).map((word) => word.toLowerCase());
-}
-
-/** What a setting says of itself; the rest follows from its kind. */
-type Declared<T> = Pick<Setting<T>, 'default' | 'defaultText' | 'description'>;
-
-function integer({ min, max, ...declared }: Declared<number> & { min: number; max: number }): Setting<number> {
-  const allowed = `an integer from ${min} to ${max}`;
-  return {
-    ...declared,
-    allowed,
-    parse: (written, name) => {
-      const value = Number(written);
-      if (!/^-?\d+$/.test(written) || value < min || value > max) throw notAllowed(written, name, allowed);
-      return value;
-    },
-  };
-}
-
-function text({
-  pattern = /./s,
-  allowed = 'text',
-  ...declared
-}: Declared<string> & { pattern?: RegExp; allowed?: string }): Setting<string> {
-  return {
-    ...declared,
-    allowed,
-    parse: (written, name) => {
-      if (written === '') throw notAllowed(written, name, 'text that is not empty');
-      if (!pattern.test(written)) throw notAllowed(written, name, allowed);
-      return written;
-    },
-  };
-}
-
-function folder(declared: Declared<string>): Setting<string> {
-  const { parse, ...setting } = text({ ...declared, allowed: 'a folder' });
-  return { ...setting, parse: (written, name) => inHome(parse(written, name)) };
-}
-
-function choice<const Choice extends string>({
-  choices,
-  ...declared
-}: Declared<NoInfer<Choice>> & { choices: readonly Choice[] }): Setting<Choice> {
-  const allowed = choices.join(', ');
-  return {
-    ...declared,
-    allowed,
-    parse: (written, name) => {
-      const chosen = choices.find((candidate) => candidate === written);
-      if (chosen === undefined) throw notAllowed(written, name, `one of ${allowed}`);
-      return chosen;
-    },
-  };
-}
-
-function notAllowed(written: string, name: string, allowed: string): UserError {
-  return new UserError(`${name} is ${show(written)}; it has to be ${allowed}`);
 }

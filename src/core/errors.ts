@@ -2,6 +2,9 @@
 export const errorTable = {
   invalid_request: { status: 400, type: 'invalid_request_error' },
   context_length_exceeded: { status: 400, type: 'invalid_request_error' },
+  half_closed: { status: 400, type: 'invalid_request_error' },
+  client_too_slow: { status: 400, type: 'invalid_request_error' },
+  host_not_allowed: { status: 403, type: 'invalid_request_error' },
   not_found: { status: 404, type: 'invalid_request_error' },
   request_timeout: { status: 408, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },
@@ -9,7 +12,9 @@ export const errorTable = {
   expectation_failed: { status: 417, type: 'invalid_request_error' },
   headers_too_large: { status: 431, type: 'invalid_request_error' },
   queue_full: { status: 429, type: 'rate_limit_error' },
+  too_many_pipelined: { status: 429, type: 'rate_limit_error' },
   unavailable: { status: 503, type: 'unavailable_error' },
+  too_many_connections: { status: 503, type: 'unavailable_error' },
   engine_failed: { status: 500, type: 'server_error' },
   internal_error: { status: 500, type: 'server_error' },
 } as const;
@@ -22,12 +27,19 @@ export class ServingError extends Error {
   readonly code: ErrorCode;
   /** The request field at fault, if it is one field's fault. */
   readonly param: string | undefined;
+  /** When to try again, if waiting helps. */
+  readonly retryAfterSeconds: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { param?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { param?: string; retryAfterSeconds?: number; cause?: unknown } = {},
+  ) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.name = new.target.name;
     this.code = code;
     this.param = options.param;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 
   get status(): number {
@@ -57,10 +69,42 @@ const retryAfterSeconds = 1;
 
 /** The waiting queue is at its limit. */
 export class QueueFullError extends ServingError {
-  readonly retryAfterSeconds = retryAfterSeconds;
-
   constructor(limit: number) {
-    super('queue_full', `${limit} requests are already waiting (--max-queue-size); retry in ${retryAfterSeconds} s`);
+    const message = `${limit} requests are already waiting (--max-queue-size); retry in ${retryAfterSeconds} s`;
+    super('queue_full', message, { retryAfterSeconds });
+  }
+}
+
+/** Too many requests of one connection are unanswered. */
+export class TooManyPipelinedError extends ServingError {
+  constructor(limit: number) {
+    const message = `${limit} requests of this connection are unanswered already (--max-pipelined-requests); retry in ${retryAfterSeconds} s`;
+    super('too_many_pipelined', message, { retryAfterSeconds });
+  }
+}
+
+/** Too many connections are open. */
+export class TooManyConnectionsError extends ServingError {
+  constructor(limit: number) {
+    const message = `${limit} connections are open already (--max-connections); retry in ${retryAfterSeconds} s`;
+    super('too_many_connections', message, { retryAfterSeconds });
+  }
+}
+
+/** The client has closed its side of the connection, and is taken to have left. */
+export class HalfClosedError extends ServingError {
+  constructor() {
+    super(
+      'half_closed',
+      'the connection was closed for sending before the answer was complete; it has to stay open until then',
+    );
+  }
+}
+
+/** More events wait for the client than the server keeps. */
+export class ClientTooSlowError extends ServingError {
+  constructor(limit: number) {
+    super('client_too_slow', `${limit} events were waiting to be read (--max-pending-events); generation was ended`);
   }
 }
 

@@ -1,9 +1,11 @@
 export { type Clock, systemClock } from './clock.ts';
 export {
+  ClientTooSlowError,
   ContextLengthError,
   EngineError,
   type ErrorCode,
   errorTable,
+  HalfClosedError,
   InternalError,
   InvalidRequestError,
   ModelError,
@@ -11,6 +13,8 @@ export {
   QueueFullError,
   ServingError,
   show,
+  TooManyConnectionsError,
+  TooManyPipelinedError,
   UnavailableError,
   UserError,
 } from './errors.ts';

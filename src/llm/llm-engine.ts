@@ -1,4 +1,5 @@
 import {
+  ClientTooSlowError,
   type Clock,
   EngineError,
   type FinishedEvent,
@@ -32,6 +33,8 @@ export interface LlmEngineOptions {
   readonly eosTokenIds: readonly number[];
   readonly batchTimeoutMs: number;
   readonly maxQueueSize: number;
+  /** Events of one request that may wait for its client. */
+  readonly maxPendingEvents: number;
   /** A step failed, or some of its rows did; the requests that this ends are told. The engine goes on. */
   readonly onFailure: (error: EngineError) => void;
   /** A defect has stopped the engine; everything open has ended with an error. */
@@ -175,7 +178,7 @@ export class LlmEngine implements TextGenerator {
     { stop, tokenizeMs }: { readonly stop: readonly string[]; readonly tokenizeMs: number },
   ): OutputStream {
     this.#scheduler.add(sequence);
-    const stream = new OutputStream();
+    const stream = new OutputStream(this.#options.maxPendingEvents);
     const text = new OutputText(this.#options.tokenizer?.createDecoder(), stop);
     this.#outputs.set(sequence, { stream, text, tokenizeMs, detokenizeMs: 0 });
     this.#loop.wake();
@@ -223,7 +226,12 @@ export class LlmEngine implements TextGenerator {
   #publish(sequence: Sequence, { tokenId }: SampledToken): void {
     const output = this.#outputs.get(sequence);
     if (output === undefined) return;
-    const { clock } = this.#options;
+    const { clock, maxPendingEvents } = this.#options;
+    if (output.stream.isFull) {
+      this.#scheduler.finish(sequence, 'error');
+      this.#fail(sequence, new ClientTooSlowError(maxPendingEvents));
+      return;
+    }
     const startedAtMs = clock.now();
     const isEos = sequence.finishReason === 'stop';
     const { text, isStopped } = isEos ? noText : output.text.push(tokenId);

@@ -1,17 +1,27 @@
 import type { GenerationEvent } from '../core/index.ts';
 
 /**
- * The events of one request between the engine, which never waits, and its client, who may be slow.
- * Holds at most one event per token of the answer.
+ * The events of one request between the engine, which never waits, and its client, which may be slow.
+ * The engine ends the request when the stream is full, so that at most `maxEvents` and the last event wait.
  */
 export class OutputStream implements AsyncIterableIterator<GenerationEvent> {
   readonly #events: GenerationEvent[] = [];
+  readonly #maxEvents: number;
   #isClosed = false;
   #wake: (() => void) | undefined;
 
+  constructor(maxEvents: number) {
+    this.#maxEvents = maxEvents;
+  }
+
+  /** As many events as allowed wait for the client. */
+  get isFull(): boolean {
+    return this.#events.length >= this.#maxEvents;
+  }
+
   /** Of a request whose client left before it was accepted. */
   static closed(): OutputStream {
-    const stream = new OutputStream();
+    const stream = new OutputStream(0);
     stream.close();
     return stream;
   }

@@ -1,12 +1,15 @@
+import { createServer, type Server } from 'node:http';
 import { fastifySSE } from '@fastify/sse';
 import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { type FastifyInstance, type FastifyRequest, fastify, LogController } from 'fastify';
 import { InvalidRequestError, messageOf, type TextGenerator } from '../core/index.ts';
+import { AllowedHosts } from './allowed-hosts.ts';
 import { Connections } from './connections.ts';
 import { answerClientError, refuseExpectation, routeNotFound, sendError } from './errors.ts';
 import { generateRoute } from './generate-route.ts';
 import { healthRoutes } from './health-routes.ts';
+import { checkEncoding } from './request-encoding.ts';
 import { ajvOptions } from './validation.ts';
 
 export interface ServerOptions {
@@ -15,6 +18,13 @@ export interface ServerOptions {
   readonly version: string;
   readonly logLevel: string;
   readonly maxBodyBytes: number;
+  /** Name or address to be listened on. */
+  readonly host: string;
+  readonly allowedHosts: readonly string[];
+  readonly maxConnections: number;
+  readonly maxPipelinedRequests: number;
+  readonly stallTimeoutMs: number;
+  readonly sseHeartbeatMs: number;
 }
 
 /** An HTTP server, and who is connected to it. */
@@ -25,16 +35,22 @@ export interface HttpServer {
 
 /** How long a request may take to arrive in full. */
 const requestTimeoutMs = 60_000;
+/** How long a connection may wait for its next request: longer than the usual minute of a proxy, which closes first. */
+const keepAliveTimeoutMs = 72_000;
 
 /** The HTTP server, not listening yet. */
 export async function buildServer(options: ServerOptions): Promise<HttpServer> {
-  const { generator, modelName, version, logLevel, maxBodyBytes } = options;
-  const app = fastify({
+  const { generator, modelName, version, logLevel, maxBodyBytes, sseHeartbeatMs } = options;
+  const server = createServer({
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    requireHostHeader: false,
+  });
+  const app = fastify<Server>({
+    serverFactory: (handler) => server.on('request', handler),
     logger: { level: logLevel },
     logController: new LogController({ disableRequestLogging: logLevel !== 'debug' }),
     bodyLimit: maxBodyBytes,
-    requestTimeout: requestTimeoutMs,
-    http: { requireHostHeader: false },
     ajv: ajvOptions,
     frameworkErrors: sendError,
     clientErrorHandler: answerClientError,
@@ -42,24 +58,31 @@ export async function buildServer(options: ServerOptions): Promise<HttpServer> {
     // While closing, the generator itself refuses, in the shape of all other errors.
     return503OnClosing: false,
   }).withTypeProvider<TypeBoxTypeProvider>();
-  const connections = new Connections(app.server);
-  app.server.on('checkExpectation', refuseExpectation);
+  const connections = new Connections(server, { ...options, log: app.log });
+  const hosts = new AllowedHosts(server, options);
+  server.on('checkExpectation', refuseExpectation);
+  app.addHook('onRequest', async ({ raw, headers }) => {
+    connections.checkPipelining(raw);
+    hosts.check(headers.host);
+  });
   app.removeContentTypeParser('text/plain');
   app.addContentTypeParser('application/json', { parseAs: 'string' }, parseJson);
   app.setErrorHandler(sendError);
   app.setNotFoundHandler((request, reply) => sendError(routeNotFound(request), request, reply));
-  await app.register(fastifySSE);
+  // Its own heartbeats do not heed whether the client reads.
+  await app.register(fastifySSE, { heartbeatInterval: 0 });
   await app.register(swagger, {
     openapi: { info: { title: 'Weft', description: 'LLM text generation with continuous batching', version } },
   });
-  await app.register(generateRoute, { generator, modelName, connections });
+  await app.register(generateRoute, { generator, modelName, connections, sseHeartbeatMs });
   await app.register(healthRoutes, { generator, modelName });
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   return { app, connections };
 }
 
 /** A `__proto__` in the body is a field like any other, of its object alone: the schema refuses it by name. */
-async function parseJson(_request: FastifyRequest, body: string | Buffer): Promise<unknown> {
+async function parseJson(request: FastifyRequest, body: string | Buffer): Promise<unknown> {
+  checkEncoding(request.headers);
   if (body.length === 0) throw new InvalidRequestError('the body is empty; it has to be a JSON object');
   try {
     return JSON.parse(body.toString());

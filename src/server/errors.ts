@@ -7,7 +7,6 @@ import {
   InternalError,
   InvalidRequestError,
   messageOf,
-  QueueFullError,
   ServingError,
   show,
   UnavailableError,
@@ -42,7 +41,7 @@ export function sendError(error: FastifyError | Error, request: FastifyRequest, 
   const serving = toServingError(error, request);
   // Serving errors are logged where their cause is known.
   if (serving.status >= 500 && !(error instanceof ServingError)) request.log.error(error);
-  if (serving instanceof QueueFullError) reply.header('retry-after', serving.retryAfterSeconds);
+  if (serving.retryAfterSeconds !== undefined) reply.header('retry-after', serving.retryAfterSeconds);
   if (!request.raw.complete) {
     // Closed on while it still sends, a client would see a broken connection instead of its answer: what is left is read and dropped.
     reply.removeHeader('connection');
@@ -67,14 +66,20 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
   }
   const code = codeOfClientError[error.code ?? ''] ?? 'invalid_request';
   const serving = new ServingError(code, `the request could not be read: ${messageOf(error)}`);
-  const body = JSON.stringify(errorBodyOf(serving));
+  socket.end(rawAnswer(serving));
+}
+
+/** The whole of an answer that HTTP is not there to write; its connection is closed behind it. */
+export function rawAnswer(error: ServingError): string {
+  const body = JSON.stringify(errorBodyOf(error));
   const head = [
-    `HTTP/1.1 ${serving.status} ${STATUS_CODES[serving.status]}`,
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}`,
     'content-type: application/json',
     `content-length: ${Buffer.byteLength(body)}`,
+    ...(error.retryAfterSeconds === undefined ? [] : [`retry-after: ${error.retryAfterSeconds}`]),
     'connection: close',
   ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  return `${head.join('\r\n')}\r\n\r\n${body}`;
 }
 
 /** Answers an `Expect` header other than `100-continue`. */

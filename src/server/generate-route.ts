@@ -1,40 +1,24 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyReply } from 'fastify';
-import {
-  type FinishedEvent,
-  type GenerateRequest,
-  type GenerationEvent,
-  InvalidRequestError,
-  type TextGenerator,
-  type TokenEvent,
-} from '../core/index.ts';
+import { type GenerateRequest, InvalidRequestError, type TextGenerator } from '../core/index.ts';
 import type { Connections } from './connections.ts';
-import { errorBodyOf } from './errors.ts';
-import {
-  bodyDefaults,
-  type DoneData,
-  type ErrorBody,
-  errorBody,
-  type GenerateBody,
-  type GenerateReply,
-  generateBody,
-  generateReplies,
-  type TokenData,
-} from './schemas.ts';
+import { sendEvents } from './event-stream.ts';
+import { collect } from './reply.ts';
+import { bodyDefaults, errorBody, type GenerateBody, generateBody, generateReplies } from './schemas.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 export interface GenerateRouteOptions {
   readonly generator: TextGenerator;
   readonly modelName: string;
   readonly connections: Connections;
+  readonly sseHeartbeatMs: number;
 }
 
 /** `POST /generate`: one JSON answer, or a stream of server-sent events. */
 export const generateRoute: FastifyPluginAsyncTypebox<GenerateRouteOptions> = async (
   app,
-  { generator, modelName, connections },
+  { generator, modelName, connections, sseHeartbeatMs: heartbeatMs },
 ) => {
   const stopwatches = new WeakMap<IncomingMessage, Stopwatch>();
   app.post(
@@ -60,11 +44,11 @@ export const generateRoute: FastifyPluginAsyncTypebox<GenerateRouteOptions> = as
       const stopwatch = stopwatches.get(request.raw) ?? new Stopwatch();
       const generateRequest = toRequest(request.body);
       stopwatch.validated();
-      const answer = { id: generateRequest.id, model: modelName, stopwatch };
       const gone = connections.clientGone(request.raw);
+      const answer = { id: generateRequest.id, model: modelName, stopwatch, gone };
       const events = await generator.submit(generateRequest, gone);
       const isStream = request.body.stream ?? acceptsEventStream(request.headers.accept);
-      return isStream ? sendEvents(reply, events, { ...answer, gone }) : collect(events, answer);
+      return isStream ? sendEvents(reply, events, { ...answer, heartbeatMs }) : collect(events, answer);
     },
   );
 };
@@ -99,86 +83,4 @@ function acceptsEventStream(accept = ''): boolean {
   return ranges.some(
     ([type, ...rest]) => type === 'text/event-stream' && !rest.some((part) => /^q=0(\.0*)?$/.test(part)),
   );
-}
-
-/** What names an answer in its last event, or in the whole of it. */
-interface Answer {
-  readonly id: string;
-  readonly model: string;
-  readonly stopwatch: Stopwatch;
-}
-
-async function collect(events: AsyncIterable<GenerationEvent>, answer: Answer): Promise<GenerateReply | undefined> {
-  const tokens: TokenEvent[] = [];
-  for await (const event of events) {
-    if (event.type === 'token') tokens.push(event);
-    else if (event.type === 'error') throw event.error;
-    else {
-      return {
-        text: tokens.map(({ text }) => text).join(''),
-        token_ids: tokens.map(({ tokenId }) => tokenId),
-        ...doneData(event, answer),
-      };
-    }
-  }
-  return undefined;
-}
-
-async function sendEvents(
-  reply: FastifyReply,
-  events: AsyncIterable<GenerationEvent>,
-  { gone, ...answer }: Answer & { readonly gone: AbortSignal },
-): Promise<void> {
-  const left = new Promise<void>((resolve) => gone.addEventListener('abort', () => resolve(), { once: true }));
-  for await (const event of events) {
-    if (gone.aborted || !reply.sse.isConnected) return;
-    // The plugin's send waits for ever if the client leaves while its socket is full.
-    await answer.stopwatch.write(() => Promise.race([reply.sse.send(sseOf(event, answer)), left]));
-  }
-}
-
-interface SseMessage {
-  readonly event: string;
-  readonly data: TokenData | DoneData | ErrorBody;
-}
-
-function sseOf(event: GenerationEvent, answer: Answer): SseMessage {
-  switch (event.type) {
-    case 'token':
-      return { event: 'token', data: { index: event.index, token_id: event.tokenId, text: event.text } };
-    case 'finished':
-      return { event: 'done', data: doneData(event, answer) };
-    case 'error':
-      return { event: 'error', data: errorBodyOf(event.error) };
-  }
-}
-
-function doneData({ finishReason, usage, timings }: FinishedEvent, { id, model, stopwatch }: Answer): DoneData {
-  const own = stopwatch.read();
-  return {
-    id,
-    model,
-    finish_reason: finishReason,
-    usage: {
-      prompt_tokens: usage.promptTokens,
-      completion_tokens: usage.completionTokens,
-      total_tokens: usage.promptTokens + usage.completionTokens,
-    },
-    timings: {
-      receive_ms: round(own.receiveMs),
-      validate_ms: round(own.validateMs),
-      tokenize_ms: round(timings.tokenizeMs),
-      queue_ms: round(timings.queueMs),
-      prefill_ms: round(timings.prefillMs),
-      decode_ms: round(timings.decodeMs),
-      detokenize_ms: round(timings.detokenizeMs),
-      write_ms: round(own.writeMs),
-      total_ms: round(own.totalMs),
-    },
-  };
-}
-
-/** To the microsecond. */
-function round(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
 }

@@ -1,1 +1,1 @@
-export { buildServer, type HttpServer } from './build-server.ts';
+export { buildServer, type HttpServer, type ServerOptions } from './build-server.ts';

@@ -17,7 +17,7 @@ async function rawRequest(body: unknown): Promise<Socket> {
   socket.pause();
   const text = JSON.stringify(body);
   socket.write(
-    `POST /generate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`,
+    `POST /generate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`,
   );
   return socket;
 }
@@ -92,7 +92,7 @@ test('a client that sends many requests at once and hangs up leaves none of them
   const { hostname, port } = new URL(up.client.url);
   const socket = connect(Number(port), hostname);
   const body = JSON.stringify(long);
-  const request = `POST /generate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  const request = `POST /generate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
   socket.write(request.repeat(12));
   await up.client.until(({ running, waiting }) => running === 4 && waiting === 8);
   socket.destroy();
@@ -104,7 +104,7 @@ test('an Expect header that cannot be met is answered in the shape of all errors
   const { hostname, port } = new URL(up.client.url);
   const socket = connect(Number(port), hostname);
   socket.write(
-    'POST /generate HTTP/1.1\r\nhost: x\r\nexpect: miracles\r\nconnection: close\r\ncontent-length: 0\r\n\r\n',
+    'POST /generate HTTP/1.1\r\nhost: localhost\r\nexpect: miracles\r\nconnection: close\r\ncontent-length: 0\r\n\r\n',
   );
   let answer = '';
   for await (const chunk of socket) answer += chunk;

@@ -92,7 +92,7 @@ describe('SIGTERM', () => {
     const half = connect(Number(port), hostname);
     await Promise.all([once(idle, 'connect'), once(half, 'connect')]);
     half.write(
-      'POST /generate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"prompt"',
+      'POST /generate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"prompt"',
     );
     expect((await client.generate({ prompt: 'x', max_new_tokens: 1 })).token_ids).toHaveLength(1);
     const closed = Promise.all([once(idle, 'close'), once(half, 'close')]);

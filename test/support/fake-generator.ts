@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest';
+import { loadSettings } from '../../src/config/index.ts';
 import type { GenerateRequest, GenerationEvent, TextGenerator } from '../../src/core/index.ts';
-import { buildServer } from '../../src/server/index.ts';
+import { buildServer, type ServerOptions } from '../../src/server/index.ts';
 
 /** A generator that answers every request with the same events, and keeps what it was asked. */
 export class FakeGenerator implements TextGenerator {
@@ -38,15 +39,16 @@ async function* toAsync<T>(values: readonly T[]): AsyncIterable<T> {
   yield* values;
 }
 
-/** A server over a fake generator, closed after the test. */
-export async function startServer() {
+/** A server over a fake generator, or another one, closed after the test. */
+export async function startServer(changes: Partial<ServerOptions> = {}) {
   const generator = new FakeGenerator();
   const { app, connections } = await buildServer({
+    ...loadSettings([], {}),
     generator,
     modelName: 'fake',
     version: '0.0.0',
     logLevel: 'silent',
-    maxBodyBytes: 524_288,
+    ...changes,
   });
   onTestFinished(() => app.close());
   const post = (payload: unknown, headers: Record<string, string> = {}) =>

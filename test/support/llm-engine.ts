@@ -36,6 +36,7 @@ function byteTokenizer(): Tokenizer {
 interface EngineChanges extends Partial<StepLimits> {
   readonly hasTokenizer?: boolean;
   readonly maxQueueSize?: number;
+  readonly maxPendingEvents?: number;
   readonly onFailure?: (error: EngineError) => void;
   readonly onDefect?: (defect: unknown) => void;
 }
@@ -49,6 +50,7 @@ export function coldEngine(
   {
     hasTokenizer = true,
     maxQueueSize = 10,
+    maxPendingEvents = 1000,
     onFailure = (error) => expect.unreachable(String(error)),
     onDefect = (defect) => expect.unreachable(String(defect)),
     ...limits
@@ -64,6 +66,7 @@ export function coldEngine(
     eosTokenIds: [EOS],
     batchTimeoutMs: 100,
     maxQueueSize,
+    maxPendingEvents,
     onFailure,
     onDefect,
   });
