@@ -9,6 +9,8 @@ import { Connections } from './connections.ts';
 import { answerClientError, refuseExpectation, routeNotFound, sendError } from './errors.ts';
 import { generateRoute } from './generate-route.ts';
 import { healthRoutes } from './health-routes.ts';
+import { listenOnBothFamilies } from './localhost.ts';
+import { openApiOptions } from './openapi.ts';
 import { checkEncoding } from './request-encoding.ts';
 import { ajvOptions } from './validation.ts';
 
@@ -61,6 +63,7 @@ export async function buildServer(options: ServerOptions): Promise<HttpServer> {
   const connections = new Connections(server, { ...options, log: app.log });
   const hosts = new AllowedHosts(server, options);
   server.on('checkExpectation', refuseExpectation);
+  if (options.host === 'localhost') app.addHook('preClose', listenOnBothFamilies(server));
   app.addHook('onRequest', async ({ raw, headers }) => {
     connections.checkPipelining(raw);
     hosts.check(headers.host);
@@ -71,9 +74,7 @@ export async function buildServer(options: ServerOptions): Promise<HttpServer> {
   app.setNotFoundHandler((request, reply) => sendError(routeNotFound(request), request, reply));
   // Its own heartbeats do not heed whether the client reads.
   await app.register(fastifySSE, { heartbeatInterval: 0 });
-  await app.register(swagger, {
-    openapi: { info: { title: 'Weft', description: 'LLM text generation with continuous batching', version } },
-  });
+  await app.register(swagger, openApiOptions(version));
   await app.register(generateRoute, { generator, modelName, connections, sseHeartbeatMs });
   await app.register(healthRoutes, { generator, modelName });
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());

@@ -3,6 +3,13 @@ import { loadSettings } from '../../src/config/index.ts';
 import type { GenerateRequest, GenerationEvent, TextGenerator } from '../../src/core/index.ts';
 import { buildServer, type ServerOptions } from '../../src/server/index.ts';
 
+export const finished: GenerationEvent = {
+  type: 'finished',
+  finishReason: 'stop',
+  usage: { promptTokens: 3, completionTokens: 2 },
+  timings: { tokenizeMs: 0.5, queueMs: 1, prefillMs: 2.00049, decodeMs: 3, detokenizeMs: 0.25 },
+};
+
 /** A generator that answers every request with the same events, and keeps what it was asked. */
 export class FakeGenerator implements TextGenerator {
   readonly requests: GenerateRequest[] = [];
@@ -11,12 +18,7 @@ export class FakeGenerator implements TextGenerator {
   events: readonly GenerationEvent[] = [
     { type: 'token', index: 0, tokenId: 5, text: 'Hello' },
     { type: 'token', index: 1, tokenId: 2, text: '' },
-    {
-      type: 'finished',
-      finishReason: 'stop',
-      usage: { promptTokens: 3, completionTokens: 2 },
-      timings: { tokenizeMs: 0.5, queueMs: 1, prefillMs: 2.00049, decodeMs: 3, detokenizeMs: 0.25 },
-    },
+    finished,
   ];
   refusal: Error | undefined;
 
@@ -39,6 +41,52 @@ async function* toAsync<T>(values: readonly T[]): AsyncIterable<T> {
   yield* values;
 }
 
+/** How a generator of a test answers. */
+type Answer = (request: GenerateRequest, signal: AbortSignal) => AsyncIterable<GenerationEvent>;
+
+/** A generator that answers as a test has it, and counts the answers under way. */
+export class ScriptedGenerator implements TextGenerator {
+  readonly isReady = true;
+  numRequests = 0;
+  numOpen = 0;
+  maxOpen = 0;
+  readonly #answer: Answer;
+
+  constructor(answer: Answer) {
+    this.#answer = answer;
+  }
+
+  async submit(request: GenerateRequest, signal: AbortSignal): Promise<AsyncIterable<GenerationEvent>> {
+    this.numRequests++;
+    return this.#counted(this.#answer(request, signal));
+  }
+
+  async *#counted(events: AsyncIterable<GenerationEvent>): AsyncIterable<GenerationEvent> {
+    this.maxOpen = Math.max(this.maxOpen, ++this.numOpen);
+    try {
+      yield* events;
+    } finally {
+      this.numOpen--;
+    }
+  }
+
+  stats() {
+    return { numRunning: this.numOpen, numWaiting: 0, numFreeSlots: 0, numSteps: 0 };
+  }
+}
+
+export function tokenEvent(text: string): GenerationEvent {
+  return { type: 'token', index: 0, tokenId: 5, text };
+}
+
+/** Resolves when the client has left. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
 /** A server over a fake generator, or another one, closed after the test. */
 export async function startServer(changes: Partial<ServerOptions> = {}) {
   const generator = new FakeGenerator();
@@ -50,7 +98,10 @@ export async function startServer(changes: Partial<ServerOptions> = {}) {
     logLevel: 'silent',
     ...changes,
   });
-  onTestFinished(() => app.close());
+  onTestFinished(async () => {
+    connections.cut();
+    await app.close();
+  });
   const post = (payload: unknown, headers: Record<string, string> = {}) =>
     app.inject({
       method: 'POST',

@@ -8,6 +8,7 @@ export class FakeRunner implements ModelRunner {
   readonly steps: string[] = [];
   isTerminated = false;
   isDisposed = false;
+  numTokens = 0;
   readonly #tokenAt: (sequence: Sequence, index: number) => number | EngineError;
   #failureOf: (step: string) => Error | undefined = () => undefined;
   readonly #pauses = new Map<string, { reached: () => void; resumed: Promise<void> }>();
@@ -57,6 +58,7 @@ export class FakeRunner implements ModelRunner {
     if (failure) throw failure;
     return step.rows.map(({ sequence, numNewTokens }) => {
       if (sequence.numComputedTokens + numNewTokens < sequence.numTokens) return undefined;
+      this.numTokens++;
       const token = this.#tokenAt(sequence, sequence.outputTokenIds.length);
       return typeof token === 'number' ? { tokenId: token } : token;
     });

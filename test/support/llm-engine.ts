@@ -19,10 +19,16 @@ export const OWL = [...Buffer.from('🦉')];
 export const idOfByte = (byte: number) => 4 + byte;
 export const idsOf = (text: string) => [...Buffer.from(text)].map(idOfByte);
 
-function byteTokenizer(): Tokenizer {
+/** A token of which few fill the buffers of a socket. */
+export const longToken = { id: 299, text: 'x'.repeat(16_384) };
+
+function byteTokenizer(hasLongToken: boolean): Tokenizer {
   const chars = byteAlphabet.map((char, byte) => [char, idOfByte(byte)] as const);
-  const special = { special: true, lstrip: false, rstrip: false, singleWord: false, normalized: false };
-  const addedTokens = [{ ...special, id: EOS, content: '</s>' }];
+  const plain = { special: false, lstrip: false, rstrip: false, singleWord: false, normalized: false };
+  const addedTokens = [
+    { ...plain, special: true, id: EOS, content: '</s>' },
+    ...(hasLongToken ? [{ ...plain, id: longToken.id, content: longToken.text }] : []),
+  ];
   return new Tokenizer({
     vocab: new Map(chars),
     merges: [],
@@ -37,6 +43,8 @@ interface EngineChanges extends Partial<StepLimits> {
   readonly hasTokenizer?: boolean;
   readonly maxQueueSize?: number;
   readonly maxPendingEvents?: number;
+  /** What sequences are given that have no reply of their own. */
+  readonly otherReply?: number;
   readonly onFailure?: (error: EngineError) => void;
   readonly onDefect?: (defect: unknown) => void;
 }
@@ -51,16 +59,17 @@ export function coldEngine(
     hasTokenizer = true,
     maxQueueSize = 10,
     maxPendingEvents = 1000,
+    otherReply = EOS,
     onFailure = (error) => expect.unreachable(String(error)),
     onDefect = (defect) => expect.unreachable(String(defect)),
     ...limits
   }: EngineChanges = {},
 ) {
-  const runner = new FakeRunner(limits, ({ id }, index) => replies[id]?.[index] ?? EOS);
+  const runner = new FakeRunner(limits, ({ id }, index) => replies[id]?.[index] ?? otherReply);
   const clock = new ManualClock();
   const engine = new LlmEngine({
     runner,
-    tokenizer: hasTokenizer ? byteTokenizer() : undefined,
+    tokenizer: hasTokenizer ? byteTokenizer(otherReply === longToken.id) : undefined,
     clock,
     vocabSize: 300,
     eosTokenIds: [EOS],

@@ -18,6 +18,15 @@ test('the model is the first argument, a flag or a variable', () => {
   expect(loadSettings([], { WEFT_MODEL: 'some/folder' }).model).toBe('some/folder');
 });
 
+test('a list is separated by commas', () => {
+  expect(loadSettings([], {}).allowedHosts).toEqual([]);
+  expect(loadSettings(['--allowed-hosts', 'weft.example, [::1],*'], {}).allowedHosts).toEqual([
+    'weft.example',
+    '[::1]',
+    '*',
+  ]);
+});
+
 test('an empty variable counts as absent, and a foreign one is let be', () => {
   expect(loadSettings([], { WEFT_PORT: '', WEFT_SERVICE_HOST: '10.0.0.1' }).port).toBe(8080);
 });
@@ -30,6 +39,11 @@ describe('what is not allowed is refused, by its name:', () => {
     [['--max-batch-size', '0'], {}, '--max-batch-size is "0"; it has to be an integer from 1 to 1024'],
     [[], { WEFT_BATCH_TIMEOUT_MS: '-1' }, 'WEFT_BATCH_TIMEOUT_MS is "-1"; it has to be an integer from 0 to 60000'],
     [['--log-level', 'loud'], {}, '--log-level is "loud"; it has to be one of fatal, error, warn, info, debug, silent'],
+    ...['', 'a,,b', 'a:80', 'http://a', '*.a'].map((written): [string[], Record<string, string>, string] => [
+      [`--allowed-hosts=${written}`],
+      {},
+      `--allowed-hosts is "${written}"; it has to be host names without ports, separated by commas, or * for any`,
+    ]),
     [['--port'], {}, '--port lacks its value: an integer from 0 to 65535'],
     [['--host', '--port', '1'], {}, '--host lacks its value: text'],
     [['--host='], {}, '--host is ""; it has to be text that is not empty'],

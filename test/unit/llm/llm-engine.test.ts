@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  ClientTooSlowError,
   ContextLengthError,
   type GenerateRequest,
   greedy,
@@ -189,4 +190,20 @@ test('whenever a request comes, even as the last one ends, the engine serves it'
     });
     expect(await ended).toBe('[] stop');
   }
+});
+
+test('a client that takes nothing gets what waits for it and an error, and its slot is free for others', async () => {
+  const reply = idsOf('abcdefgh');
+  const { engine, runner } = await startEngine(
+    { slow: reply, next: idsOf('x') },
+    { maxBatchSize: 1, maxPendingEvents: 3 },
+  );
+  const slow = await engine.submit(requestFor('slow'), never());
+  expect(await story(engine, requestFor('next'))).toBe('[x] [] stop');
+  expect(runner.steps).toEqual(['prefill slow', ...Array(3).fill('decode slow'), 'prefill next', 'decode next']);
+  expect(engine.stats()).toMatchObject({ numRunning: 0, numWaiting: 0, numFreeSlots: 1 });
+  expect(await eventsOf(slow)).toEqual([
+    ...['a', 'b', 'c'].map((text, index) => ({ type: 'token', index, tokenId: reply[index], text })),
+    { type: 'error', error: new ClientTooSlowError(3) },
+  ]);
 });

@@ -119,11 +119,35 @@ describe('errors have one shape everywhere:', () => {
       'unsupported_media_type',
       /it has to be application\/json/,
     ],
+    [
+      'a compressed body',
+      { 'content-encoding': 'gzip' },
+      415,
+      'unsupported_media_type',
+      /^content-encoding is "gzip"; it has to be identity, or left out$/,
+    ],
+    [
+      'another charset',
+      { 'content-type': 'application/json; charset=ISO-8859-1' },
+      415,
+      'unsupported_media_type',
+      /^content-type is "application\/json; charset=ISO-8859-1"; its charset has to be utf-8, or left out$/,
+    ],
   ])('%s', async (_, headers, status, code, message) => {
     const { post } = await startServer();
     const response = await post({ prompt: 'x' }, headers);
     expect(response.statusCode).toBe(status);
     expect(response.json().error).toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  test.each([
+    { 'content-encoding': 'identity' },
+    { 'content-type': 'application/json; charset=UTF-8' },
+    { 'content-type': 'application/json;charset="utf8"' },
+    { 'content-type': 'application/json; charset=us-ascii' },
+  ])('unless there is none: %j', async (headers) => {
+    const { post } = await startServer();
+    expect((await post({ prompt: 'x' }, headers)).statusCode).toBe(200);
   });
 
   test('a body of 10 MB', async () => {

@@ -1,0 +1,42 @@
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { expect, test } from 'vitest';
+import { startServer } from '../../support/fake-generator.ts';
+
+async function openApi() {
+  const { app } = await startServer();
+  return (await app.inject('/openapi.json')).json();
+}
+
+/** Every schema of the document, as those who generate code from it find them. */
+function schemasIn(value: unknown): object[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => (key === 'schema' ? [inner] : schemasIn(inner)));
+}
+
+test('/openapi.json is valid OpenAPI 3.1, and its schemas are valid JSON Schema', async () => {
+  const document = await openApi();
+  expect(document.openapi).toMatch(/^3\.1\./);
+  expect(await new Validator().validate(document)).toEqual({ valid: true });
+  const schemas = schemasIn(document.paths);
+  expect(schemas.length).toBeGreaterThan(5);
+  const ajv = new Ajv2020({ strict: true, allowUnionTypes: true });
+  for (const schema of schemas) expect(() => ajv.compile(schema)).not.toThrow();
+});
+
+test('/openapi.json has the defaults, the bounds and where null is allowed', async () => {
+  const { paths } = await openApi();
+  const { schema } = paths['/generate'].post.requestBody.content['application/json'];
+  expect(schema).toMatchObject({ required: ['prompt'], additionalProperties: false });
+  expect(schema.properties).toMatchObject({
+    temperature: { type: ['number', 'null'], minimum: 0, default: 0 },
+    top_p: { exclusiveMinimum: 0, maximum: 1, default: 1 },
+    max_new_tokens: { type: ['integer', 'null'], minimum: 1, default: 128 },
+  });
+  expect(Object.keys(paths)).toEqual(['/generate', '/livez', '/readyz', '/health']);
+  const isAllowed = new Ajv2020({ allowUnionTypes: true }).compile(schema);
+  const fields = ['max_new_tokens', 'temperature', 'top_k', 'top_p', 'seed', 'stop', 'ignore_eos', 'stream'];
+  expect(isAllowed({ prompt: 'x', ...Object.fromEntries(fields.map((field) => [field, null])) })).toBe(true);
+  expect(isAllowed({ prompt: null })).toBe(false);
+  expect(isAllowed({ prompt: 'x', top_p: 0 })).toBe(false);
+});
