@@ -16,8 +16,8 @@ ${renderModelsCommands()}
   weft bench quality TEXT_FILE [MODEL] [--revision …] [--cache-dir …] [--device …] [--threads …] [--spinning …]
       measure what every precision costs in how well the model foretells a text
   weft bench capacity [MODEL] [flags]
-      find the highest rate of requests that keeps an SLO, and the instances that a rate needs; beside its own flags it takes
-      those of serve but --model, --host, --port, --drain-timeout-ms and --log-level
+      find the highest rate of requests that keeps an SLO, and the instances that a rate needs; besides its own flags it takes
+      those of serve for the model, the device, batches, the queue and --max-body-bytes
   weft --version
 
 Flags of serve, each also as an environment variable:

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { postOf } from '../support/raw-connection.ts';
 import { serverForAllTests } from '../support/server.ts';
 import { slowSteps } from '../support/weft-process.ts';
 
@@ -15,10 +16,7 @@ async function rawRequest(body: unknown): Promise<Socket> {
   const socket = connect(Number(port), hostname);
   await once(socket, 'connect');
   socket.pause();
-  const text = JSON.stringify(body);
-  socket.write(
-    `POST /generate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`,
-  );
+  socket.write(postOf(body));
   return socket;
 }
 
@@ -91,13 +89,36 @@ test('a client that sends many requests at once and hangs up leaves none of them
   const before = await allFree();
   const { hostname, port } = new URL(up.client.url);
   const socket = connect(Number(port), hostname);
-  const body = JSON.stringify(long);
-  const request = `POST /generate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
-  socket.write(request.repeat(12));
+  socket.write(postOf(long).repeat(12));
   await up.client.until(({ running, waiting }) => running === 4 && waiting === 8);
   socket.destroy();
   const { steps } = await allFree();
   expect(steps - before.steps).toBeLessThan(300);
+});
+
+test('a client that closes its side and waits gets an error, and costs no more than one that hangs up', async () => {
+  const before = await allFree();
+  const { hostname, port } = new URL(up.client.url);
+  const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+  socket.write(postOf(long));
+  await up.client.until(({ running }) => running === 1);
+  socket.end();
+  let answer = '';
+  for await (const chunk of socket) answer += chunk;
+  expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+  expect(answer).toContain('"code":"half_closed"');
+  const { steps } = await allFree();
+  expect(steps - before.steps).toBeLessThan(300);
+});
+
+test('a web page that has pointed its own name at this machine is refused', async () => {
+  const { hostname, port } = new URL(up.client.url);
+  const socket = connect(Number(port), hostname);
+  socket.write(postOf(short, 'connection: close\r\n').replace('host: localhost', 'host: evil.example'));
+  let answer = '';
+  for await (const chunk of socket) answer += chunk;
+  expect(answer).toMatch(/^HTTP\/1\.1 403 /);
+  expect(answer).toContain('"code":"host_not_allowed"');
 });
 
 test('an Expect header that cannot be met is answered in the shape of all errors', async () => {
