@@ -37,7 +37,7 @@ export async function sendEvents(
 
 /** A comment keeps proxies from closing a silent stream. Where events wait for the client, they do that. */
 function beat(raw: ServerResponse): void {
-  if (raw.writableLength === 0) raw.write(': heartbeat\n\n');
+  if (raw.writableLength === 0 && !raw.destroyed) raw.write(': heartbeat\n\n');
 }
 
 interface SseMessage {

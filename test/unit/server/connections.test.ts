@@ -160,6 +160,15 @@ describe('a client that closes its side after its request', () => {
     expect(generator.numOpen).toBe(0);
   });
 
+  test('gets an error where the request is not complete', async () => {
+    const { server } = await start();
+    const client = await connectTo(server);
+    client.end(postOf({ prompt: [5] }).slice(0, -1));
+    const answer = await readUntil(client);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
+    expect(JSON.parse(answer.slice(answer.indexOf('{'))).error.code).toBe('invalid_request');
+  });
+
   test('gets its answer where that is ready', async () => {
     const { server } = await start();
     const client = await connectTo(server);
