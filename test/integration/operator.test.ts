@@ -9,6 +9,9 @@ import { hangingStep, ServerProcess, slowSteps, stuckTokenizer, WeftProcess } fr
 
 const long = { prompt: 'Once upon a time', max_new_tokens: 400, ignore_eos: true };
 
+/** So that a busy machine does not meet the deadline. */
+const patient = ['--drain-timeout-ms', '3600000'];
+
 interface Running {
   readonly server: ServerProcess;
   readonly client: Client;
@@ -30,7 +33,7 @@ async function startIn(environment: Readonly<Record<string, string>>, args: read
 
 describe('SIGTERM', () => {
   test('lets what was accepted finish, refuses what is new, and ends with 0', async () => {
-    const { server, client } = await startSlow('--max-batch-size', '1');
+    const { server, client } = await startSlow('--max-batch-size', '1', ...patient);
     const running = client.generateStreamed(long);
     await client.until((health) => health.running === 1);
     const waiting = client.generate(long);
@@ -103,7 +106,7 @@ describe('SIGTERM', () => {
   });
 
   test('or SIGINT that comes twice at once, as from npm, lets what was accepted finish all the same', async () => {
-    const { server, client } = await startSlow('--max-batch-size', '1');
+    const { server, client } = await startSlow('--max-batch-size', '1', ...patient);
     const running = [client.generate(long), client.generate(long)];
     await client.until((health) => health.running === 1 && health.waiting === 1);
     server.kill('SIGINT');
