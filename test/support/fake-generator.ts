@@ -61,6 +61,8 @@ export class ScriptedGenerator implements TextGenerator {
     return this.#counted(this.#answer(request, signal));
   }
 
+  recover(): void {}
+
   async *#counted(events: AsyncIterable<GenerationEvent>): AsyncIterable<GenerationEvent> {
     this.maxOpen = Math.max(this.maxOpen, ++this.numOpen);
     try {
