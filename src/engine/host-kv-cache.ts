@@ -33,11 +33,11 @@ export class HostKvCache implements KvCache {
     }
   }
 
-  async move(moves: readonly SlotMove[]): Promise<void> {
+  move(moves: readonly SlotMove[]): undefined {
     for (const move of moves) this.#move(move);
   }
 
-  async bind(run: GraphRun): Promise<void> {
+  bind(run: GraphRun): undefined {
     for (const group of ['decode', 'prompt'] as const) {
       const { firstSlot, rows } = run[group];
       this.#bind(group, { firstSlot, numRows: rows.length });
@@ -45,7 +45,7 @@ export class HostKvCache implements KvCache {
   }
 
   /** The run has written to the slots themselves. */
-  async settle(): Promise<void> {}
+  settle(): undefined {}
 
   #move({ from, to, numTokens }: SlotMove): void {
     const { numHeads, headDim, type } = this.#shape;

@@ -39,12 +39,12 @@ export function noRoom(shape: KvCacheShape, error: unknown): ModelError {
   );
 }
 
-/** Keys and values of every slot: per part [slots, heads, tokens, head size]. */
+/** Keys and values of every slot: per part [slots, heads, tokens, head size]. What is done at once returns no promise. */
 export interface KvCache {
   /** Copies what slots hold to others. */
-  move(moves: readonly SlotMove[]): Promise<void>;
+  move(moves: readonly SlotMove[]): Promise<void> | undefined;
   /** Binds what the rows of a run attend to as their past and present, so that the run appends to it in place. */
-  bind(run: GraphRun): Promise<void>;
+  bind(run: GraphRun): Promise<void> | undefined;
   /** To be called when the run has ended: the slots hold what it has appended. */
-  settle(run: GraphRun): Promise<void>;
+  settle(run: GraphRun): Promise<void> | undefined;
 }

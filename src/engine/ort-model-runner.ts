@@ -27,7 +27,10 @@ export interface OrtModelRunnerOptions {
   readonly blockTokens?: number;
 }
 
-/** Runs steps with ONNX Runtime, off the event loop, keys and values appended in place. */
+/**
+ * Runs steps with ONNX Runtime, off the event loop, keys and values appended in place.
+ * On the CPU nothing is awaited before a run has started, so that the tokens of the last step are sent while this one is computed.
+ */
 export class OrtModelRunner implements ModelRunner {
   readonly limits: StepLimits;
   /** All native memory of the engine. */
@@ -72,7 +75,8 @@ export class OrtModelRunner implements ModelRunner {
   async run(step: Step): Promise<readonly RowResult[]> {
     const results = new Array<RowResult>(step.rows.length).fill(undefined);
     // If this fails, nobody knows which slot holds what: a defect.
-    await this.#cache.move(step.moves);
+    const moving = this.#cache.move(step.moves);
+    if (moving !== undefined) await moving;
     try {
       for (const run of planRuns(step, this.limits.maxStepTokens)) await this.#run(run, results);
     } catch (error) {
@@ -93,7 +97,8 @@ export class OrtModelRunner implements ModelRunner {
   async #run(run: GraphRun, results: RowResult[]): Promise<void> {
     const sampled = this.#inputs.fill(run);
     const numRows = numLogits(sampled);
-    await this.#cache.bind(run);
+    const binding = this.#cache.bind(run);
+    if (binding !== undefined) await binding;
     this.#logits.bind(numRows);
     const shape = [numRows, 1];
     this.#session.bindOutput('next_token', { buffer: this.#nextToken.buffer, type: 'int64', shape });

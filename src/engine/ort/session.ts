@@ -74,6 +74,7 @@ export class Session implements Resource {
   readonly #runOptions: Pointer;
   readonly #deviceMemory: DeviceMemory | undefined;
   readonly #bound = new Map<string, NativeBuffer>();
+  readonly #outputs = new Map<string, TensorView>();
 
   /**
    * @param model path of a graph, or the graph itself
@@ -120,8 +121,12 @@ export class Session implements Resource {
     this.#keep(name, tensor.buffer);
   }
 
+  /** Binds an output until another is bound to the name. Binding the same again costs nothing. */
   bindOutput(name: string, tensor: TensorView): void {
+    const bound = this.#outputs.get(name);
+    if (bound !== undefined && isSame(bound, tensor)) return;
     bind(tensor, (value) => ortApi().bindOutput(this.#binding, name, value));
+    this.#outputs.set(name, tensor);
     this.#keep(name, tensor.buffer);
   }
 
@@ -229,6 +234,12 @@ function withoutFlashAttention<Result>(createNow: () => Result): Result {
     if (before === undefined) delete process.env[flashSwitch];
     else process.env[flashSwitch] = before;
   }
+}
+
+function isSame(a: TensorView, b: TensorView): boolean {
+  const { buffer, byteOffset = 0, type, shape } = a;
+  const isSamePlace = buffer === b.buffer && byteOffset === (b.byteOffset ?? 0) && type === b.type;
+  return isSamePlace && shape.length === b.shape.length && shape.every((size, axis) => size === b.shape[axis]);
 }
 
 /** The binding keeps a tensor of its own: ours is released as soon as it is bound. */
