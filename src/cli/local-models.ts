@@ -10,10 +10,15 @@ import { progressOf, progressOfPull } from './progress.ts';
 /** The models of this machine, as this user sees them. @param cacheDir where Weft keeps what it can make again */
 export function openStore(cacheDir: string): ModelStore {
   return new ModelStore({
-    folder: path.join(cacheDir, 'models'),
+    folder: randomModelsFolder(cacheDir),
     embeddedFolder: embeddedModelFolder,
     hub: loadHubEnvironment(process.env),
   });
+}
+
+/** Where random models are made. */
+export function randomModelsFolder(cacheDir: string): string {
+  return path.join(cacheDir, 'models');
 }
 
 /** A model by any of its names, fetched and its graph built where they are not here yet. @throws {ModelError} it cannot be had or served */
@@ -32,6 +37,8 @@ export async function openByName(
     int8Range: int8Range(),
     memoryBytes,
     onProgress: progressOf(`building the graph of ${stored.name}`),
+    onHashing: progressOf(`reading the weights of ${stored.name}`),
+    onDamage: (problem) => process.stderr.write(`${problem}\n`),
   });
   return { folder, model };
 }

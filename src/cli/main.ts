@@ -24,7 +24,7 @@ Flags of serve, each also as an environment variable:
 ${renderFlags()}
 
 Flags of models:
-${renderFlags(['cacheDir', 'revision', 'precision', 'seed'])}
+${renderFlags(['cacheDir', 'revision', 'precision', 'seed', 'dryRun'])}
 
 Flags of bench capacity:
 ${renderFlags(capacityKeys)}

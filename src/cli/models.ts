@@ -6,6 +6,7 @@ import { type ModelStore, publishedShapes, type StoredModel } from '../store/ind
 import { locate, openByName, openStore, userCacheDir } from './local-models.ts';
 import { expectOperands } from './operands.ts';
 import { progressOf, progressOfPull } from './progress.ts';
+import { prune } from './prune.ts';
 
 /** What a command of `weft models` is given. */
 interface CommandInput {
@@ -17,6 +18,7 @@ interface CommandInput {
   readonly revision: string;
   readonly precision: Settings['precision'];
   readonly seed: number;
+  readonly dryRun: Settings['dryRun'];
 }
 
 interface ModelsCommand {
@@ -24,7 +26,7 @@ interface ModelsCommand {
   readonly operands: readonly string[];
   readonly description: string;
   /** Beside `--cache-dir`, which all have. */
-  readonly flags: readonly ('revision' | 'precision' | 'seed')[];
+  readonly flags: readonly ('revision' | 'precision' | 'seed' | 'dryRun')[];
   run(input: CommandInput): Promise<string>;
 }
 
@@ -42,6 +44,12 @@ const commands: Readonly<Record<string, ModelsCommand>> = {
     description: 'remove a model, all its revisions and their graphs',
     flags: [],
     run: remove,
+  },
+  prune: {
+    operands: [],
+    description: 'remove graphs that no model here needs, and what killed processes have left',
+    flags: ['dryRun'],
+    run: prune,
   },
   random: {
     operands: [publishedShapes.join('|')],

@@ -5,12 +5,23 @@ import type { PullOptions, PullProgress } from '../store/index.ts';
 /** Builds shorter than this pass without a word. */
 const quietMs = 1000;
 
+/** Where there is no terminal, what takes longer is announced with a line. */
+const silentMs = 10_000;
+
 /** Shows on a terminal how far something has come, once it has taken a while. */
 export function progressOf(label: string): (done: number, total: number) => void {
   const startedAt = performance.now();
   let bar: SingleBar | undefined;
+  let isAnnounced = false;
   return (done, total) => {
-    if (!process.stderr.isTTY || (bar === undefined && performance.now() - startedAt < quietMs)) return;
+    const tookMs = performance.now() - startedAt;
+    if (!process.stderr.isTTY) {
+      if (isAnnounced || done === total || tookMs < silentMs) return;
+      isAnnounced = true;
+      process.stderr.write(`${label}: ${Math.floor((100 * done) / total)} % in ${Math.round(tookMs / 1000)} s\n`);
+      return;
+    }
+    if (bar === undefined && tookMs < quietMs) return;
     bar ??= startedBar(`${label} [{bar}] {percentage} %, {eta_formatted} left`, total);
     bar.update(done);
     if (done === total) bar.stop();

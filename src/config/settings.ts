@@ -131,6 +131,11 @@ export const settings = {
     max: 2 ** 32 - 1,
     description: 'of `weft models random` only: the same seed gives the same weights',
   }),
+  dryRun: choice({
+    default: 'off',
+    choices: ['on', 'off'],
+    description: 'of `weft models prune` only: whether to say what would be removed, and remove nothing',
+  }),
   slo: text({
     default: 'p95<500ms,errors<0.1%',
     description:
@@ -194,7 +199,7 @@ export const capacityKeys = [
   'output',
 ] as const;
 
-const otherKeys: readonly SettingKey[] = ['seed', ...capacityKeys];
+const otherKeys: readonly SettingKey[] = ['seed', 'dryRun', ...capacityKeys];
 
 /** The settings of `weft serve`. */
 export const serveKeys = settingKeys.filter((key) => !otherKeys.includes(key));

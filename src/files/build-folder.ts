@@ -1,6 +1,8 @@
 import { rmSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { temporaryWriter } from './files.ts';
+import { ensureFolder } from './folders.ts';
 import { writerName, writerState } from './writer.ts';
 
 /** How a folder is made. */
@@ -18,8 +20,8 @@ export interface FolderBuild {
 export async function buildFolder(folder: string, { write, isWhole }: FolderBuild): Promise<void> {
   if (await isWhole(folder)) return;
   const parent = path.dirname(folder);
-  await mkdir(parent, { recursive: true });
-  await removeAbandonedBuilds(parent);
+  await ensureFolder(parent);
+  for (const abandoned of await abandonedIn(parent)) await rm(abandoned, { recursive: true, force: true });
   await fillAndPlace(parent, write, (building) => replaceUnlessWhole(folder, { building, isWhole }));
 }
 
@@ -34,7 +36,7 @@ async function fillAndPlace(
   place: (building: string) => Promise<void>,
 ): Promise<void> {
   await withScratch(parent, async (building) => {
-    await mkdir(building, { recursive: true });
+    await ensureFolder(building);
     await write(building);
     await place(building);
   });
@@ -104,16 +106,25 @@ function tryToRemove(folder: string): boolean {
   }
 }
 
+/** Removes a folder so that others see it whole or not at all. */
+export async function removeFolder(folder: string): Promise<void> {
+  await withScratch(path.dirname(folder), (aside) => rename(folder, aside));
+}
+
 /** Longer than any build takes: for writers of which nothing is known. */
 const abandonedAfterMs = 24 * 3_600_000;
 
-/** Removes what killed builds left behind. */
-async function removeAbandonedBuilds(parent: string): Promise<void> {
-  for (const entry of await readdir(parent)) {
-    if (!isUnfinished(entry)) continue;
-    const folder = path.join(parent, entry);
-    const state = writerState(entry.slice(buildPrefix.length));
-    const isOld = Date.now() - (await stat(folder).catch(() => ({ mtimeMs: Date.now() }))).mtimeMs > abandonedAfterMs;
-    if (state === 'dead' || (state !== 'alive' && isOld)) await rm(folder, { recursive: true, force: true });
+/** What writers that are gone have left in a folder: unfinished builds, and files that {@link replaceFile} was about to rename. */
+export async function abandonedIn(folder: string): Promise<string[]> {
+  const abandoned: string[] = [];
+  for (const entry of await readdir(folder)) {
+    const writer = isUnfinished(entry) ? entry.slice(buildPrefix.length) : temporaryWriter(entry);
+    const state = writer === undefined ? undefined : writerState(writer);
+    if (state === undefined || state === 'alive') continue;
+    const leftover = path.join(folder, entry);
+    const stats = await stat(leftover).catch(() => undefined);
+    if (stats === undefined) continue;
+    if (state === 'dead' || Date.now() - stats.mtimeMs > abandonedAfterMs) abandoned.push(leftover);
   }
+  return abandoned;
 }

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { openRegularFile } from './regular-file.ts';
 import { writerName } from './writer.ts';
 
 /** Whether there is something; what a link points at counts, the link does not. */
@@ -12,9 +12,32 @@ export async function exists(file: string): Promise<boolean> {
   );
 }
 
-/** The hash of a file, as hexadecimal digits. @param hash to go on from */
-export async function hashFile(file: string, hash: Hash = createHash('sha256')): Promise<string> {
-  for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 })) hash.update(chunk);
+/** What a file holds, in short. */
+export interface FileContent {
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export interface HashOptions {
+  /** To go on from; by default a new SHA-256. */
+  readonly hash?: Hash;
+  /** Called with the bytes that have been read. */
+  readonly onProgress?: (bytes: number) => void;
+}
+
+/** The hash of a file, as hexadecimal digits. @throws {Error} it is no regular file, or cannot be read */
+export async function hashFile(file: string, options: HashOptions = {}): Promise<string> {
+  const { hash = createHash('sha256'), onProgress = () => {} } = options;
+  const handle = await openRegularFile(file);
+  const { size } = await handle.stat();
+  let bytes = 0;
+  for await (const chunk of handle.createReadStream({ highWaterMark: 2 ** 20 })) {
+    hash.update(chunk);
+    bytes += chunk.length;
+    onProgress(bytes);
+    // A file that somebody keeps appending to would never end.
+    if (bytes >= size) break;
+  }
   return hash.digest('hex');
 }
 
@@ -35,4 +58,9 @@ export async function replaceFile(
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+/** Who was writing a file for {@link replaceFile}; undefined if the name is of another kind. */
+export function temporaryWriter(fileName: string): string | undefined {
+  return /^\..+\.([^.]+)$/.exec(fileName)?.[1];
 }

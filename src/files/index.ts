@@ -1,3 +1,19 @@
-export { buildFolder, isUnfinished, makeFolder, removeUnfinishedBuilds } from './build-folder.ts';
-export { exists, hashFile, replaceFile } from './files.ts';
+export {
+  abandonedIn,
+  buildFolder,
+  isUnfinished,
+  makeFolder,
+  removeFolder,
+  removeUnfinishedBuilds,
+} from './build-folder.ts';
+export { exists, type FileContent, hashFile, replaceFile } from './files.ts';
+export { ensureFolder } from './folders.ts';
+export {
+  expectRegularFile,
+  type FileRange,
+  openRegularFile,
+  readExactly,
+  readSmallFile,
+  writeFully,
+} from './regular-file.ts';
 export { writerName, writerState } from './writer.ts';

@@ -1,7 +1,7 @@
 import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelError, messageOf } from '../core/index.ts';
-import { exists, makeFolder } from '../files/index.ts';
+import { exists, expectRegularFile, makeFolder } from '../files/index.ts';
 import { ConcatenatedIo } from './graph/concatenated-io.ts';
 import type { OnProgress } from './graph/opt-graph.ts';
 import { readOptConfig } from './opt-config.ts';
@@ -33,7 +33,11 @@ export async function exportModel(folder: string, to: string, onProgress: OnProg
     await makeFolder(to, async (building) => {
       for (const file of companions) {
         const source = path.join(folder, file);
-        if (await exists(source)) await copyFile(source, path.join(building, file));
+        if (!(await exists(source))) continue;
+        await expectRegularFile(source).catch((error: unknown) => {
+          throw new ModelError(`${source} cannot be read: ${messageOf(error)}`);
+        });
+        await copyFile(source, path.join(building, file));
       }
       const onnx = path.join(building, 'onnx');
       await mkdir(onnx);

@@ -1,43 +1,95 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
+import { readdir, realpath, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelError, messageOf } from '../core/index.ts';
-import { hashFile, replaceFile } from '../files/index.ts';
+import { ModelError, messageOf, readableSize } from '../core/index.ts';
+import { ensureFolder, type FileContent, hashFile, readSmallFile, replaceFile } from '../files/index.ts';
+
+export interface DigestOptions {
+  /** Where digests are remembered. */
+  readonly cacheDir: string;
+  /** The model that the file belongs to; undefined for a file of the cache itself. */
+  readonly modelFolder?: string;
+  /** A larger file is refused without being read. */
+  readonly maxBytes?: number;
+  /** Called with the bytes that have been read; not if the digest is remembered. */
+  readonly onProgress?: (bytes: number) => void;
+}
 
 /**
- * The SHA-256 of a file, remembered in the cache as long as size and times of the file are the same,
+ * The size and the SHA-256 of a file. They are remembered in the cache as long as size, times and inode of the file stay the same,
  * so that a start does not read all weights.
- * @throws {ModelError} the file cannot be read, or is a blob of a Hugging Face cache that is not what its name says
+ * @throws {ModelError} the file cannot be read, is too large, or is a blob of a Hugging Face cache that is not what its name says
  */
-export async function fileDigest(file: string, cacheDir: string): Promise<string> {
-  const known = await rememberedDigest(file, cacheDir);
+export async function fileContent(file: string, options: DigestOptions): Promise<FileContent> {
+  const { cacheDir, modelFolder, maxBytes = Number.POSITIVE_INFINITY, onProgress } = options;
+  const known = await rememberedContent(file, cacheDir);
   if (known !== undefined) return known;
   try {
     const target = await realpath(file);
-    const before = await fingerprintOf(target);
-    const digest = await hashFile(target);
-    expectNamedAfter(digest, target);
+    const before = await identityOf(target);
+    if (before.bytes > maxBytes) {
+      throw new Error(
+        `it has ${readableSize(before.bytes)}, and a model of this config.json ${readableSize(maxBytes)} at most`,
+      );
+    }
+    const sha256 = await hashFile(target, onProgress && { onProgress });
+    expectNamedAfter(sha256, target);
+    const isAtRest = Date.now() - before.changedAtMs >= restMs;
+    const fingerprint = isAtRest ? before.fingerprint : undefined;
     // Without a place to remember it in, it is computed at every start.
-    await remember(memoryOf(target, cacheDir), `${before}\n${digest}`).catch(() => {});
-    return digest;
+    await remember(cacheDir, { file: target, modelFolder, fingerprint, bytes: before.bytes, sha256 }).catch(() => {});
+    return { bytes: before.bytes, sha256 };
   } catch (error) {
     if (error instanceof ModelError) throw error;
     throw new ModelError(`${file} cannot be read: ${messageOf(error)}`);
   }
 }
 
-/** The same, if it is remembered: nothing is read. */
-export async function rememberedDigest(file: string, cacheDir: string): Promise<string | undefined> {
+/** The same, if it is remembered: the file is not read. */
+export async function rememberedContent(file: string, cacheDir: string): Promise<FileContent | undefined> {
   try {
     const target = await realpath(file);
-    const memory = memoryOf(target, cacheDir);
-    const [{ mtimeMs: rememberedAt }, { mtimeMs, ctimeMs }] = await Promise.all([stat(memory), stat(target)]);
-    if (rememberedAt - Math.max(mtimeMs, ctimeMs) < restMs) return undefined;
-    const [fingerprint, digest] = (await readFile(memory, 'utf8')).split('\n');
-    return fingerprint === (await fingerprintOf(target)) ? digest : undefined;
+    const { fingerprint, bytes, sha256 } = await readMemory(memoryOf(target, cacheDir));
+    return fingerprint === (await identityOf(target)).fingerprint ? { bytes, sha256 } : undefined;
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Remembers the digest of a file that this process has just written, under the path that the file is about to be renamed to.
+ * It counts at once: nobody else has written to the file.
+ */
+export async function rememberWritten(
+  file: string,
+  { as: target, sha256, cacheDir }: { readonly as: string; readonly sha256: string; readonly cacheDir: string },
+): Promise<void> {
+  await remember(cacheDir, { ...(await identityOf(file)), file: target, modelFolder: undefined, sha256 });
+}
+
+/** What is known of a file that was read. */
+export interface Memory {
+  /** Its real path. */
+  readonly file: string;
+  readonly modelFolder: string | undefined;
+  /** What it looked like from the outside; undefined if it had been changed too shortly before to rely on that. */
+  readonly fingerprint: string | undefined;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** All files of which something is remembered; undefined where a memory cannot be read, as those of earlier versions. */
+export async function memories(
+  cacheDir: string,
+): Promise<{ readonly path: string; readonly memory: Memory | undefined }[]> {
+  const folder = digestsFolder(cacheDir);
+  const names = (await readdir(folder).catch(() => [])).filter((name) => /^[0-9a-f]{32}$/.test(name)).sort();
+  return Promise.all(
+    names.map(async (name) => {
+      const file = path.join(folder, name);
+      return { path: file, memory: await readMemory(file).catch(() => undefined) };
+    }),
+  );
 }
 
 /** A Hugging Face cache names large files by their SHA-256. */
@@ -47,19 +99,42 @@ function expectNamedAfter(digest: string, file: string): void {
   throw new ModelError(`${file} is damaged: its SHA-256 is not its name; weft models pull gets it again`);
 }
 
-/** Times may be too coarse to tell a file from what it was a moment ago: only what had been at rest for so long is remembered. */
+/** Times may be too coarse to tell a file from what it was a moment ago: only what had been at rest for so long is relied on. */
 const restMs = 100;
 
-function memoryOf(target: string, cacheDir: string): string {
-  return path.join(cacheDir, 'digests', createHash('sha256').update(target).digest('hex').slice(0, 32));
+export function digestsFolder(cacheDir: string): string {
+  return path.join(cacheDir, 'digests');
 }
 
-async function remember(memory: string, text: string): Promise<void> {
-  await mkdir(path.dirname(memory), { recursive: true });
+function memoryOf(target: string, cacheDir: string): string {
+  return path.join(digestsFolder(cacheDir), createHash('sha256').update(target).digest('hex').slice(0, 32));
+}
+
+async function remember(cacheDir: string, { file, modelFolder, fingerprint, bytes, sha256 }: Memory): Promise<void> {
+  const memory = memoryOf(file, cacheDir);
+  await ensureFolder(path.dirname(memory));
+  const text = JSON.stringify({ file, modelFolder, fingerprint, bytes, sha256 });
   await replaceFile(memory, (temporary) => writeFile(temporary, text));
 }
 
-async function fingerprintOf(file: string): Promise<string> {
+/** Above what two paths take. */
+const maxMemoryBytes = 64 * 1024;
+
+/** @throws {Error} it is none */
+async function readMemory(memory: string): Promise<Memory> {
+  const { file, modelFolder, fingerprint, bytes, sha256 } = JSON.parse(await readSmallFile(memory, maxMemoryBytes));
+  if (typeof file !== 'string' || typeof bytes !== 'number' || typeof sha256 !== 'string') {
+    throw new Error(`${memory} is no memory of a file`);
+  }
+  return { file, modelFolder, fingerprint, bytes, sha256 };
+}
+
+async function identityOf(file: string) {
   const { size, mtimeNs, ctimeNs, ino } = await stat(file, { bigint: true });
-  return [size, mtimeNs, ctimeNs, ino].join(' ');
+  const changedAtNs = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
+  return {
+    bytes: Number(size),
+    changedAtMs: Number(changedAtNs / 1_000_000n),
+    fingerprint: [size, mtimeNs, ctimeNs, ino].join(' '),
+  };
 }

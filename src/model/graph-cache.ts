@@ -1,73 +1,98 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelError, messageOf } from '../core/index.ts';
-import { buildFolder } from '../files/index.ts';
-import { fileDigest, rememberedDigest } from './file-digest.ts';
-import { dataFile, graphFile } from './graph/graph-writer.ts';
+import { buildFolder, type FileContent } from '../files/index.ts';
+import { fileContent } from './file-digest.ts';
+import { graphFile } from './graph/graph-writer.ts';
 import { InPlaceIo } from './graph/in-place-io.ts';
 import { graphVersion } from './graph/opt-graph.ts';
+import { findDamage, sealGraph } from './graph-manifest.ts';
+import { maxWeightsFileBytes } from './parameters.ts';
 import { type GraphSource, writeGraph } from './write-graph.ts';
 
-/** What a graph is told apart by. */
-type GraphContent = Omit<GraphSource, 'onProgress'>;
+/** A graph that is wanted. */
+export interface GraphRequest extends GraphSource {
+  readonly modelName: string;
+  readonly modelFolder: string;
+  /** Called while the weights are hashed, with bytes. */
+  readonly onHashing: (done: number, total: number) => void;
+  /** Called with one line when the cached graph is damaged; it is then built again. */
+  readonly onDamage: (problem: string) => void;
+}
 
 /**
- * The path of the model's graph, built if the cache does not have it yet.
+ * The path of the model's graph, built unless the cache holds it undamaged.
  * A graph is named by the content it is made of, and is there whole or not at all.
  * @throws {ModelError} the weights are broken, or the cache cannot be written
  */
-export async function cachedGraph(cacheDir: string, source: GraphSource): Promise<string> {
-  const digests: string[] = [];
-  // One after the other: when one fails, nothing goes on behind the caller's back.
-  for (const file of source.files.paths) digests.push(await fileDigest(file, cacheDir));
-  const folder = graphFolder(cacheDir, source, digests);
+export async function cachedGraph(cacheDir: string, request: GraphRequest): Promise<string> {
+  const weights = await weightsContents(cacheDir, request);
+  const folder = graphFolder(cacheDir, request, weights);
+  const graphPath = path.join(folder, graphFile);
+  const damage = await findDamage(folder, cacheDir);
+  if (damage === undefined) return graphPath;
+  if (damage !== 'absent') request.onDamage(`the graph in ${folder} is damaged and is built again: ${damage}`);
   try {
-    await buildFolder(folder, { write: (building) => fill(building, source), isWhole });
+    await buildFolder(folder, {
+      write: (building) => fill(building, { folder, cacheDir, weights, request }),
+      isWhole: async (candidate) => (await findDamage(candidate, cacheDir)) === undefined,
+    });
   } catch (error) {
     if (error instanceof ModelError) throw error;
     throw new ModelError(
       `the graph cannot be built in ${cacheDir}: ${messageOf(error)}; choose another folder with --cache-dir`,
     );
   }
-  return path.join(folder, graphFile);
+  return graphPath;
 }
 
-/** The folder of the model's graph, if it is built; only what is remembered of the weights is asked: none of them are read. */
-export async function findCachedGraph(cacheDir: string, content: GraphContent): Promise<string | undefined> {
-  const digests = await Promise.all(content.files.paths.map((file) => rememberedDigest(file, cacheDir)));
-  if (digests.includes(undefined)) return undefined;
-  const folder = graphFolder(cacheDir, content, digests);
-  return (await isWhole(folder)) ? folder : undefined;
+/** One after the other: when one fails, nothing goes on behind the caller's back. */
+async function weightsContents(cacheDir: string, request: GraphRequest): Promise<FileContent[]> {
+  const { files, config, modelFolder, onHashing } = request;
+  const sizes = await Promise.all(
+    files.paths.map(async (file) => (await stat(file).catch(() => undefined))?.size ?? 0),
+  );
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const contents: FileContent[] = [];
+  let done = 0;
+  for (const file of files.paths) {
+    const content = await fileContent(file, {
+      cacheDir,
+      modelFolder: path.resolve(modelFolder),
+      maxBytes: maxWeightsFileBytes(config),
+      onProgress: (bytes) => onHashing(done + bytes, total),
+    });
+    done += content.bytes;
+    contents.push(content);
+  }
+  return contents;
 }
 
-function graphFolder(
+interface Filling {
+  readonly folder: string;
+  readonly cacheDir: string;
+  readonly weights: readonly FileContent[];
+  readonly request: GraphRequest;
+}
+
+async function fill(building: string, { folder, cacheDir, weights, request }: Filling): Promise<void> {
+  const { modelName: model, precision } = request;
+  const files = await writeGraph(building, request, InPlaceIo);
+  await sealGraph(building, { graphVersion, model, precision, weights, files }, { folder, cacheDir });
+}
+
+/** What a graph is told apart by, beside its weights. */
+type GraphKind = Pick<GraphSource, 'config' | 'precision' | 'int8Range'>;
+
+/** Where the graph of these weights is, or would be. */
+export function graphFolder(
   cacheDir: string,
-  { config, precision, int8Range }: GraphContent,
-  digests: readonly (string | undefined)[],
+  { config, precision, int8Range }: GraphKind,
+  weights: readonly FileContent[],
 ): string {
   const kind = precision.startsWith('int8') ? { precision, int8Range } : { precision };
+  const digests = weights.map(({ sha256 }) => sha256);
   const hash = createHash('sha256').update(JSON.stringify({ graphVersion, config, ...kind, digests }));
   return path.join(cacheDir, `opt-${hash.digest('hex').slice(0, 32)}`);
-}
-
-async function fill(folder: string, source: GraphSource): Promise<void> {
-  await writeGraph(folder, source, InPlaceIo);
-  await writeFile(path.join(folder, sizesFile), JSON.stringify(await sizesIn(folder)));
-}
-
-/** Says how large the files of a finished graph are, so that one that was damaged later is built anew. */
-const sizesFile = 'sizes.json';
-const graphFiles = [graphFile, dataFile];
-
-async function sizesIn(folder: string): Promise<number[]> {
-  return Promise.all(graphFiles.map(async (file) => (await stat(path.join(folder, file))).size));
-}
-
-async function isWhole(folder: string): Promise<boolean> {
-  try {
-    return (await readFile(path.join(folder, sizesFile), 'utf8')) === JSON.stringify(await sizesIn(folder));
-  } catch {
-    return false;
-  }
 }

@@ -1,9 +1,9 @@
-import { rm, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelError, readableSize } from '../core/index.ts';
-import { type Int8Range, type Precision, precisions } from './graph/linear-layers.ts';
+import { ModelError, messageOf, readableSize } from '../core/index.ts';
+import type { Int8Range, Precision } from './graph/linear-layers.ts';
 import type { OnProgress } from './graph/opt-graph.ts';
-import { cachedGraph, findCachedGraph } from './graph-cache.ts';
+import { cachedGraph } from './graph-cache.ts';
 import { type OptConfig, readOptConfig } from './opt-config.ts';
 import { numParameters } from './parameters.ts';
 import { findWeights } from './weights/index.ts';
@@ -28,6 +28,10 @@ export interface OpenOptions {
   readonly memoryBytes?: number;
   /** Called while the graph is built. */
   readonly onProgress?: OnProgress;
+  /** Called while weights that are new or have changed are hashed, with bytes. */
+  readonly onHashing?: OnProgress;
+  /** Called with one line when the cached graph is damaged; it is then built again. */
+  readonly onDamage?: (problem: string) => void;
 }
 
 /**
@@ -41,15 +45,30 @@ export async function openModel(folder: string, cacheDir: string, options: OpenO
     int8Range = 63,
     memoryBytes = Number.POSITIVE_INFINITY,
     onProgress = () => {},
+    onHashing = () => {},
+    onDamage = () => {},
   } = options;
-  const stats = await stat(folder).catch(() => undefined);
-  if (stats === undefined) throw new ModelError(`there is no model folder ${folder}`);
-  if (!stats.isDirectory()) throw new ModelError(`${folder} is a file: give the folder of a Hugging Face OPT model`);
+  await expectFolder(folder);
   const config = await readOptConfig(folder);
   expectMemoryFor(config, { precision, memoryBytes });
   const files = await findWeights(folder);
-  const graphPath = await cachedGraph(cacheDir, { config, files, precision, int8Range, onProgress });
+  const source = { config, files, precision, int8Range, onProgress };
+  const graphPath = await cachedGraph(cacheDir, {
+    ...source,
+    modelName: name,
+    modelFolder: folder,
+    onHashing,
+    onDamage,
+  });
   return { name, config, precision, graphPath };
+}
+
+async function expectFolder(folder: string): Promise<void> {
+  const stats = await stat(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') throw new ModelError(`there is no model folder ${folder}`);
+    throw new ModelError(`${folder} cannot be read: ${messageOf(error)}`);
+  });
+  if (!stats.isDirectory()) throw new ModelError(`${folder} is a file: give the folder of a Hugging Face OPT model`);
 }
 
 /** @throws {ModelError} the weights alone are larger than the memory */
@@ -88,32 +107,4 @@ export async function inspectModel(folder: string): Promise<ModelFiles> {
     return { path: file, bytes: stats.size };
   });
   return { config, weights: await Promise.all(weights) };
-}
-
-/** A graph that is in the cache. */
-export interface BuiltGraph {
-  readonly precision: Precision;
-  readonly folder: string;
-}
-
-/**
- * A model's graphs, as far as the cache has them and something is remembered of the weights.
- * @throws {ModelError} not the folder of an OPT
- */
-export async function findGraphs(folder: string, cacheDir: string): Promise<BuiltGraph[]> {
-  const content = { config: await readOptConfig(folder), files: await findWeights(folder) };
-  const found = new Map<string, BuiltGraph>();
-  for (const precision of precisions) {
-    for (const int8Range of [63, 127] as const) {
-      const graph = await findCachedGraph(cacheDir, { ...content, precision, int8Range });
-      if (graph !== undefined) found.set(graph, { precision, folder: graph });
-    }
-  }
-  return [...found.values()];
-}
-
-/** Removes a model's graphs from the cache, where {@link findGraphs} finds them. */
-export async function removeGraphs(folder: string, cacheDir: string): Promise<void> {
-  const graphs = await findGraphs(folder, cacheDir).catch(() => []);
-  for (const graph of graphs) await rm(graph.folder, { recursive: true, force: true });
 }

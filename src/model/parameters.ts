@@ -43,6 +43,11 @@ export function parameterShapes(config: OptConfig): ParameterShape[] {
 /** OPT's learned positions start at row 2 of their table: the first two rows are never used. */
 export const positionOffset = 2;
 
+/** Above what any file of the network's weights takes: twice all of them in float32, for copies and odd formats, and a header. */
+export function maxWeightsFileBytes(config: OptConfig): number {
+  return 2 * 4 * numParameters(config) + 2 ** 28;
+}
+
 /** The number of weights of the network; tied embeddings count once. Does not list them: a broken configuration may ask for billions of layers. */
 export function numParameters(config: OptConfig): number {
   const count = (numLayers: number) =>

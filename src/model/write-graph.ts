@@ -1,5 +1,5 @@
 import type { GraphIo } from './graph/graph-io.ts';
-import { GraphWriter } from './graph/graph-writer.ts';
+import { type GraphFiles, GraphWriter } from './graph/graph-writer.ts';
 import { computeTypeOf } from './graph/linear-layers.ts';
 import { type OptSource, writeOptGraph } from './graph/opt-graph.ts';
 import type { OptConfig } from './opt-config.ts';
@@ -14,18 +14,19 @@ export interface GraphSource extends Omit<OptSource, 'weights'> {
 /**
  * Writes the graph of a model.
  * @param folder an existing folder, which gets `model.onnx` and `model.onnx.data`
+ * @returns what the files hold
  * @throws {ModelError} the weights are broken
  */
 export async function writeGraph(
   folder: string,
   { files, ...source }: GraphSource,
   Io: new (graph: GraphWriter, config: OptConfig) => GraphIo,
-): Promise<void> {
+): Promise<GraphFiles> {
   const weights = await files.open();
   try {
     const graph = await GraphWriter.create(folder, computeTypeOf(source.precision));
     try {
-      await writeOptGraph(graph, { ...source, weights: new OptWeights(weights) }, new Io(graph, source.config));
+      return await writeOptGraph(graph, { ...source, weights: new OptWeights(weights) }, new Io(graph, source.config));
     } finally {
       await graph.close();
     }

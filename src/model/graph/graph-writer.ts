@@ -1,11 +1,16 @@
+import { createHash } from 'node:crypto';
 import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { type FileContent, writeFully } from '../../files/index.ts';
 import { attribute, elementType, encodeModel, type Initializer, type Node, type ValueInfo } from '../onnx-schema.ts';
 import { toFloat16 } from '../weights/float-types.ts';
 
 /** The graph's file; its weights lie beside it. */
 export const graphFile = 'model.onnx';
 export const dataFile = 'model.onnx.data';
+
+/** The content of both files. */
+export type GraphFiles = Readonly<Record<typeof graphFile | typeof dataFile, FileContent>>;
 
 /** Weights begin at a page, so that ONNX Runtime can map them instead of reading them. */
 const alignment = 4096;
@@ -32,6 +37,7 @@ export class GraphWriter {
   readonly #folder: string;
   readonly #data: FileHandle;
   #dataEnd = 0;
+  readonly #dataHash = createHash('sha256');
   readonly #nodes: Node[] = [];
   readonly #initializers: Initializer[] = [];
   readonly #inputs: ValueInfo[] = [];
@@ -95,7 +101,11 @@ export class GraphWriter {
   async weight(name: string, dims: readonly number[], given: TensorValues): Promise<string> {
     const values = given instanceof Float32Array && this.computeType === 'float16' ? toFloat16(given) : given;
     const offset = Math.ceil(this.#dataEnd / alignment) * alignment;
-    await writeAll(this.#data, Buffer.from(values.buffer, values.byteOffset, values.byteLength), offset);
+    const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+    const written = writeFully(this.#data, { bytes, position: offset });
+    // While another thread writes.
+    this.#dataHash.update(Buffer.alloc(offset - this.#dataEnd)).update(bytes);
+    await written;
     this.#dataEnd = offset + values.byteLength;
     const externalData = Object.entries({ location: dataFile, offset, length: values.byteLength }).map(
       ([key, value]) => ({
@@ -107,8 +117,8 @@ export class GraphWriter {
     return name;
   }
 
-  /** Writes the graph itself, behind its weights. */
-  async finish(): Promise<void> {
+  /** Writes the graph itself, behind its weights. @returns what the files hold */
+  async finish(): Promise<GraphFiles> {
     await this.#data.sync();
     const graph = {
       nodes: this.#nodes,
@@ -116,17 +126,15 @@ export class GraphWriter {
       inputs: this.#inputs,
       outputs: this.#outputs,
     };
-    await writeFile(this.path, encodeModel(graph), { flush: true });
+    const bytes = encodeModel(graph);
+    await writeFile(this.path, bytes, { flush: true });
+    return {
+      [graphFile]: { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') },
+      [dataFile]: { bytes: this.#dataEnd, sha256: this.#dataHash.digest('hex') },
+    };
   }
 
   async close(): Promise<void> {
     await this.#data.close();
-  }
-}
-
-async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  for (let written = 0; written < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written);
-    written += bytesWritten;
   }
 }

@@ -2,7 +2,7 @@ import type { Activation, OptConfig } from '../opt-config.ts';
 import type { OptWeights } from '../opt-weights.ts';
 import { positionOffset } from '../parameters.ts';
 import type { GraphIo } from './graph-io.ts';
-import type { GraphWriter } from './graph-writer.ts';
+import type { GraphFiles, GraphWriter } from './graph-writer.ts';
 import {
   type Int8Range,
   type LinearInput,
@@ -24,10 +24,11 @@ export type OnProgress = (done: number, total: number) => void;
 /**
  * Writes the decoder of an OPT between the inputs and the outputs of `io`.
  * Network: `modeling_opt.py` of Hugging Face transformers.
+ * @returns what its files hold
  * @throws {ModelError} a weight is missing or of another shape
  */
-export async function writeOptGraph(graph: GraphWriter, source: OptSource, io: GraphIo): Promise<void> {
-  await new OptGraph(graph, source, io).write();
+export async function writeOptGraph(graph: GraphWriter, source: OptSource, io: GraphIo): Promise<GraphFiles> {
+  return new OptGraph(graph, source, io).write();
 }
 
 /** What a graph is made of. */
@@ -56,13 +57,14 @@ class OptGraph {
     this.#onProgress = onProgress;
   }
 
-  async write(): Promise<void> {
+  async write(): Promise<GraphFiles> {
     const { numLayers, doLayerNormBefore } = this.#config;
     const embedded = await this.#embed(this.#io.begin());
     this.#onProgress(1, numLayers + 2);
     await this.#head(await (doLayerNormBefore ? this.#preNormLayers(embedded) : this.#postNormLayers(embedded)));
-    await this.#graph.finish();
+    const files = await this.#graph.finish();
     this.#onProgress(numLayers + 2, numLayers + 2);
+    return files;
   }
 
   /** Word and position embeddings, [N, hidden]. */

@@ -1,10 +1,11 @@
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelError, messageOf, show } from '../../core/index.ts';
+import { ModelError, messageOf, readableSize, show } from '../../core/index.ts';
+import { openRegularFile, readExactly } from '../../files/index.ts';
 import { decodeModel, elementType, type ReadTensor } from '../onnx-schema.ts';
 import { bytesPerElement, type FloatType, toFloat32 } from './float-types.ts';
 import { findParameters, type OnnxParameter } from './onnx-parameters.ts';
-import { isSizes, numElements, readExactly, type TensorInfo, type Weights } from './weights.ts';
+import { isSizes, numElements, type TensorInfo, type Weights } from './weights.ts';
 
 const floatTypes = new Map<number, FloatType>([
   [elementType.float32, 'float32'],
@@ -28,7 +29,7 @@ export class OnnxWeights implements Weights {
 
   /** @throws {ModelError} the file is missing or broken, its weights are quantized, or it holds another network */
   static async open(path: string): Promise<OnnxWeights> {
-    const bytes = await readFile(path).catch((error: unknown) => {
+    const bytes = await readGraph(path).catch((error: unknown) => {
       throw new ModelError(`${path} cannot be read: ${messageOf(error)}`);
     });
     const { parameters, quantizedOperator } = findParameters(graphIn(bytes, path));
@@ -101,10 +102,25 @@ export class OnnxWeights implements Weights {
       throw new Error(`it takes ${length} bytes, not ${numBytes}`);
     let file = this.#files.get(location);
     if (file === undefined) {
-      file = await open(path.join(path.dirname(this.#path), location));
+      file = await openRegularFile(path.join(path.dirname(this.#path), location));
       this.#files.set(location, file);
     }
-    return readExactly(file, Number(offset), numBytes);
+    return readExactly(file, { position: Number(offset), length: numBytes });
+  }
+}
+
+/** Protobuf allows no more. */
+const maxGraphBytes = 2 ** 31 - 1;
+
+async function readGraph(path: string): Promise<Buffer> {
+  const file = await openRegularFile(path);
+  try {
+    const { size } = await file.stat();
+    if (size > maxGraphBytes)
+      throw new Error(`it has ${readableSize(size)}, and an ONNX file ${readableSize(maxGraphBytes)} at most`);
+    return await readExactly(file, { position: 0, length: size });
+  } finally {
+    await file.close();
   }
 }
 

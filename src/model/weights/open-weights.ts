@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelError, readJsonFile, show } from '../../core/index.ts';
+import { ModelError, messageOf, readJsonFile, show } from '../../core/index.ts';
 import { OnnxWeights } from './onnx-weights.ts';
 import { PytorchWeights } from './pytorch-bin.ts';
 import { SafetensorsWeights } from './safetensors.ts';
@@ -87,7 +87,9 @@ export async function findWeights(folder: string): Promise<WeightsFiles> {
 
 async function namesIn(folder: string): Promise<string[]> {
   const [top, inOnnx] = await Promise.all([
-    readdir(folder, { withFileTypes: true }),
+    readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+      throw new ModelError(`${folder} cannot be read: ${messageOf(error)}`);
+    }),
     readdir(path.join(folder, 'onnx'), { withFileTypes: true }).catch(() => []),
   ]);
   const files = (entries: typeof top) => entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);

@@ -1,8 +1,8 @@
-import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
-import { promisify } from 'node:util';
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
 import { ModelError, messageOf } from '../../core/index.ts';
+import { type FileRange, openRegularFile, readExactly } from '../../files/index.ts';
 import { bytesPerElement, type FloatType, toFloat32 } from './float-types.ts';
 import { type PickledTensor, unpickleTensors } from './unpickle.ts';
 import { numElements, type TensorInfo, type Weights } from './weights.ts';
@@ -35,12 +35,11 @@ export class PytorchWeights implements Weights {
   static async open(path: string): Promise<PytorchWeights> {
     let archive: Archive | undefined;
     try {
-      await expectZip(path);
       archive = await Archive.open(path);
       const tensors = unpickleTensors(await archive.read('data.pkl', maxPickleBytes));
       return new PytorchWeights(path, archive, tensors);
     } catch (error) {
-      archive?.close();
+      await archive?.close();
       throw new ModelError(`${path} cannot be read as a PyTorch checkpoint: ${messageOf(error)}`);
     }
   }
@@ -58,35 +57,37 @@ export class PytorchWeights implements Weights {
       throw new ModelError(`${this.#path} has no tensor ${name} of float32, float16 or bfloat16`);
     }
     try {
-      const numBytes = storageExtent(tensor) * bytesPerElement[info.dtype];
-      const bytes = await this.#archive.readStored(`data/${tensor.storage.key}`);
-      if (bytes.length < numBytes) throw new Error(`its storage has ${bytes.length} of ${numBytes} bytes`);
-      return strided(toFloat32(bytes.subarray(0, numBytes), info.dtype), tensor);
+      const elementBytes = bytesPerElement[info.dtype];
+      const bytes = await this.#archive.readStored(`data/${tensor.storage.key}`, {
+        position: tensor.offset * elementBytes,
+        length: extent(tensor) * elementBytes,
+      });
+      return strided(toFloat32(bytes, info.dtype), tensor);
     } catch (error) {
       throw new ModelError(`${this.#path}: tensor ${name} cannot be read: ${messageOf(error)}`);
     }
   }
 
   async close(): Promise<void> {
-    this.#archive.close();
+    await this.#archive.close();
   }
 }
 
-/** Elements of the storage from its beginning to the last one that the tensor uses. */
-function storageExtent({ offset, shape, strides }: PickledTensor): number {
+/** Elements of the storage from the first to the last one that the tensor uses. */
+function extent({ shape, strides }: PickledTensor): number {
   if (numElements(shape) === 0) return 0;
-  return offset + 1 + shape.reduce((last, size, axis) => last + (size - 1) * (strides[axis] ?? 0), 0);
+  return 1 + shape.reduce((last, size, axis) => last + (size - 1) * (strides[axis] ?? 0), 0);
 }
 
-/** The elements of a strided view in row-major order. */
-function strided(storage: Float32Array, { offset, shape, strides }: PickledTensor): Float32Array {
+/** The elements of a strided view in row-major order. @param elements those of its extent */
+function strided(elements: Float32Array, { shape, strides }: PickledTensor): Float32Array {
   const count = numElements(shape);
   const contiguous = shape.every((size, axis) => size === 1 || strides[axis] === numElements(shape.slice(axis + 1)));
-  if (contiguous) return storage.slice(offset, offset + count);
+  if (contiguous) return elements;
   const out = new Float32Array(count);
   const index = new Array<number>(shape.length).fill(0);
   for (let i = 0; i < count; i++) {
-    out[i] = storage[index.reduce((at, n, axis) => at + n * (strides[axis] ?? 0), offset)] ?? Number.NaN;
+    out[i] = elements[index.reduce((at, n, axis) => at + n * (strides[axis] ?? 0), 0)] ?? Number.NaN;
     for (let axis = shape.length - 1; axis >= 0; axis--) {
       index[axis] = ((index[axis] ?? 0) + 1) % (shape[axis] ?? 1);
       if (index[axis] !== 0) break;
@@ -97,60 +98,65 @@ function strided(storage: Float32Array, { offset, shape, strides }: PickledTenso
 
 const zipSignature = 'PK';
 
-async function expectZip(path: string): Promise<void> {
-  const file = await open(path);
-  try {
-    const { buffer: start } = await file.read(Buffer.alloc(zipSignature.length), 0, zipSignature.length, 0);
-    if (start.toString('latin1') === zipSignature) return;
-    throw new Error(
-      'it is no zip archive; a file of PyTorch before 1.6 has to be saved anew, any other to be fetched again',
-    );
-  } finally {
-    await file.close();
-  }
+async function expectZip(file: FileHandle): Promise<void> {
+  const { buffer: start } = await file.read(Buffer.alloc(zipSignature.length), 0, zipSignature.length, 0);
+  if (start.toString('latin1') === zipSignature) return;
+  throw new Error(
+    'it is no zip archive; a file of PyTorch before 1.6 has to be saved anew, any other to be fetched again',
+  );
 }
+
+/** Far above what any model has tensors. */
+const maxEntries = 100_000;
 
 /** The entries of a zip file, named as below the archive's one top folder. */
 class Archive {
+  readonly #file: FileHandle;
   readonly #zip: ZipFile;
   readonly #entries: ReadonlyMap<string, Entry>;
 
-  private constructor(zip: ZipFile, entries: ReadonlyMap<string, Entry>) {
+  private constructor(file: FileHandle, zip: ZipFile, entries: ReadonlyMap<string, Entry>) {
+    this.#file = file;
     this.#zip = zip;
     this.#entries = entries;
   }
 
+  /** @throws {Error} it is no regular file, or no zip archive */
   static async open(path: string): Promise<Archive> {
-    const zip = await promisify<string, yauzl.Options, ZipFile>(yauzl.open)(path, {
-      autoClose: false,
-      lazyEntries: false,
-    });
-    const entries = new Map<string, Entry>();
-    await new Promise<void>((resolve, reject) => {
-      zip.on('entry', (entry: Entry) => entries.set(entry.fileName.replace(/^[^/]*\//, ''), entry));
-      zip.on('end', resolve);
-      zip.on('error', reject);
-    });
-    return new Archive(zip, entries);
+    const file = await openRegularFile(path);
+    try {
+      await expectZip(file);
+      const zip = await yauzl.fromFdPromise(file.fd, { autoClose: false });
+      if (zip.entryCount > maxEntries) throw new Error(`it has ${zip.entryCount} entries, more than any model`);
+      const entries = new Map<string, Entry>();
+      for await (const entry of zip.eachEntry()) entries.set(entry.fileName.replace(/^[^/]*\//, ''), entry);
+      return new Archive(file, zip, entries);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   async read(name: string, maxBytes: number): Promise<Buffer> {
     const entry = this.#entries.get(name);
     if (entry === undefined) throw new Error(`it has no ${name}`);
     if (entry.uncompressedSize > maxBytes) throw new Error(`its ${name} has ${entry.uncompressedSize} bytes`);
-    const openEntry = promisify(this.#zip.openReadStream.bind(this.#zip) as OpenReadStream);
-    return buffer(await openEntry(entry));
+    return buffer(await this.#zip.openReadStreamPromise(entry));
   }
 
-  /** An entry that is not compressed, as `torch.save` writes all of them: it cannot be larger than the file. */
-  async readStored(name: string): Promise<Buffer> {
-    if (this.#entries.get(name)?.compressionMethod !== 0) throw new Error(`its ${name} is missing or compressed`);
-    return this.read(name, Number.POSITIVE_INFINITY);
+  /** A part of an entry that is not compressed, as `torch.save` writes all of them: it cannot be larger than the file. */
+  async readStored(name: string, { position, length }: FileRange): Promise<Buffer> {
+    const entry = this.#entries.get(name);
+    if (entry?.compressionMethod !== 0 || entry.isEncrypted()) throw new Error(`its ${name} is missing or compressed`);
+    const { compressedSize: size } = entry;
+    if (!(position >= 0 && position + length <= size))
+      throw new Error(`its storage has ${size} of ${position + length} bytes`);
+    const { fileDataStart } = await this.#zip.readLocalFileHeaderPromise(entry, { minimal: true });
+    return readExactly(this.#file, { position: fileDataStart + position, length });
   }
 
-  close(): void {
-    this.#zip.close();
+  /** The zip reader is given a file that is not its own, so that it has nothing to close. */
+  async close(): Promise<void> {
+    await this.#file.close();
   }
 }
-
-type OpenReadStream = (entry: Entry, done: (error: Error | null, stream: NodeJS.ReadableStream) => void) => void;

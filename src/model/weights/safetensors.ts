@@ -1,7 +1,8 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { ModelError, messageOf, show } from '../../core/index.ts';
+import { openRegularFile, readExactly } from '../../files/index.ts';
 import { bytesPerElement, type FloatType, toFloat32 } from './float-types.ts';
-import { isSizes, numElements, readExactly, type TensorInfo, type Weights } from './weights.ts';
+import { isSizes, numElements, type TensorInfo, type Weights } from './weights.ts';
 
 const floatTypes: Readonly<Record<string, FloatType>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
 
@@ -28,7 +29,7 @@ export class SafetensorsWeights implements Weights {
 
   /** @throws {ModelError} the file is missing, truncated or not safetensors */
   static async open(path: string): Promise<SafetensorsWeights> {
-    const file = await open(path).catch((error: unknown) => {
+    const file = await openRegularFile(path).catch((error: unknown) => {
       throw new ModelError(`${path} cannot be read: ${messageOf(error)}`);
     });
     try {
@@ -46,7 +47,12 @@ export class SafetensorsWeights implements Weights {
   async read(name: string): Promise<Float32Array> {
     const entry = this.#entries.get(name);
     if (entry === undefined) throw new ModelError(`${this.#path} has no tensor ${name} of F32, F16 or BF16`);
-    return toFloat32(await readExactly(this.#file, entry.start, entry.end - entry.start), entry.dtype);
+    try {
+      const range = { position: entry.start, length: entry.end - entry.start };
+      return toFloat32(await readExactly(this.#file, range), entry.dtype);
+    } catch (error) {
+      throw new ModelError(`${this.#path}: tensor ${name} cannot be read: ${messageOf(error)}`);
+    }
   }
 
   async close(): Promise<void> {
@@ -56,42 +62,49 @@ export class SafetensorsWeights implements Weights {
 
 const gitLfs = 'version https://git-lfs';
 
+/** The format allows no more. */
+const maxHeaderBytes = 100_000_000;
+
 async function readHeader(file: FileHandle): Promise<Map<string, Entry>> {
   const { size } = await file.stat();
   if (size < 8) throw new Error(`it has ${size} bytes, too few for a header`);
-  if ((await readExactly(file, 0, Math.min(size, gitLfs.length))).toString() === gitLfs) {
+  const start = await readExactly(file, { position: 0, length: Math.min(size, gitLfs.length) });
+  if (start.toString() === gitLfs) {
     throw new Error('it is a Git LFS pointer, not the file that it stands for');
   }
-  const headerBytes = Number((await readExactly(file, 0, 8)).readBigUInt64LE());
+  const headerBytes = Number(start.readBigUInt64LE());
   const dataStart = 8 + headerBytes;
+  if (headerBytes > maxHeaderBytes) {
+    throw new Error(`its header should take ${headerBytes} bytes, and the format allows ${maxHeaderBytes}`);
+  }
   if (dataStart > size) throw new Error(`its header should take ${headerBytes} bytes and the file has ${size}`);
-  const header: unknown = JSON.parse((await readExactly(file, 8, headerBytes)).toString('utf8'));
+  const json = await readExactly(file, { position: 8, length: headerBytes });
+  const header: unknown = JSON.parse(json.toString('utf8'));
   if (typeof header !== 'object' || header === null) throw new Error('its header is not an object');
   const entries = new Map<string, Entry>();
+  let dataEnd = dataStart;
   for (const [name, value] of Object.entries(header)) {
     if (name === '__metadata__') continue;
-    if (typeof value !== 'object' || value === null) throw new Error(`tensor ${name} has a broken header`);
-    const entry = entryOf(name, value as Record<string, unknown>, { start: dataStart, end: size });
-    if (entry !== undefined) entries.set(name, entry);
+    const { dtype, shape, start, end } = placeOf(name, value, dataStart);
+    if (end > size) throw new Error(`it ends at byte ${size}, inside tensor ${name}`);
+    dataEnd = Math.max(dataEnd, end);
+    const floatType = floatTypes[String(dtype)];
+    // What needs a tensor of another type will miss it.
+    if (floatType === undefined) continue;
+    if (end - start !== numElements(shape) * bytesPerElement[floatType]) {
+      throw new Error(`tensor ${name} of shape ${show(shape)} does not take ${end - start} bytes`);
+    }
+    entries.set(name, { dtype: floatType, shape, start, end });
   }
+  if (dataEnd < size) throw new Error(`its tensors end at byte ${dataEnd}, and it has ${size} bytes`);
   return entries;
 }
 
-/** @returns undefined for a tensor of another type: what needs it will miss it */
-function entryOf(
-  name: string,
-  value: Record<string, unknown>,
-  data: { readonly start: number; readonly end: number },
-): Entry | undefined {
-  const { dtype, shape, data_offsets: offsets } = value;
-  const floatType = floatTypes[String(dtype)];
-  if (floatType === undefined) return undefined;
+/** Where a tensor lies in the file. @throws {Error} the header does not say */
+function placeOf(name: string, value: unknown, dataStart: number) {
+  const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
   if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2)
     throw new Error(`tensor ${name} has a broken header`);
   const [start = 0, end = 0] = offsets;
-  if (end - start !== numElements(shape) * bytesPerElement[floatType]) {
-    throw new Error(`tensor ${name} of shape ${show(shape)} does not take ${end - start} bytes`);
-  }
-  if (data.start + end > data.end) throw new Error(`it ends at byte ${data.end}, inside tensor ${name}`);
-  return { dtype: floatType, shape, start: data.start + start, end: data.start + end };
+  return { dtype, shape, start: dataStart + start, end: dataStart + end };
 }

@@ -1,4 +1,3 @@
-import type { FileHandle } from 'node:fs/promises';
 import { ModelError } from '../../core/index.ts';
 import type { FloatType } from './float-types.ts';
 
@@ -24,21 +23,6 @@ export function numElements(shape: readonly number[]): number {
 /** Whether something read from a file is a list of extents or offsets. */
 export function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
-}
-
-/** @throws {Error} the file is shorter */
-export async function readExactly(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const { size } = await file.stat();
-  // Checked first: a length from a broken file may be beyond all memory.
-  if (!(position + length <= size))
-    throw new Error(`it ends at byte ${size}, and ${length} bytes should follow byte ${position}`);
-  const buffer = Buffer.alloc(length);
-  for (let filled = 0; filled < length; ) {
-    const { bytesRead } = await file.read(buffer, filled, length - filled, position + filled);
-    if (bytesRead === 0) throw new Error(`it ends at byte ${position + filled}`);
-    filled += bytesRead;
-  }
-  return buffer;
 }
 
 /** Several files read as one: the shards of an index. */

@@ -53,8 +53,8 @@ async function damaged(partial: PartialFile, { repo, file }: Download): Promise<
 /** Whether a file has the size and the checksum that it should have. */
 export async function isIntact(target: string, file: HubFile): Promise<boolean> {
   const stats = await stat(target).catch(() => undefined);
-  if (stats?.size !== file.size) return false;
-  return (await hashFile(target, hashOf(file))) === file.checksum.hex;
+  if (!stats?.isFile() || stats.size !== file.size) return false;
+  return (await hashFile(target, { hash: hashOf(file) })) === file.checksum.hex;
 }
 
 function hashOf({ checksum, size }: HubFile): Hash {

@@ -1,7 +1,10 @@
-import { copyFile, mkdir, readdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { readJsonFile } from '../../core/index.ts';
-import { replaceFile } from '../../files/index.ts';
+import { ensureFolder, readSmallFile, replaceFile } from '../../files/index.ts';
+
+/** A ref holds a commit. */
+const maxRefBytes = 1024;
 
 /**
  * The cache that all Hugging Face programs of a user share: per repository `blobs/<checksum>`, `snapshots/<commit>/<file>` as links to
@@ -30,7 +33,7 @@ export class HubCache {
   /** The commit of a revision that was asked for before; undefined if it never was. */
   async commitOf(repo: string, revision: string): Promise<string | undefined> {
     const ref = path.join(this.repoFolder(repo), 'refs', ...revision.split('/'));
-    const commit = await readFile(ref, 'utf8').catch(() => revision);
+    const commit = await readSmallFile(ref, maxRefBytes).catch(() => revision);
     const isThere = await stat(this.snapshotFolder(repo, commit.trim())).catch(() => undefined);
     return isThere?.isDirectory() ? commit.trim() : undefined;
   }
@@ -39,7 +42,7 @@ export class HubCache {
   async remember(repo: string, revision: string, commit: string): Promise<void> {
     if (revision === commit || (await this.commitOf(repo, revision)) === commit) return;
     const ref = path.join(this.repoFolder(repo), 'refs', ...revision.split('/'));
-    await mkdir(path.dirname(ref), { recursive: true });
+    await ensureFolder(path.dirname(ref));
     // Not beside it: what is there is taken for a revision.
     await replaceFile(ref, (temporary) => writeFile(temporary, commit), this.repoFolder(repo));
   }
@@ -50,7 +53,7 @@ export class HubCache {
     const blob = this.blobPath(repo, file.checksum);
     const target = path.relative(path.dirname(link), blob);
     if ((await readlink(link).catch(() => undefined)) === target) return;
-    await mkdir(path.dirname(link), { recursive: true });
+    await ensureFolder(path.dirname(link));
     const write = async (temporary: string) => {
       // Windows allows links only to some users.
       await symlink(target, temporary).catch(() => copyFile(blob, temporary));

@@ -1,7 +1,7 @@
-import { copyFile, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { copyFile, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { exists, writerName, writerState } from '../../files/index.ts';
+import { ensureFolder, exists, writerName, writerState } from '../../files/index.ts';
 
 /**
  * A file that is being downloaded, under a name that says who is writing it: `<file>.<writer>.incomplete`.
@@ -21,7 +21,7 @@ export class PartialFile {
     target: string,
     { isWhole, onWait }: { isWhole(): Promise<boolean>; onWait(): void },
   ): Promise<PartialFile | undefined> {
-    await mkdir(path.dirname(target), { recursive: true });
+    await ensureFolder(path.dirname(target));
     let isWaiting = false;
     for (;;) {
       const partials = await partialsOf(target);

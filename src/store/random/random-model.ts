@@ -1,6 +1,6 @@
-import { copyFile, open, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, open, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { buildFolder } from '../../files/index.ts';
+import { buildFolder, readSmallFile } from '../../files/index.ts';
 import { numElements, type ParameterShape, parameterShapes, readOptConfig } from '../../model/index.ts';
 import { fillNormal, randomSource } from './normal.ts';
 import { type PublishedShape, publishedConfig } from './published-shapes.ts';
@@ -69,7 +69,7 @@ function* randomBlocks(tensor: ParameterShape, random: () => number): Generator<
 
 async function isWhole(folder: string, { shape, seed }: RandomModel): Promise<boolean> {
   try {
-    const written = await readFile(path.join(folder, originFile), 'utf8');
+    const written = await readSmallFile(path.join(folder, originFile), 1024);
     return written === JSON.stringify(await originOf(folder, shape, seed));
   } catch {
     return false;

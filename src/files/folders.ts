@@ -1,0 +1,28 @@
+import { mkdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+
+/**
+ * Makes a folder and those above it that are missing.
+ * Node's own `recursive` never returns where an existing folder refuses new entries with ENOENT, as /proc does.
+ * @throws {NodeJS.ErrnoException} it cannot be made
+ */
+export async function ensureFolder(folder: string): Promise<void> {
+  let failure = await tryToMake(folder);
+  const parent = path.dirname(folder);
+  if (failure?.code === 'ENOENT' && parent !== folder) {
+    await ensureFolder(parent);
+    failure = await tryToMake(folder);
+  }
+  if (failure !== undefined) throw failure;
+}
+
+/** @returns why it could not be made; undefined if the folder is there */
+async function tryToMake(folder: string): Promise<NodeJS.ErrnoException | undefined> {
+  try {
+    await mkdir(folder);
+    return undefined;
+  } catch (error) {
+    const stats = await stat(folder).catch(() => undefined);
+    return stats?.isDirectory() ? undefined : (error as NodeJS.ErrnoException);
+  }
+}
