@@ -3,7 +3,7 @@ import { flagOf, loadSettings, type Settings } from '../config/index.ts';
 import { type StepLimits, systemClock, UserError } from '../core/index.ts';
 import { maxPromptTokens, OrtModelRunner } from '../engine/index.ts';
 import { LlmEngine } from '../llm/index.ts';
-import type { Model } from '../model/index.ts';
+import { type Model, watchGraph } from '../model/index.ts';
 import { buildServer } from '../server/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { banner } from './banner.ts';
@@ -37,6 +37,10 @@ export async function serve(args: readonly string[]): Promise<void> {
     onDefect: (defect) => shutdown.onDefect(defect),
   });
   const server = await buildServer({ ...settings, generator: engine, modelName: model.name, version: packageVersion });
+  await watchGraph(model.graphPath, (problem) => {
+    server.app.log.fatal(problem);
+    process.exit(1);
+  });
   const shutdown = new Shutdown({ engine, server, drainTimeoutMs: settings.drainTimeoutMs });
   const address = await listen(server.app, settings);
   // In this order: a signal that nobody listens for, if only for a moment, kills or is lost.

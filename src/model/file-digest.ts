@@ -49,8 +49,9 @@ export async function fileContent(file: string, options: DigestOptions): Promise
 export async function rememberedContent(file: string, cacheDir: string): Promise<FileContent | undefined> {
   try {
     const target = await realpath(file);
-    const { fingerprint, bytes, sha256 } = await readMemory(memoryOf(target, cacheDir));
-    return fingerprint === (await identityOf(target)).fingerprint ? { bytes, sha256 } : undefined;
+    const memory = parseMemory(await readSmallFile(memoryOf(target, cacheDir), maxMemoryBytes));
+    if (memory?.fingerprint !== (await identityOf(target)).fingerprint) return undefined;
+    return { bytes: memory.bytes, sha256: memory.sha256 };
   } catch {
     return undefined;
   }
@@ -78,19 +79,30 @@ export interface Memory {
   readonly sha256: string;
 }
 
-/** All files of which something is remembered; undefined where a memory cannot be read, as those of earlier versions. */
-export async function memories(
-  cacheDir: string,
-): Promise<{ readonly path: string; readonly memory: Memory | undefined }[]> {
-  const folder = digestsFolder(cacheDir);
-  const names = (await readdir(folder).catch(() => [])).filter((name) => /^[0-9a-f]{32}$/.test(name)).sort();
-  return Promise.all(
-    names.map(async (name) => {
-      const file = path.join(folder, name);
-      return { path: file, memory: await readMemory(file).catch(() => undefined) };
-    }),
-  );
+/** A file of the cache that remembers the digest of another one. */
+export interface MemoryFile {
+  readonly path: string;
+  /** Undefined if an earlier version of Weft wrote it: nothing reads it any more. */
+  readonly memory: Memory | undefined;
 }
+
+/** All digests that are remembered. */
+export async function memories(cacheDir: string): Promise<MemoryFile[]> {
+  const folder = digestsFolder(cacheDir);
+  const found: MemoryFile[] = [];
+  for (const name of (await readdir(folder).catch(() => [])).sort()) {
+    const file = path.join(folder, name);
+    const text = memoryName.test(name) ? await readSmallFile(file, maxMemoryBytes).catch(() => '') : '';
+    const memory = parseMemory(text);
+    if (memory !== undefined || earlierMemory.test(text)) found.push({ path: file, memory });
+  }
+  return found;
+}
+
+const memoryName = /^[0-9a-f]{32}$/;
+
+/** What 0.1.0 wrote before it was released: a fingerprint and a digest. */
+const earlierMemory = /^\d+ \d+ \d+ \d+\n[0-9a-f]{64}$/;
 
 /** A Hugging Face cache names large files by their SHA-256. */
 function expectNamedAfter(digest: string, file: string): void {
@@ -120,13 +132,14 @@ async function remember(cacheDir: string, { file, modelFolder, fingerprint, byte
 /** Above what two paths take. */
 const maxMemoryBytes = 64 * 1024;
 
-/** @throws {Error} it is none */
-async function readMemory(memory: string): Promise<Memory> {
-  const { file, modelFolder, fingerprint, bytes, sha256 } = JSON.parse(await readSmallFile(memory, maxMemoryBytes));
-  if (typeof file !== 'string' || typeof bytes !== 'number' || typeof sha256 !== 'string') {
-    throw new Error(`${memory} is no memory of a file`);
+function parseMemory(text: string): Memory | undefined {
+  try {
+    const { file, modelFolder, fingerprint, bytes, sha256 } = JSON.parse(text);
+    const isWhole = typeof file === 'string' && typeof bytes === 'number' && typeof sha256 === 'string';
+    return isWhole ? { file, modelFolder, fingerprint, bytes, sha256 } : undefined;
+  } catch {
+    return undefined;
   }
-  return { file, modelFolder, fingerprint, bytes, sha256 };
 }
 
 async function identityOf(file: string) {

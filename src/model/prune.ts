@@ -66,11 +66,11 @@ async function unusedGraphs(cacheDir: string, modelFolders: readonly string[]): 
   for (const folder of await graphFolders(cacheDir)) {
     const manifest = await readManifest(folder).catch(() => undefined);
     if (manifest?.graphVersion === graphVersion) current.set(folder, manifest);
-    else unused.push(await removableGraph(folder, manifest, 'another version of Weft has built it'));
+    else unused.push(await removableGraph(folder, manifest, 'another version of Weft built it'));
   }
   const used = await usedGraphs(cacheDir, modelFolders, [...current.values()]);
   for (const [folder, manifest] of current) {
-    if (!used.has(folder)) unused.push(await removableGraph(folder, manifest, 'no model here leads to it'));
+    if (!used.has(folder)) unused.push(await removableGraph(folder, manifest, 'no model on this machine uses it'));
   }
   return unused;
 }

@@ -1,32 +1,47 @@
-import { closeSync, type FSWatcher, fstatSync, openSync, watch } from 'node:fs';
+import { type FSWatcher, fstatSync, watch } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
 import { dataFile } from './graph/graph-writer.ts';
 import { readManifest } from './graph-manifest.ts';
 
 /**
  * Watches the weights of a graph that is being served. They are mapped into memory: once the file is cut short, the next access to
- * what is gone kills the process with SIGBUS and without a log line. A running step may be faster than the event.
+ * what is gone kills the process with SIGBUS and without a log line. A step that is running may be faster than the event.
  * Removing or replacing a graph is not damage: what is mapped stays.
  * @param onDamage called once, with one line that says what has happened
- * @returns stops watching; where the file system sends no events, nothing is watched
+ * @returns stops watching; nothing is watched where the graph is gone or the file system sends no events
  */
 export async function watchGraph(graphPath: string, onDamage: (problem: string) => void): Promise<() => void> {
   const folder = path.dirname(graphPath);
   const file = path.join(folder, dataFile);
-  const { bytes } = (await readManifest(folder)).files[dataFile];
-  // Stays with the file that is mapped when another one gets its name.
-  const handle = openSync(file, 'r');
+  try {
+    const { bytes } = (await readManifest(folder)).files[dataFile];
+    return watchSize(file, { bytes, handle: await open(file), onDamage });
+  } catch {
+    return () => {};
+  }
+}
+
+interface Watched {
+  /** What the file should have. */
+  readonly bytes: number;
+  /** Stays with the file that is mapped when another one gets its name. */
+  readonly handle: FileHandle;
+  readonly onDamage: (problem: string) => void;
+}
+
+function watchSize(file: string, { bytes, handle, onDamage }: Watched): () => void {
   let watcher: FSWatcher | undefined;
-  let isWatching = true;
+  let isStopped = false;
   const stop = () => {
-    if (!isWatching) return;
-    isWatching = false;
+    if (isStopped) return;
+    isStopped = true;
     watcher?.close();
-    closeSync(handle);
+    handle.close().catch(() => {});
   };
   const check = () => {
-    if (!isWatching) return;
-    const { size } = fstatSync(handle);
+    if (isStopped) return;
+    const { size } = fstatSync(handle.fd);
     if (size >= bytes) return;
     stop();
     onDamage(`${file} was cut from ${bytes} to ${size} bytes while it was being served`);
@@ -36,7 +51,7 @@ export async function watchGraph(graphPath: string, onDamage: (problem: string) 
   } catch {
     stop();
   }
-  // It may have happened before.
-  check();
+  // It may have happened before. Not at once: the caller does not have the way to stop yet.
+  setImmediate(check);
   return stop;
 }

@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelError, messageOf, readableSize, show } from '../../core/index.ts';
+import { ModelError, messageOf, show } from '../../core/index.ts';
 import { openRegularFile, readExactly } from '../../files/index.ts';
 import { decodeModel, elementType, type ReadTensor } from '../onnx-schema.ts';
 import { bytesPerElement, type FloatType, toFloat32 } from './float-types.ts';
@@ -116,8 +116,7 @@ async function readGraph(path: string): Promise<Buffer> {
   const file = await openRegularFile(path);
   try {
     const { size } = await file.stat();
-    if (size > maxGraphBytes)
-      throw new Error(`it has ${readableSize(size)}, and an ONNX file ${readableSize(maxGraphBytes)} at most`);
+    if (size > maxGraphBytes) throw new Error(`it has ${size} bytes, and an ONNX file has ${maxGraphBytes} at most`);
     return await readExactly(file, { position: 0, length: size });
   } finally {
     await file.close();

@@ -1,8 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { buildFolder, removeUnfinishedBuilds } from '../../../src/files/index.ts';
+import { abandonedIn, buildFolder, removeFolder, removeUnfinishedBuilds } from '../../../src/files/index.ts';
 import { temporaryFolder } from '../../support/fixtures.ts';
 import { until } from '../../support/until.ts';
 
@@ -53,11 +54,11 @@ test('what is being filled can be removed at any moment, and nothing is put ther
   }
 });
 
+const host = hostname().replace(/\W/g, '_');
+const noProcess = 2 ** 22 + 1;
+
 test('what killed builds left is cleared away, and not what a living one is writing', async () => {
   const parent = await temporaryFolder();
-  const noProcess = 2 ** 22 + 1;
-  const { hostname } = await import('node:os');
-  const host = hostname().replace(/\W/g, '_');
   const dead = `building-${host}-${noProcess}-0123abcd`;
   const living = `building-${host}-${process.ppid}-0123abcd`;
   const old = 'building-elsewhere-1-0123abcd';
@@ -66,4 +67,23 @@ test('what killed builds left is cleared away, and not what a living one is writ
   for (const name of [living, old]) await utimes(path.join(parent, name), new Date(0), new Date(0));
   await buildFolder(path.join(parent, 'built'), { write, isWhole });
   expect((await readdir(parent)).sort()).toEqual([young, living, 'built'].sort());
+});
+
+test('only what this program has left is taken for abandoned', async () => {
+  const folder = await temporaryFolder();
+  const left = [`.digest.${host}-${noProcess}-0123abcd`, `building-${host}-${noProcess}-0123abcd`];
+  const foreign = ['building-plans', '.hidden.file', 'digest', `digest.${host}-${noProcess}-0123abcd`];
+  for (const name of [...left, ...foreign]) {
+    await writeFile(path.join(folder, name), '');
+    await utimes(path.join(folder, name), new Date(0), new Date(0));
+  }
+  expect((await abandonedIn(folder)).sort()).toEqual(left.map((name) => path.join(folder, name)).sort());
+});
+
+test('a folder is removed with what is in it', async () => {
+  const parent = await temporaryFolder();
+  await mkdir(path.join(parent, 'built/below'), { recursive: true });
+  await writeFile(path.join(parent, 'built/below/file'), '', { mode: 0o444 });
+  await removeFolder(path.join(parent, 'built'));
+  expect(await readdir(parent)).toEqual([]);
 });

@@ -1,10 +1,12 @@
-import { copyFile, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ModelError } from '../../../src/core/index.ts';
-import { numParameters, openModel, parameterShapes, readOptConfig } from '../../../src/model/index.ts';
+import { exportModel, numParameters, openModel, parameterShapes, readOptConfig } from '../../../src/model/index.ts';
+import { PytorchWeights } from '../../../src/model/weights/pytorch-bin.ts';
+import { SafetensorsWeights } from '../../../src/model/weights/safetensors.ts';
 import { copyOf, embeddedModel, patchJson, reference, temporaryFolder, variants } from '../../support/fixtures.ts';
-import { graphsIn, refusal } from '../../support/refusal.ts';
+import { oddFiles, sparseFile } from '../../support/odd-files.ts';
+import { refusal } from '../../support/refusal.ts';
 import { zipOf } from '../../support/zip.ts';
 
 const mini = reference('opt-mini');
@@ -93,6 +95,35 @@ describe('a folder is refused, with what is wrong with it:', () => {
     expect(await refusal(folder)).toMatch(message);
   });
 
+  test('safetensors that go on behind their last tensor', async () => {
+    const folder = await copyOf(mini, ['config.json', 'model.safetensors']);
+    const { length } = await readFile(path.join(folder, 'model.safetensors'));
+    await truncate(path.join(folder, 'model.safetensors'), length + 1);
+    expect(await refusal(folder)).toMatch(`its tensors end at byte ${length}, and it has ${length + 1} bytes`);
+  });
+
+  test('safetensors whose header is said to take gigabytes', async () => {
+    const file = path.join(await temporaryFolder(), 'model.safetensors');
+    const headerBytes = 2 ** 31 + 100;
+    const beginning = Buffer.alloc(8);
+    beginning.writeBigUInt64LE(BigInt(headerBytes));
+    await sparseFile(file, headerBytes + 100, beginning);
+    await expect(SafetensorsWeights.open(file)).rejects.toThrow(
+      `its header should take ${headerBytes} bytes, and the format allows 100000000`,
+    );
+  });
+
+  test.each(['model.safetensors', 'pytorch_model.bin', 'model.onnx'])(
+    '%s that is far larger than the network: nothing of it is read',
+    async (name) => {
+      const folder = await copyOf(mini, ['config.json']);
+      await sparseFile(path.join(folder, name), 2 ** 40);
+      expect(await refusal(folder)).toMatch(
+        /cannot be read: it has 1,100 GB, and a model of this config\.json 270 MB at most/,
+      );
+    },
+  );
+
   test('safetensors that are something else', async () => {
     const folder = await copyOf(mini, ['config.json']);
     await writeFile(path.join(folder, 'model.safetensors'), 'version https://git-lfs.github.com/spec/v1\n');
@@ -129,11 +160,91 @@ describe('a folder is refused, with what is wrong with it:', () => {
     expect(await refusal(folder)).toMatch(/is said to be in "..\/..\/etc\/passwd", which is no file name/);
   });
 
+  test('a folder that leads to itself', async () => {
+    const folder = path.join(await temporaryFolder(), 'model');
+    await symlink(folder, folder);
+    expect(await refusal(folder)).toMatch(/cannot be read: ELOOP/);
+  });
+
+  test('weights that lead to themselves', async () => {
+    const folder = await copyOf(mini, ['config.json']);
+    await symlink('model.safetensors', path.join(folder, 'model.safetensors'));
+    expect(await refusal(folder)).toMatch(/model\.safetensors cannot be read: ELOOP/);
+  });
+
+  test('a directory where weights are looked for', async () => {
+    const folder = await copyOf(mini, ['config.json']);
+    await mkdir(path.join(folder, 'model.safetensors'));
+    expect(await refusal(folder)).toMatch(/has no weights/);
+  });
+
   test('a shard that is missing', async () => {
     const files = ['config.json', 'model.safetensors.index.json', 'model-00001-of-00002.safetensors'];
     const folder = await copyOf(path.join(variants, 'bf16-sharded'), files);
     expect(await refusal(folder)).toMatch(/model-00002-of-00002\.safetensors cannot be read/);
   });
+});
+
+describe.skipIf(process.platform === 'win32').each(oddFiles)('%s is not opened', (kind, make) => {
+  const linkTo = async (folder: string, name: string) => {
+    const target = path.join(await temporaryFolder(), 'target');
+    await make(target);
+    await symlink(target, path.join(folder, name));
+  };
+
+  test.each(['model.safetensors', 'pytorch_model.bin', 'model.onnx'])('as %s', async (name) => {
+    const folder = await copyOf(mini, ['config.json']);
+    await linkTo(folder, name);
+    expect(await refusal(folder)).toMatch(`${name} cannot be read: it is ${kind}, not a regular file`);
+  });
+
+  test('as a shard', async () => {
+    const files = ['config.json', 'model.safetensors.index.json', 'model-00001-of-00002.safetensors'];
+    const folder = await copyOf(path.join(variants, 'bf16-sharded'), files);
+    await linkTo(folder, 'model-00002-of-00002.safetensors');
+    expect(await refusal(folder)).toMatch(`00002.safetensors cannot be read: it is ${kind}, not a regular file`);
+  });
+
+  test('as external data', async () => {
+    const folder = await copyOf(path.join(variants, 'onnx-external-fp16-projected'), [
+      'config.json',
+      'model_fp16.onnx',
+    ]);
+    await linkTo(folder, 'model_fp16.onnx_data');
+    expect(await refusal(folder)).toMatch(`it is ${kind}, not a regular file`);
+  });
+
+  test('as what is exported along with the weights', async () => {
+    const folder = await copyOf(mini, ['config.json', 'model.safetensors']);
+    await linkTo(folder, 'tokenizer.json');
+    const to = path.join(await temporaryFolder(), 'export');
+    await expect(exportModel(folder, to)).rejects.toThrow(`tokenizer.json cannot be read: it is ${kind}`);
+    expect(await readdir(path.dirname(to))).toEqual([]);
+  });
+});
+
+test('a view of a part of a PyTorch storage is read from where it lies', async () => {
+  const file = path.join(await temporaryFolder(), 'pytorch_model.bin');
+  // {"a": a view of shape [2, 2] with strides [1, 2] that begins at the third number of storage 0}
+  const pickle = [
+    '\x80\x02}',
+    'X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n(',
+    '(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x08tQ',
+    'K\x02K\x02K\x02\x86K\x01K\x02\x86\x89ccollections\nOrderedDict\n)RtR',
+    's.',
+  ].join('');
+  const storage = (length: number) => Buffer.from(Float32Array.from({ length }, (_, i) => i).buffer);
+  const write = (length: number) =>
+    writeFile(file, zipOf({ 'archive/data.pkl': Buffer.from(pickle, 'latin1'), 'archive/data/0': storage(length) }));
+  await write(8);
+  const weights = await PytorchWeights.open(file);
+  expect(weights.info('a')).toEqual({ dtype: 'float32', shape: [2, 2] });
+  expect([...(await weights.read('a'))]).toEqual([2, 4, 3, 5]);
+  await weights.close();
+  await write(5);
+  const short = await PytorchWeights.open(file);
+  await expect(short.read('a')).rejects.toThrow('tensor a cannot be read: its storage has 20 of 24 bytes');
+  await short.close();
 });
 
 describe('a pickle', () => {
@@ -180,75 +291,5 @@ describe('a pickle', () => {
     ['that calls what it may only name', '\x80\x02ctorch\nHalfStorage\n)R.', /builds something that is not a tensor/],
   ])('%s is refused', async (_, pickle, message) => {
     expect(await refusal(await folderWith(Buffer.from(pickle, 'latin1')))).toMatch(message);
-  });
-});
-
-describe('the graph cache', () => {
-  test('gives the same graph again without building it', async () => {
-    const cache = await temporaryFolder();
-    const progress: number[] = [];
-    const first = await openModel(mini, cache, { onProgress: (done) => progress.push(done) });
-    const numCalls = progress.length;
-    const second = await openModel(mini, cache, { onProgress: (done) => progress.push(done) });
-    expect(second.graphPath).toBe(first.graphPath);
-    expect(numCalls).toBeGreaterThan(0);
-    expect(progress).toHaveLength(numCalls);
-  });
-
-  test('knows a model by its content, not by its name', async () => {
-    const cache = await temporaryFolder();
-    const copy = await copyOf(mini, ['config.json', 'model.safetensors']);
-    const original = (await openModel(mini, cache)).graphPath;
-    expect((await openModel(copy, cache)).graphPath).toBe(original);
-    await copyFile(path.join(reference('opt-mini-postln'), 'config.json'), path.join(copy, 'config.json'));
-    await copyFile(path.join(reference('opt-mini-postln'), 'model.safetensors'), path.join(copy, 'model.safetensors'));
-    expect((await openModel(copy, cache)).graphPath).not.toBe(original);
-  });
-
-  test('builds two at once without disturbing either', async () => {
-    const cache = await temporaryFolder();
-    const [a, b] = await Promise.all([openModel(mini, cache), openModel(mini, cache)]);
-    expect(a.graphPath).toBe(b.graphPath);
-    expect(await graphsIn(cache)).toHaveLength(1);
-  });
-
-  test.each(['model.onnx', 'model.onnx.data', 'sizes.json'])(
-    'builds anew a graph whose %s was damaged or is gone',
-    async (name) => {
-      const cache = await temporaryFolder();
-      const { graphPath } = await openModel(mini, cache);
-      const file = path.join(path.dirname(graphPath), name);
-      const whole = await readFile(file);
-      for (const damage of [() => truncate(file, 10), () => rm(file)]) {
-        await damage();
-        await openModel(mini, cache);
-        expect(whole.equals(await readFile(file))).toBe(true);
-      }
-      expect(await graphsIn(cache)).toHaveLength(1);
-    },
-  );
-
-  test('leaves nothing of a build that failed', async () => {
-    const cache = await temporaryFolder();
-    const folder = await copyOf(mini, ['config.json', 'model.safetensors']);
-    await patchJson(path.join(folder, 'config.json'), { num_hidden_layers: 4 });
-    await expect(openModel(folder, cache)).rejects.toThrow(ModelError);
-    expect(await graphsIn(cache)).toEqual([]);
-  });
-
-  test('says what to do when it cannot be written', async () => {
-    const file = path.join(await temporaryFolder(), 'file');
-    await writeFile(file, '');
-    await expect(openModel(mini, file)).rejects.toThrow(/cannot be built in .*choose another folder with --cache-dir/);
-  });
-
-  test('holds the weights as they are in the folder', async () => {
-    const { graphPath } = await openModel(mini, await temporaryFolder());
-    const data = await readFile(`${graphPath}.data`);
-    const source = await readFile(path.join(mini, 'model.safetensors'));
-    const header = JSON.parse(source.toString('utf8', 8, 8 + Number(source.readBigUInt64LE())));
-    const [start] = header['model.decoder.embed_tokens.weight'].data_offsets;
-    const at = 8 + Number(source.readBigUInt64LE()) + start;
-    expect(data.subarray(0, 4096)).toEqual(source.subarray(at, at + 4096));
   });
 });

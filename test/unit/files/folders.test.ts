@@ -1,0 +1,25 @@
+import { stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { buildFolder, ensureFolder } from '../../../src/files/index.ts';
+import { temporaryFolder } from '../../support/fixtures.ts';
+
+test('a folder is made with those above it, also by several at once', async () => {
+  const parent = await temporaryFolder();
+  const folders = ['a/b/c', 'a/b/d', 'a/b/c', 'a'].map((folder) => path.join(parent, folder));
+  await Promise.all(folders.map(ensureFolder));
+  for (const folder of folders) expect((await stat(folder)).isDirectory()).toBe(true);
+});
+
+test('a file in the way is an error', async () => {
+  const file = path.join(await temporaryFolder(), 'file');
+  await writeFile(file, '');
+  await expect(ensureFolder(file)).rejects.toThrow('EEXIST');
+  await expect(ensureFolder(path.join(file, 'below'))).rejects.toThrow('ENOTDIR');
+});
+
+test.runIf(process.platform === 'linux')('a folder that nobody can make is an error, not an endless loop', async () => {
+  await expect(ensureFolder('/proc/nope/below')).rejects.toThrow(/ENOENT.*\/proc\/nope/);
+  const build = { write: async () => {}, isWhole: async () => false };
+  await expect(buildFolder('/proc/nope/built', build)).rejects.toThrow(/ENOENT.*\/proc\/nope/);
+});
