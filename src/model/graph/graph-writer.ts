@@ -15,6 +15,9 @@ export type GraphFiles = Readonly<Record<typeof graphFile | typeof dataFile, Fil
 /** Weights begin at a page, so that ONNX Runtime can map them instead of reading them. */
 const alignment = 4096;
 
+/** Hashing occupies the event loop for tens of milliseconds at most; Node hashes less than 2 GiB at a time. */
+const pieceBytes = 2 ** 25;
+
 type Attributes = Readonly<Record<string, number | string | { readonly float: number }>>;
 
 type TensorValues = Float32Array | Uint16Array | Int8Array | Uint8Array | BigInt64Array;
@@ -101,12 +104,8 @@ export class GraphWriter {
   async weight(name: string, dims: readonly number[], given: TensorValues): Promise<string> {
     const values = given instanceof Float32Array && this.computeType === 'float16' ? toFloat16(given) : given;
     const offset = Math.ceil(this.#dataEnd / alignment) * alignment;
-    const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
-    const written = writeFully(this.#data, { bytes, position: offset });
-    // While another thread writes.
-    this.#dataHash.update(Buffer.alloc(offset - this.#dataEnd)).update(bytes);
-    await written;
-    this.#dataEnd = offset + values.byteLength;
+    await this.#append(Buffer.alloc(offset - this.#dataEnd));
+    await this.#append(Buffer.from(values.buffer, values.byteOffset, values.byteLength));
     const externalData = Object.entries({ location: dataFile, offset, length: values.byteLength }).map(
       ([key, value]) => ({
         key,
@@ -132,6 +131,17 @@ export class GraphWriter {
       [graphFile]: { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') },
       [dataFile]: { bytes: this.#dataEnd, sha256: this.#dataHash.digest('hex') },
     };
+  }
+
+  async #append(bytes: Buffer): Promise<void> {
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      const piece = bytes.subarray(at, at + pieceBytes);
+      const written = writeFully(this.#data, { bytes: piece, position: this.#dataEnd });
+      // Another thread writes meanwhile.
+      this.#dataHash.update(piece);
+      await written;
+      this.#dataEnd += piece.length;
+    }
   }
 
   async close(): Promise<void> {
