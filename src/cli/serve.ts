@@ -37,10 +37,13 @@ export async function serve(args: readonly string[]): Promise<void> {
     onDefect: (defect) => shutdown.onDefect(defect),
   });
   const server = await buildServer({ ...settings, generator: engine, modelName: model.name, version: packageVersion });
-  await watchGraph(model.graphPath, (problem) => {
-    server.app.log.fatal(problem);
-    process.exit(1);
-  });
+  // On other devices the weights are copies.
+  if (device.kind === 'cpu') {
+    await watchGraph(model.graphPath, (problem) => {
+      server.app.log.fatal(problem);
+      process.exit(1);
+    });
+  }
   const shutdown = new Shutdown({ engine, server, drainTimeoutMs: settings.drainTimeoutMs });
   const address = await listen(server.app, settings);
   // In this order: a signal that nobody listens for, if only for a moment, kills or is lost.
