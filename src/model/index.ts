@@ -4,7 +4,7 @@ export type { ComputeType } from './graph/graph-writer.ts';
 export type { AttentionGroup } from './graph/in-place-io.ts';
 export { computeTypeOf, type Int8Range, type Precision } from './graph/linear-layers.ts';
 export { type ProductShape, productNames, writeProducts } from './graph/products-graph.ts';
-export { type BuiltGraph, findGraphs, removeGraphs } from './graph-inventory.ts';
+export { findGraphs, removeGraphs } from './graph-inventory.ts';
 export { expectMemoryFor, inspectModel, type Model, openModel, weightsBytes } from './model.ts';
 export { type OptConfig, readOptConfig } from './opt-config.ts';
 export { numParameters, type ParameterShape, parameterShapes } from './parameters.ts';

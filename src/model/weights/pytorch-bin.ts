@@ -106,8 +106,8 @@ async function expectZip(file: FileHandle): Promise<void> {
   );
 }
 
-/** Far above what any model has tensors. */
-const maxEntries = 100_000;
+/** Far above the number of tensors of any model. */
+const maxEntries = 50_000;
 
 /** The entries of a zip file, named as below the archive's one top folder. */
 class Archive {

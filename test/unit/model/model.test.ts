@@ -283,6 +283,14 @@ describe('a pickle', () => {
     expect(await refusal(folder)).toMatch(/its data\/\d+ is missing or compressed/);
   });
 
+  test('in an archive of more files than any model has is refused before they are listed', async () => {
+    const folder = await copyOf(mini, ['config.json']);
+    const bytes = zipOf({ 'archive/data.pkl': Buffer.from('') });
+    bytes.writeUInt16LE(60_000, bytes.indexOf('PK\x05\x06') + 10);
+    await writeFile(path.join(folder, 'pytorch_model.bin'), bytes);
+    expect(await refusal(folder)).toMatch(/it has 60000 entries, more than any model/);
+  });
+
   test.each([
     ['that ends in the middle', '\x80\x02}q', /ends in the middle/],
     ['that takes more than it gives', '\x80\x02s.', /takes more than it has given/],
