@@ -47,7 +47,7 @@ const commands: Readonly<Record<string, ModelsCommand>> = {
   },
   prune: {
     operands: [],
-    description: 'remove graphs that no model here needs, and what killed processes have left',
+    description: 'remove graphs that no model on this machine uses, and leftovers of killed processes',
     flags: ['dryRun'],
     run: prune,
   },

@@ -5,7 +5,7 @@ import type { PullOptions, PullProgress } from '../store/index.ts';
 /** Builds shorter than this pass without a word. */
 const quietMs = 1000;
 
-/** Where there is no terminal, what takes longer is announced with a line. */
+/** Without a terminal, anything that takes longer gets one line. */
 const silentMs = 10_000;
 
 /** Shows on a terminal how far something has come, once it has taken a while. */
@@ -18,7 +18,7 @@ export function progressOf(label: string): (done: number, total: number) => void
     if (!process.stderr.isTTY) {
       if (isAnnounced || done === total || tookMs < silentMs) return;
       isAnnounced = true;
-      process.stderr.write(`${label}: ${Math.floor((100 * done) / total)} % in ${Math.round(tookMs / 1000)} s\n`);
+      process.stderr.write(`${label}: ${Math.floor((100 * done) / total)} % after ${Math.round(tookMs / 1000)} s\n`);
       return;
     }
     if (bar === undefined && tookMs < quietMs) return;

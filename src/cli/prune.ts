@@ -1,5 +1,5 @@
 import { readableSize, UserError } from '../core/index.ts';
-import { findRemovable, inspectModel, type Removable, remove } from '../model/index.ts';
+import { findRemovable, inspectModel, type Removable, removeFromCache } from '../model/index.ts';
 import type { ModelStore, StoredModel } from '../store/index.ts';
 import { randomModelsFolder } from './local-models.ts';
 
@@ -9,7 +9,7 @@ export interface PruneInput {
   readonly dryRun: 'on' | 'off';
 }
 
-/** Removes from the cache what nothing can use, and says what it was. @throws {UserError} something of it could not be removed */
+/** Removes unused files from the cache and reports them. @throws {UserError} some of them cannot be removed */
 export async function prune({ store, cacheDir, dryRun }: PruneInput): Promise<string> {
   const stored = await store.list();
   const found = await findRemovable({
@@ -22,7 +22,7 @@ export async function prune({ store, cacheDir, dryRun }: PruneInput): Promise<st
   const removed: Removable[] = [];
   for (const removable of found) {
     try {
-      if (!isDryRun) await remove(removable);
+      if (!isDryRun) await removeFromCache(removable);
       removed.push(removable);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
@@ -40,7 +40,7 @@ function describe(removed: readonly Removable[]): string[] {
   const digests = removed.filter(({ kind }) => kind === 'digest');
   return [
     ...large.map(({ path, bytes, description }) => `${path}, ${readableSize(bytes)}: ${description}`),
-    ...(digests.length > 0 ? [`remembered digests of files that are gone: ${digests.length}`] : []),
+    ...(digests.length > 0 ? [`digests of files that no longer exist: ${digests.length}`] : []),
   ];
 }
 
@@ -50,7 +50,7 @@ function summary(removed: readonly Removable[], isDryRun: boolean): string {
   return isDryRun ? `${size} would be freed` : `${size} freed`;
 }
 
-/** They are made on request, so they are removed on request. */
+/** Random models are made on request, so they are only removed on request. */
 async function randomModels(stored: readonly StoredModel[]): Promise<string[]> {
   const random = stored.filter(({ origin }) => origin === 'random');
   return Promise.all(

@@ -134,7 +134,7 @@ export const settings = {
   dryRun: choice({
     default: 'off',
     choices: ['on', 'off'],
-    description: 'of `weft models prune` only: whether to say what would be removed, and remove nothing',
+    description: 'of `weft models prune` only: list what would be removed, and remove nothing',
   }),
   slo: text({
     default: 'p95<500ms,errors<0.1%',

@@ -106,7 +106,7 @@ function tryToRemove(folder: string): boolean {
   }
 }
 
-/** Removes a folder so that others see it whole or not at all. */
+/** Removes a folder. Others see all of it or nothing. */
 export async function removeFolder(folder: string): Promise<void> {
   await withScratch(path.dirname(folder), (aside) => rename(folder, aside));
 }
@@ -114,7 +114,7 @@ export async function removeFolder(folder: string): Promise<void> {
 /** Longer than any build takes: for writers of which nothing is known. */
 const abandonedAfterMs = 24 * 3_600_000;
 
-/** What writers that are gone have left in a folder: unfinished builds, and files that {@link replaceFile} was about to rename. */
+/** Leftovers of ended writers in a folder: unfinished builds, and temporary files of {@link replaceFile}. */
 export async function abandonedIn(folder: string): Promise<string[]> {
   const abandoned: string[] = [];
   for (const entry of await readdir(folder)) {

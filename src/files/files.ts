@@ -12,20 +12,20 @@ export async function exists(file: string): Promise<boolean> {
   );
 }
 
-/** What a file holds, in short. */
+/** Identifies the content of a file. */
 export interface FileContent {
   readonly bytes: number;
   readonly sha256: string;
 }
 
 export interface HashOptions {
-  /** To go on from; by default a new SHA-256. */
+  /** The hash to update; by default a new SHA-256. */
   readonly hash?: Hash;
-  /** Called with the bytes that have been read. */
+  /** Called with the number of bytes read so far. */
   readonly onProgress?: (bytes: number) => void;
 }
 
-/** The hash of a file, as hexadecimal digits. @throws {Error} it is no regular file, or cannot be read */
+/** The hash of a file, as hexadecimal digits. @throws {Error} it is not a regular file, or cannot be read */
 export async function hashFile(file: string, options: HashOptions = {}): Promise<string> {
   const { hash = createHash('sha256'), onProgress = () => {} } = options;
   const handle = await openRegularFile(file);
@@ -35,7 +35,7 @@ export async function hashFile(file: string, options: HashOptions = {}): Promise
     hash.update(chunk);
     bytes += chunk.length;
     onProgress(bytes);
-    // A file that somebody keeps appending to would never end.
+    // A file that keeps growing would never end.
     if (bytes >= size) break;
   }
   return hash.digest('hex');
@@ -60,7 +60,7 @@ export async function replaceFile(
   }
 }
 
-/** Who was writing a file for {@link replaceFile}; undefined if the name is of another kind. */
+/** The writer in the name of a temporary file of {@link replaceFile}; undefined for any other name. */
 export function temporaryWriter(fileName: string): string | undefined {
   return /^\..+\.([^.]+)$/.exec(fileName)?.[1];
 }

@@ -2,8 +2,8 @@ import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 /**
- * Makes a folder and those above it that are missing.
- * Node's own `recursive` never returns where an existing folder refuses new entries with ENOENT, as /proc does.
+ * Makes a folder and its missing parents.
+ * `mkdir` with `recursive` loops for ever when an existing parent answers ENOENT, as /proc does (Node.js 20).
  * @throws {NodeJS.ErrnoException} it cannot be made
  */
 export async function ensureFolder(folder: string): Promise<void> {

@@ -3,12 +3,12 @@ import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 
 /**
- * Opens a file for reading, and nothing else: opening a named pipe waits for a writer, and a device may never end.
- * @throws {Error} it is no regular file, or cannot be opened
+ * Opens a regular file for reading. Opening a named pipe would wait for a writer, and a device may never end.
+ * @throws {Error} it is not a regular file, or cannot be opened
  */
 export async function openRegularFile(file: string): Promise<FileHandle> {
   expectRegular(await stat(file));
-  // Should it become a named pipe in between, opening it does not wait.
+  // With O_NONBLOCK, a file that has become a named pipe since then does not block.
   const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     expectRegular(await handle.stat());
@@ -19,7 +19,7 @@ export async function openRegularFile(file: string): Promise<FileHandle> {
   }
 }
 
-/** @throws {Error} it is no regular file, or not there */
+/** @throws {Error} it is not a regular file, or does not exist */
 export async function expectRegularFile(file: string): Promise<void> {
   expectRegular(await stat(file));
 }
@@ -34,12 +34,12 @@ function kindOf(stats: Stats): string {
   return stats.isSocket() ? 'a socket' : 'a device';
 }
 
-/** The text of a small file. @throws {Error} it is larger than `maxBytes`, no regular file, or cannot be read */
+/** The text of a small file. @throws {Error} it is larger than `maxBytes`, not a regular file, or cannot be read */
 export async function readSmallFile(file: string, maxBytes: number): Promise<string> {
   const handle = await openRegularFile(file);
   try {
     const { size } = await handle.stat();
-    if (size > maxBytes) throw new Error(`it has ${size} bytes, and ${maxBytes} are the most that it may have`);
+    if (size > maxBytes) throw new Error(`it has ${size} bytes, and at most ${maxBytes} are allowed`);
     return (await readExactly(handle, { position: 0, length: size })).toString('utf8');
   } finally {
     await handle.close();
@@ -56,9 +56,9 @@ export interface FileRange {
 const maxBytesAtOnce = 2 ** 30;
 
 /**
- * The bytes of a part of a file, all of them.
- * @param atOnce how many bytes are read at a time
- * @throws {Error} the file is shorter, or the part is larger than a buffer can be
+ * Reads all bytes of a range.
+ * @param atOnce the largest single read, in bytes
+ * @throws {Error} the file is too short, or the range is larger than a buffer can be
  */
 export async function readExactly(
   file: FileHandle,
@@ -66,11 +66,11 @@ export async function readExactly(
   atOnce = maxBytesAtOnce,
 ): Promise<Buffer> {
   const { size } = await file.stat();
-  // Checked first: a length from a broken file may be beyond all memory.
+  // Checked first: a length from a broken file may exceed all memory.
   if (!(position >= 0 && length >= 0 && position + length <= size))
     throw new Error(`it ends at byte ${size}, and ${length} bytes should follow byte ${position}`);
   if (length > bufferLimits.MAX_LENGTH)
-    throw new Error(`${length} bytes are to be read at once, and this Node.js can hold ${bufferLimits.MAX_LENGTH}`);
+    throw new Error(`${length} bytes do not fit a buffer: this Node.js can hold ${bufferLimits.MAX_LENGTH}`);
   const buffer = Buffer.alloc(length);
   for (let filled = 0; filled < length; ) {
     const { bytesRead } = await file.read(buffer, filled, Math.min(atOnce, length - filled), position + filled);
@@ -80,7 +80,7 @@ export async function readExactly(
   return buffer;
 }
 
-/** Writes all bytes at a position of a file. @param atOnce how many bytes are written at a time */
+/** Writes all bytes at a position of a file. @param atOnce the largest single write, in bytes */
 export async function writeFully(
   file: FileHandle,
   { bytes, position }: { readonly bytes: Uint8Array; readonly position: number },

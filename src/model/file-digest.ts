@@ -5,18 +5,18 @@ import { ModelError, messageOf, readableSize } from '../core/index.ts';
 import { ensureFolder, type FileContent, hashFile, readSmallFile, replaceFile } from '../files/index.ts';
 
 export interface DigestOptions {
-  /** Where digests are remembered. */
+  /** The cache that remembers digests. */
   readonly cacheDir: string;
-  /** The model that the file belongs to; undefined for a file of the cache itself. */
+  /** The model the file belongs to; undefined for files in the cache. */
   readonly modelFolder?: string;
-  /** A larger file is refused without being read. */
+  /** Larger files are refused without being read. */
   readonly maxBytes?: number;
-  /** Called with the bytes that have been read; not if the digest is remembered. */
+  /** Called with the number of bytes read so far; not called if the digest is remembered. */
   readonly onProgress?: (bytes: number) => void;
 }
 
 /**
- * The size and the SHA-256 of a file. They are remembered in the cache as long as size, times and inode of the file stay the same,
+ * The size and the SHA-256 of a file. The cache remembers them while size, times and inode of the file stay the same,
  * so that a start does not read all weights.
  * @throws {ModelError} the file cannot be read, is too large, or is a blob of a Hugging Face cache that is not what its name says
  */
@@ -29,14 +29,14 @@ export async function fileContent(file: string, options: DigestOptions): Promise
     const before = await identityOf(target);
     if (before.bytes > maxBytes) {
       throw new Error(
-        `it has ${readableSize(before.bytes)}, and a model of this config.json ${readableSize(maxBytes)} at most`,
+        `it has ${readableSize(before.bytes)}, and the weights of this config.json take ${readableSize(maxBytes)} at most`,
       );
     }
     const sha256 = await hashFile(target, onProgress && { onProgress });
     expectNamedAfter(sha256, target);
     const isAtRest = Date.now() - before.changedAtMs >= restMs;
     const fingerprint = isAtRest ? before.fingerprint : undefined;
-    // Without a place to remember it in, it is computed at every start.
+    // If the cache cannot be written, every start hashes the file.
     await remember(cacheDir, { file: target, modelFolder, fingerprint, bytes: before.bytes, sha256 }).catch(() => {});
     return { bytes: before.bytes, sha256 };
   } catch (error) {
@@ -45,7 +45,7 @@ export async function fileContent(file: string, options: DigestOptions): Promise
   }
 }
 
-/** The same, if it is remembered: the file is not read. */
+/** The remembered content of a file; undefined if the file has changed or is unknown. Does not read the file. */
 export async function rememberedContent(file: string, cacheDir: string): Promise<FileContent | undefined> {
   try {
     const target = await realpath(file);
@@ -58,8 +58,8 @@ export async function rememberedContent(file: string, cacheDir: string): Promise
 }
 
 /**
- * Remembers the digest of a file that this process has just written, under the path that the file is about to be renamed to.
- * It counts at once: nobody else has written to the file.
+ * Remembers the digest of a file that this process has just written and is about to rename to `as`.
+ * Valid at once, because nobody else has written to the file.
  */
 export async function rememberWritten(
   file: string,
@@ -68,25 +68,25 @@ export async function rememberWritten(
   await remember(cacheDir, { ...(await identityOf(file)), file: target, modelFolder: undefined, sha256 });
 }
 
-/** What is known of a file that was read. */
+/** A remembered file. */
 export interface Memory {
   /** Its real path. */
   readonly file: string;
   readonly modelFolder: string | undefined;
-  /** What it looked like from the outside; undefined if it had been changed too shortly before to rely on that. */
+  /** Size, times and inode; undefined if the file had changed too recently to rely on them. */
   readonly fingerprint: string | undefined;
   readonly bytes: number;
   readonly sha256: string;
 }
 
-/** A file of the cache that remembers the digest of another one. */
+/** A file in the cache that holds a {@link Memory}. */
 export interface MemoryFile {
   readonly path: string;
-  /** Undefined if an earlier version of Weft wrote it: nothing reads it any more. */
+  /** Undefined if an earlier version of Weft wrote it; such files are no longer read. */
   readonly memory: Memory | undefined;
 }
 
-/** All digests that are remembered. */
+/** All remembered files. */
 export async function memories(cacheDir: string): Promise<MemoryFile[]> {
   const folder = digestsFolder(cacheDir);
   const found: MemoryFile[] = [];
@@ -101,7 +101,7 @@ export async function memories(cacheDir: string): Promise<MemoryFile[]> {
 
 const memoryName = /^[0-9a-f]{32}$/;
 
-/** What 0.1.0 wrote before it was released: a fingerprint and a digest. */
+/** The format before `file` was recorded: a fingerprint and a digest. */
 const earlierMemory = /^\d+ \d+ \d+ \d+\n[0-9a-f]{64}$/;
 
 /** A Hugging Face cache names large files by their SHA-256. */
@@ -111,7 +111,7 @@ function expectNamedAfter(digest: string, file: string): void {
   throw new ModelError(`${file} is damaged: its SHA-256 is not its name; weft models pull gets it again`);
 }
 
-/** Times may be too coarse to tell a file from what it was a moment ago: only what had been at rest for so long is relied on. */
+/** File times are coarse: a file that changed more recently could change again without a new time. */
 const restMs = 100;
 
 export function digestsFolder(cacheDir: string): string {
@@ -129,7 +129,7 @@ async function remember(cacheDir: string, { file, modelFolder, fingerprint, byte
   await replaceFile(memory, (temporary) => writeFile(temporary, text));
 }
 
-/** Above what two paths take. */
+/** More than two paths and a digest need. */
 const maxMemoryBytes = 64 * 1024;
 
 function parseMemory(text: string): Memory | undefined {

@@ -11,18 +11,18 @@ import { findDamage, sealGraph } from './graph-manifest.ts';
 import { maxWeightsFileBytes } from './parameters.ts';
 import { type GraphSource, writeGraph } from './write-graph.ts';
 
-/** A graph that is wanted. */
+/** What a graph is requested for. */
 export interface GraphRequest extends GraphSource {
   readonly modelName: string;
   readonly modelFolder: string;
-  /** Called while the weights are hashed, with bytes. */
+  /** Called while weights are hashed, with bytes. */
   readonly onHashing: (done: number, total: number) => void;
-  /** Called with one line when the cached graph is damaged; it is then built again. */
+  /** Called with one line if the cached graph is damaged, before it is rebuilt. */
   readonly onDamage: (problem: string) => void;
 }
 
 /**
- * The path of the model's graph, built unless the cache holds it undamaged.
+ * The path of the model's graph. Builds it unless the cache has an undamaged one.
  * A graph is named by the content it is made of, and is there whole or not at all.
  * @throws {ModelError} the weights are broken, or the cache cannot be written
  */
@@ -32,7 +32,7 @@ export async function cachedGraph(cacheDir: string, request: GraphRequest): Prom
   const graphPath = path.join(folder, graphFile);
   const damage = await findDamage(folder, cacheDir);
   if (damage === undefined) return graphPath;
-  if (damage !== 'absent') request.onDamage(`the graph in ${folder} is damaged and is built again: ${damage}`);
+  if (damage !== 'absent') request.onDamage(`the graph in ${folder} is damaged and will be rebuilt: ${damage}`);
   try {
     await buildFolder(folder, {
       write: (building) => fill(building, { folder, cacheDir, weights, request }),
@@ -78,14 +78,15 @@ interface Filling {
 
 async function fill(building: string, { folder, cacheDir, weights, request }: Filling): Promise<void> {
   const { modelName: model, precision } = request;
+  const modelFolder = path.resolve(request.modelFolder);
   const files = await writeGraph(building, request, InPlaceIo);
-  await sealGraph(building, { graphVersion, model, precision, weights, files }, { folder, cacheDir });
+  await sealGraph(building, { graphVersion, model, modelFolder, precision, weights, files }, { folder, cacheDir });
 }
 
-/** What a graph is told apart by, beside its weights. */
+/** What identifies a graph, besides its weights. */
 type GraphKind = Pick<GraphSource, 'config' | 'precision' | 'int8Range'>;
 
-/** Where the graph of these weights is, or would be. */
+/** The folder that holds, or would hold, the graph of these weights. */
 export function graphFolder(
   cacheDir: string,
   { config, precision, int8Range }: GraphKind,

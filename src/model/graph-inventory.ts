@@ -6,18 +6,18 @@ import { findDamage } from './graph-manifest.ts';
 import { readOptConfig } from './opt-config.ts';
 import { findWeights } from './weights/index.ts';
 
-/** A graph that is in the cache. */
+/** A graph in the cache. */
 export interface BuiltGraph {
   readonly precision: Precision;
   readonly folder: string;
 }
 
-/** What a weights file holds; undefined if that is not known. */
+/** The content of a weights file; undefined if unknown. */
 type ContentOf = (file: string) => Promise<FileContent | undefined>;
 
 /**
- * Where the graphs of a model are in the cache, or would be.
- * @returns none if it is not known what the weights hold
+ * The graphs that a model could use, whether or not they exist.
+ * @returns none if the content of the weights is unknown
  * @throws {ModelError} not the folder of an OPT
  */
 export async function possibleGraphs(
@@ -43,7 +43,7 @@ export async function possibleGraphs(
 }
 
 /**
- * A model's graphs, as far as the cache has them undamaged and something is remembered of the weights.
+ * The undamaged graphs of a model whose weights are remembered.
  * @throws {ModelError} not the folder of an OPT
  */
 export async function findGraphs(modelFolder: string, cacheDir: string): Promise<BuiltGraph[]> {
@@ -54,7 +54,7 @@ export async function findGraphs(modelFolder: string, cacheDir: string): Promise
   return found;
 }
 
-/** Removes a model's graphs from the cache, as far as something is remembered of the weights. */
+/** Removes the graphs of a model whose weights are remembered. */
 export async function removeGraphs(modelFolder: string, cacheDir: string): Promise<void> {
   const graphs = await rememberedGraphs(modelFolder, cacheDir).catch(() => []);
   for (const { folder } of graphs) {

@@ -6,11 +6,13 @@ import { fileContent, rememberWritten } from './file-digest.ts';
 import { dataFile, type GraphFiles, graphFile } from './graph/graph-writer.ts';
 import type { Precision } from './graph/linear-layers.ts';
 
-/** Says what a graph in the cache was built from, and what its files hold. */
+/** Describes a graph in the cache: its source and the content of its files. */
 export interface GraphManifest {
   readonly graphVersion: number;
-  /** What the model was called when the graph was built: for people. */
+  /** The model's name when the graph was built, for messages. */
   readonly model: string;
+  /** The folder it was built from. */
+  readonly modelFolder: string;
   readonly precision: Precision;
   readonly weights: readonly FileContent[];
   readonly files: GraphFiles;
@@ -18,14 +20,12 @@ export interface GraphManifest {
 
 const manifestFile = 'graph.json';
 
-/** All that a graph's folder holds; up to 0.1.0 there were sizes instead of a manifest. */
+/** All files that a graph's folder may hold; earlier versions wrote sizes instead of a manifest. */
 export const graphFolderFiles: readonly string[] = [graphFile, dataFile, manifestFile, 'sizes.json'];
 
 const graphFiles = [graphFile, dataFile] as const;
 
-/**
- * Completes a graph that is about to be renamed to `folder`: its manifest, its digests, and nobody is to write to it any more.
- */
+/** Completes a graph before it is renamed to `folder`: writes the manifest, makes the files read-only and remembers their digests. */
 export async function sealGraph(
   building: string,
   manifest: GraphManifest,
@@ -37,15 +37,15 @@ export async function sealGraph(
   for (const name of graphFiles) {
     const { sha256 } = manifest.files[name];
     const written = { as: path.join(place, name), sha256, cacheDir };
-    // Without a place to remember it in, it is computed at every start.
+    // If the digests cannot be written, every start hashes the graph.
     await rememberWritten(path.join(building, name), written).catch(() => {});
   }
 }
 
-/** Far above what the digests of hundreds of shards take. */
+/** More than the digests of hundreds of shards need. */
 const maxManifestBytes = 2 ** 20;
 
-/** @throws {Error} there is none, or it is broken */
+/** @throws {Error} it is missing or broken */
 export async function readManifest(folder: string): Promise<GraphManifest> {
   const manifest: unknown = JSON.parse(await readSmallFile(path.join(folder, manifestFile), maxManifestBytes));
   if (!isManifest(manifest)) throw new Error('it does not describe a graph');
@@ -53,10 +53,13 @@ export async function readManifest(folder: string): Promise<GraphManifest> {
 }
 
 function isManifest(value: unknown): value is GraphManifest {
-  const { graphVersion, model, precision, weights, files } = (value ?? {}) as Partial<Record<string, unknown>>;
+  const { graphVersion, model, modelFolder, precision, weights, files } = (value ?? {}) as Partial<
+    Record<string, unknown>
+  >;
   return (
     typeof graphVersion === 'number' &&
     typeof model === 'string' &&
+    typeof modelFolder === 'string' &&
     typeof precision === 'string' &&
     Array.isArray(weights) &&
     weights.every(isContent) &&
@@ -70,8 +73,8 @@ function isContent(value: unknown): value is FileContent {
 }
 
 /**
- * What is wrong with a graph of the cache: its files are not what its manifest says.
- * @returns undefined if nothing is; `absent` if there is no such folder
+ * Compares the files of a cached graph with its manifest.
+ * @returns what is wrong, on one line; undefined if nothing is; `absent` if there is no such folder
  */
 export async function findDamage(folder: string, cacheDir: string): Promise<string | undefined> {
   if (!(await exists(folder))) return 'absent';
@@ -88,7 +91,7 @@ export async function findDamage(folder: string, cacheDir: string): Promise<stri
       const { size } = await stat(file);
       if (size !== expected.bytes) return `${name} has ${size} of ${expected.bytes} bytes`;
       const { sha256 } = await fileContent(file, { cacheDir });
-      if (sha256 !== expected.sha256) return `${name} does not hold what was written to it`;
+      if (sha256 !== expected.sha256) return `${name} has changed since it was written`;
     } catch (error) {
       return messageOf(error);
     }

@@ -8,6 +8,6 @@ export { findGraphs, removeGraphs } from './graph-inventory.ts';
 export { expectMemoryFor, inspectModel, type Model, openModel, weightsBytes } from './model.ts';
 export { type OptConfig, readOptConfig } from './opt-config.ts';
 export { numParameters, type ParameterShape, parameterShapes } from './parameters.ts';
-export { findRemovable, type Removable, remove } from './prune.ts';
+export { findRemovable, type Removable, removeFromCache } from './prune.ts';
 export { watchGraph } from './watch-graph.ts';
 export { numElements, selectWeights } from './weights/index.ts';

@@ -28,9 +28,9 @@ export interface OpenOptions {
   readonly memoryBytes?: number;
   /** Called while the graph is built. */
   readonly onProgress?: OnProgress;
-  /** Called while weights that are new or have changed are hashed, with bytes. */
+  /** Called while new or changed weights are hashed, with bytes. */
   readonly onHashing?: OnProgress;
-  /** Called with one line when the cached graph is damaged; it is then built again. */
+  /** Called with one line if the cached graph is damaged, before it is rebuilt. */
   readonly onDamage?: (problem: string) => void;
 }
 

@@ -43,7 +43,7 @@ export function parameterShapes(config: OptConfig): ParameterShape[] {
 /** OPT's learned positions start at row 2 of their table: the first two rows are never used. */
 export const positionOffset = 2;
 
-/** Above what any file of the network's weights takes: twice all of them in float32, for copies and odd formats, and a header. */
+/** An upper bound for one weights file: all weights in float32, twice (for duplicates), and 256 MiB for headers. */
 export function maxWeightsFileBytes(config: OptConfig): number {
   return 2 * 4 * numParameters(config) + 2 ** 28;
 }

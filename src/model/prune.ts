@@ -8,50 +8,50 @@ import { graphVersion } from './graph/opt-graph.ts';
 import { possibleGraphs } from './graph-inventory.ts';
 import { type GraphManifest, graphFolderFiles, readManifest } from './graph-manifest.ts';
 
-/** Something in the cache that nothing can use. */
+/** An unused part of the cache. */
 export interface Removable {
   readonly kind: 'graph' | 'unfinished' | 'digest';
   readonly path: string;
   readonly bytes: number;
-  /** What it is and why nothing needs it, for people. */
+  /** What it is and why it is unused, for messages. */
   readonly description: string;
 }
 
 interface Caches {
   readonly cacheDir: string;
-  /** The models that are here; those whose weights were opened with this cache are found without being listed. */
+  /** Known models. Models that were opened with this cache need not be listed. */
   readonly modelFolders: readonly string[];
-  /** Other folders in which this cache has things built. */
+  /** Folders below the cache in which other things are built. */
   readonly buildFolders: readonly string[];
 }
 
 /**
- * What can be removed from the cache: graphs that no model on this machine leads to, or that another version has built; what killed
- * processes were building; and digests of files that are gone. Files that Weft has not written are left alone.
+ * The unused parts of the cache: graphs that no model on this machine uses or that another version built, leftovers of killed
+ * processes, and digests of files that no longer exist. Files that Weft did not write are left alone.
  */
 export async function findRemovable({ cacheDir, modelFolders, buildFolders }: Caches): Promise<Removable[]> {
   const remembered = await memories(cacheDir);
   const known = remembered.flatMap(({ memory }) => memory?.modelFolder ?? []);
-  const graphs = await unusedGraphs(cacheDir, [...new Set([...modelFolders, ...known])]);
+  const graphs = await unusedGraphs(cacheDir, [...modelFolders, ...known]);
   const gone = await Promise.all(graphs.map(({ path: folder }) => realpath(folder)));
   const digests: Removable[] = [];
   for (const { path: file, memory } of remembered) {
     if (memory !== undefined && !(await isGone(memory, gone))) continue;
-    const description = memory === undefined ? 'of an earlier version' : `of ${memory.file}, which is gone`;
+    const description = memory === undefined ? 'of an earlier version' : `of ${memory.file}, which no longer exists`;
     digests.push({ kind: 'digest', path: file, bytes: await bytesIn(file), description });
   }
   const unfinished: Removable[] = [];
   for (const folder of [cacheDir, digestsFolder(cacheDir), ...buildFolders]) {
     for (const leftover of await abandonedIn(folder).catch(() => [])) {
-      const description = 'was being written by a process that has ended';
+      const description = 'left behind by a process that has ended';
       unfinished.push({ kind: 'unfinished', path: leftover, bytes: await bytesIn(leftover), description });
     }
   }
   return [...graphs, ...unfinished, ...digests];
 }
 
-/** Removes it; a server that has loaded a graph keeps it until it ends. @throws {ModelError} it cannot be removed */
-export async function remove({ kind, path: removed }: Removable): Promise<void> {
+/** Removes a part of the cache. A running server keeps the graph it has mapped. @throws {ModelError} it cannot be removed */
+export async function removeFromCache({ kind, path: removed }: Removable): Promise<void> {
   try {
     if (kind === 'graph') await removeFolder(removed);
     else await rm(removed, { recursive: true, force: true });
@@ -68,7 +68,9 @@ async function unusedGraphs(cacheDir: string, modelFolders: readonly string[]): 
     if (manifest?.graphVersion === graphVersion) current.set(folder, manifest);
     else unused.push(await removableGraph(folder, manifest, 'another version of Weft built it'));
   }
-  const used = await usedGraphs(cacheDir, modelFolders, [...current.values()]);
+  const sources = [...current.values()].map(({ modelFolder }) => modelFolder);
+  const folders = [...new Set([...modelFolders, ...sources])];
+  const used = await usedGraphs(cacheDir, folders, [...current.values()]);
   for (const [folder, manifest] of current) {
     if (!used.has(folder)) unused.push(await removableGraph(folder, manifest, 'no model on this machine uses it'));
   }
@@ -80,7 +82,7 @@ async function removableGraph(folder: string, manifest: GraphManifest | undefine
   return { kind: 'graph', path: folder, bytes: await bytesIn(folder), description: `${name}: ${reason}` };
 }
 
-/** Folders that hold what a graph's folder holds, and nothing else. */
+/** Folders that look like a graph and hold no other files. */
 async function graphFolders(cacheDir: string): Promise<string[]> {
   const entries = await readdir(cacheDir, { withFileTypes: true }).catch((): Dirent[] => []);
   const named = entries.filter((entry) => entry.isDirectory() && /^opt-[0-9a-f]{32}$/.test(entry.name));
@@ -92,7 +94,7 @@ async function graphFolders(cacheDir: string): Promise<string[]> {
   return folders.sort();
 }
 
-/** The graphs that a start of one of the models would ask for. */
+/** The folders of all graphs that one of the models could use. */
 async function usedGraphs(
   cacheDir: string,
   modelFolders: readonly string[],
@@ -104,17 +106,17 @@ async function usedGraphs(
     const contentOf = async (file: string) => {
       const remembered = await rememberedContent(file, cacheDir);
       if (remembered !== undefined) return remembered;
-      // Weights of a size that no graph was built from need not be hashed.
+      // No graph was built from weights of another size, so they need no hashing.
       return sizes.has((await stat(file)).size) ? fileContent(file, { cacheDir, modelFolder }) : undefined;
     };
-    // What cannot be opened uses nothing.
+    // A folder that is not a model uses no graph.
     const possible = await possibleGraphs(modelFolder, cacheDir, contentOf).catch(() => []);
     for (const { folder } of possible) used.add(folder);
   }
   return used;
 }
 
-/** Whether a file does not exist, or is not to. */
+/** Whether a file does not exist, or will be removed with its folder. */
 async function isGone({ file }: Memory, removedFolders: readonly string[]): Promise<boolean> {
   if (removedFolders.includes(path.dirname(file))) return true;
   return stat(file).then(

@@ -5,10 +5,10 @@ import { dataFile } from './graph/graph-writer.ts';
 import { readManifest } from './graph-manifest.ts';
 
 /**
- * Watches the weights of a graph that is being served. They are mapped into memory: once the file is cut short, the next access to
- * what is gone kills the process with SIGBUS and without a log line. A step that is running may be faster than the event.
- * Removing or replacing a graph is not damage: what is mapped stays.
- * @param onDamage called once, with one line that says what has happened
+ * Watches the weights of a graph that is being served. ONNX Runtime maps the file: after a truncation, the next access to a missing
+ * page kills the process with SIGBUS and without a log line. A running step may get there before the event.
+ * Removing or replacing the graph is harmless, because the mapped file stays.
+ * @param onDamage called once, with one line that says what happened
  * @returns stops watching; nothing is watched where the graph is gone or the file system sends no events
  */
 export async function watchGraph(graphPath: string, onDamage: (problem: string) => void): Promise<() => void> {
@@ -23,9 +23,9 @@ export async function watchGraph(graphPath: string, onDamage: (problem: string) 
 }
 
 interface Watched {
-  /** What the file should have. */
+  /** The size that the file should have. */
   readonly bytes: number;
-  /** Stays with the file that is mapped when another one gets its name. */
+  /** Refers to the mapped file even if another one takes its name. */
   readonly handle: FileHandle;
   readonly onDamage: (problem: string) => void;
 }
@@ -51,7 +51,7 @@ function watchSize(file: string, { bytes, handle, onDamage }: Watched): () => vo
   } catch {
     stop();
   }
-  // It may have happened before. Not at once: the caller does not have the way to stop yet.
+  // The file may be too short already. Not called at once: the caller does not have `stop` yet.
   setImmediate(check);
   return stop;
 }

@@ -25,7 +25,7 @@ async function greedyTokens(server: ServerProcess): Promise<unknown> {
 
 const cacheOf = (machine: Machine) => path.join(machine.folder, 'weft');
 
-/** The files of the only graph in the cache, to be damaged. */
+/** The files of the only graph in the cache, made writable. */
 async function graphFiles(machine: Machine): Promise<{ readonly graph: string; readonly data: string }> {
   const [name = ''] = await graphsIn(cacheOf(machine));
   const graph = path.join(cacheOf(machine), name, 'model.onnx');
@@ -35,7 +35,7 @@ async function graphFiles(machine: Machine): Promise<{ readonly graph: string; r
 }
 
 describe('a damaged graph', () => {
-  test.each(['graph', 'data'] as const)('is built again when a server starts: %s', async (damaged) => {
+  test.each(['graph', 'data'] as const)('is rebuilt when a server starts: %s', async (damaged) => {
     const machine = await Machine.create();
     await machine.succeed('models', 'convert', mini);
     const file = (await graphFiles(machine))[damaged];
@@ -46,11 +46,11 @@ describe('a damaged graph', () => {
     const { exitCode, stderr } = await server.stop();
     expect(exitCode).toBe(0);
     expect(stderr).toMatch(
-      /^the graph in \/.* is damaged and is built again: model\.onnx(\.data)? does not hold what was written to it\n$/,
+      /^the graph in \/.* is damaged and will be rebuilt: model\.onnx(\.data)? has changed since it was written\n$/,
     );
   });
 
-  test('ends the server that serves it, which says why', async () => {
+  test('ends an idle server with a line in the log if it was truncated', async () => {
     const machine = await Machine.create();
     const server = serve(machine, mini);
     await server.url;
@@ -67,7 +67,7 @@ describe('a damaged graph', () => {
 });
 
 describe('weft models prune', () => {
-  test('removes the graphs of models that are gone, though one of them is being served', async () => {
+  test('removes the graphs of deleted models, even of one that is being served', async () => {
     const machine = await Machine.create();
     const folder = await copyOf(mini, modelFiles);
     const server = serve(machine, folder);
@@ -97,7 +97,7 @@ describe('weft models prune', () => {
   });
 });
 
-test.runIf(process.platform === 'linux')('a cache folder that nobody can make is one line', async () => {
+test.runIf(process.platform === 'linux')('a cache folder below /proc is refused with one line', async () => {
   const machine = await Machine.create();
   expect(await machine.fail(['serve', mini, '--cache-dir', '/proc/nope'])).toMatch(
     /^weft: the graph cannot be built in \/proc\/nope: ENOENT.*; choose another folder with --cache-dir$/,

@@ -157,7 +157,7 @@ describe('weft bench', () => {
 
 describe('a command that is not understood is one line that says what there is:', () => {
   test.each([
-    [['models'], 'weft models lacks its command: there are pull, list, info, rm, random, convert, export'],
+    [['models'], 'weft models lacks its command: there are pull, list, info, rm, prune, random, convert, export'],
     [['models', 'constructor'], 'weft models has no "constructor": there are pull, list'],
     [['models', 'get'], 'weft models has no "get": there are pull, list'],
     [['models', 'pull'], 'weft models pull lacks its OWNER/NAME'],

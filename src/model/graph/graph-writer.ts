@@ -15,7 +15,7 @@ export type GraphFiles = Readonly<Record<typeof graphFile | typeof dataFile, Fil
 /** Weights begin at a page, so that ONNX Runtime can map them instead of reading them. */
 const alignment = 4096;
 
-/** Hashing occupies the event loop for tens of milliseconds at most; Node hashes less than 2 GiB at a time. */
+/** Small enough not to block the event loop for long; Node.js hashes less than 2 GiB at a time. */
 const pieceBytes = 2 ** 25;
 
 type Attributes = Readonly<Record<string, number | string | { readonly float: number }>>;
@@ -137,7 +137,7 @@ export class GraphWriter {
     for (let at = 0; at < bytes.length; at += pieceBytes) {
       const piece = bytes.subarray(at, at + pieceBytes);
       const written = writeFully(this.#data, { bytes: piece, position: this.#dataEnd });
-      // Another thread writes meanwhile.
+      // While another thread writes.
       this.#dataHash.update(piece);
       await written;
       this.#dataEnd += piece.length;

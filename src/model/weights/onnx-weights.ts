@@ -109,7 +109,7 @@ export class OnnxWeights implements Weights {
   }
 }
 
-/** Protobuf allows no more. */
+/** The limit of protobuf. */
 const maxGraphBytes = 2 ** 31 - 1;
 
 async function readGraph(path: string): Promise<Buffer> {

@@ -144,7 +144,7 @@ class Archive {
     return buffer(await this.#zip.openReadStreamPromise(entry));
   }
 
-  /** A part of an entry that is not compressed, as `torch.save` writes all of them: it cannot be larger than the file. */
+  /** A part of an entry that is not compressed, as `torch.save` writes all of them, so it cannot exceed the file. */
   async readStored(name: string, { position, length }: FileRange): Promise<Buffer> {
     const entry = this.#entries.get(name);
     if (entry?.compressionMethod !== 0 || entry.isEncrypted()) throw new Error(`its ${name} is missing or compressed`);
@@ -155,7 +155,7 @@ class Archive {
     return readExactly(this.#file, { position: fileDataStart + position, length });
   }
 
-  /** The zip reader is given a file that is not its own, so that it has nothing to close. */
+  /** The zip reader does not own the file, so it has nothing to close. */
   async close(): Promise<void> {
     await this.#file.close();
   }

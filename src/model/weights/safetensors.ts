@@ -62,7 +62,7 @@ export class SafetensorsWeights implements Weights {
 
 const gitLfs = 'version https://git-lfs';
 
-/** The format allows no more. */
+/** The limit of the format. */
 const maxHeaderBytes = 100_000_000;
 
 async function readHeader(file: FileHandle): Promise<Map<string, Entry>> {

@@ -69,7 +69,7 @@ test('what killed builds left is cleared away, and not what a living one is writ
   expect((await readdir(parent)).sort()).toEqual([young, living, 'built'].sort());
 });
 
-test('only what this program has left is taken for abandoned', async () => {
+test('only leftovers of this program count as abandoned', async () => {
   const folder = await temporaryFolder();
   const left = [`.digest.${host}-${noProcess}-0123abcd`, `building-${host}-${noProcess}-0123abcd`];
   const foreign = ['building-plans', '.hidden.file', 'digest', `digest.${host}-${noProcess}-0123abcd`];
@@ -80,7 +80,7 @@ test('only what this program has left is taken for abandoned', async () => {
   expect((await abandonedIn(folder)).sort()).toEqual(left.map((name) => path.join(folder, name)).sort());
 });
 
-test('a folder is removed with what is in it', async () => {
+test('removes a folder with read-only files', async () => {
   const parent = await temporaryFolder();
   await mkdir(path.join(parent, 'built/below'), { recursive: true });
   await writeFile(path.join(parent, 'built/below/file'), '', { mode: 0o444 });

@@ -4,21 +4,21 @@ import { expect, test } from 'vitest';
 import { buildFolder, ensureFolder } from '../../../src/files/index.ts';
 import { temporaryFolder } from '../../support/fixtures.ts';
 
-test('a folder is made with those above it, also by several at once', async () => {
+test('makes a folder and its parents, also concurrently', async () => {
   const parent = await temporaryFolder();
   const folders = ['a/b/c', 'a/b/d', 'a/b/c', 'a'].map((folder) => path.join(parent, folder));
   await Promise.all(folders.map(ensureFolder));
   for (const folder of folders) expect((await stat(folder)).isDirectory()).toBe(true);
 });
 
-test('a file in the way is an error', async () => {
+test('refuses a path with a file in the way', async () => {
   const file = path.join(await temporaryFolder(), 'file');
   await writeFile(file, '');
   await expect(ensureFolder(file)).rejects.toThrow('EEXIST');
   await expect(ensureFolder(path.join(file, 'below'))).rejects.toThrow('ENOTDIR');
 });
 
-test.runIf(process.platform === 'linux')('a folder that nobody can make is an error, not an endless loop', async () => {
+test.runIf(process.platform === 'linux')('refuses a folder below /proc instead of looping', async () => {
   await expect(ensureFolder('/proc/nope/below')).rejects.toThrow(/ENOENT.*\/proc\/nope/);
   const build = { write: async () => {}, isWhole: async () => false };
   await expect(buildFolder('/proc/nope/built', build)).rejects.toThrow(/ENOENT.*\/proc\/nope/);

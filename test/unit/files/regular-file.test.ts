@@ -6,7 +6,7 @@ import { hashFile, openRegularFile, readExactly, readSmallFile, writeFully } fro
 import { temporaryFolder } from '../../support/fixtures.ts';
 import { oddFiles } from '../../support/odd-files.ts';
 
-/** A file of that size that has nothing to read: it only notes how much is asked for. */
+/** A file of that size that only records what is read from it. */
 function hugeFile(size: number) {
   const asked: { offset: number; length: number; position: number }[] = [];
   const file = {
@@ -20,7 +20,7 @@ function hugeFile(size: number) {
 }
 
 describe('reading', () => {
-  test('goes on until everything is there', async () => {
+  test('continues until the range is complete', async () => {
     const file = path.join(await temporaryFolder(), 'file');
     await writeFile(file, 'once upon a time');
     const handle = await open(file);
@@ -29,7 +29,7 @@ describe('reading', () => {
     expect(read.toString()).toBe('upon a time');
   });
 
-  test('asks for less than 2 GiB at a time: more aborts the process', async () => {
+  test('never asks for 2 GiB at once, which would abort the process', async () => {
     const { asked, file } = hugeFile(2 ** 31 + 200);
     await readExactly(file, { position: 100, length: 2 ** 31 + 50 });
     expect(asked).toEqual([
@@ -39,7 +39,7 @@ describe('reading', () => {
     ]);
   });
 
-  test('of more than a buffer can hold is refused before anything is read', async () => {
+  test('refuses more than a buffer can hold', async () => {
     const { asked, file } = hugeFile(2 ** 60);
     await expect(readExactly(file, { position: 0, length: constants.MAX_LENGTH + 1 })).rejects.toThrow(/can hold/);
     expect(asked).toEqual([]);
@@ -51,21 +51,21 @@ describe('reading', () => {
     [0, -1],
     [0, Number.NaN],
     [10, 7],
-  ])('from byte %d on, %d bytes: refused', async (position, length) => {
+  ])('refuses %d + %d bytes of a file of 16', async (position, length) => {
     const { asked, file } = hugeFile(16);
     await expect(readExactly(file, { position, length })).rejects.toThrow(/it ends at byte 16/);
     expect(asked).toEqual([]);
   });
 
-  test('a small file is refused if it is not small', async () => {
+  test('refuses a small file that is too large', async () => {
     const file = path.join(await temporaryFolder(), 'file');
     await writeFile(file, 'once');
     expect(await readSmallFile(file, 4)).toBe('once');
-    await expect(readSmallFile(file, 3)).rejects.toThrow('it has 4 bytes, and 3 are the most that it may have');
+    await expect(readSmallFile(file, 3)).rejects.toThrow('it has 4 bytes, and at most 3 are allowed');
   });
 });
 
-test('writing goes on until everything is there', async () => {
+test('writing continues until everything is written', async () => {
   const file = path.join(await temporaryFolder(), 'file');
   const handle = await open(file, 'w');
   const lengths: number[] = [];
@@ -81,7 +81,7 @@ test('writing goes on until everything is there', async () => {
   expect(await readSmallFile(file, 100)).toBe('\0\0\0\0\0upon a time');
 });
 
-describe.skipIf(process.platform === 'win32')('only a regular file is opened and hashed, not', () => {
+describe.skipIf(process.platform === 'win32')('opening and hashing refuse', () => {
   test.each(oddFiles)('%s', async (kind, make) => {
     const file = path.join(await temporaryFolder(), 'file');
     await make(file);

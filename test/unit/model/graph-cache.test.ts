@@ -23,7 +23,7 @@ import { until } from '../../support/until.ts';
 
 const mini = reference('opt-mini');
 
-/** The files of a folder, in hexadecimal digits. */
+/** The contents of a folder's files, in hexadecimal. */
 async function contentsOf(folder: string): Promise<Record<string, string>> {
   const names = (await readdir(folder)).sort();
   const contents = names.map(async (name) => [name, (await readFile(path.join(folder, name))).toString('hex')]);
@@ -32,7 +32,7 @@ async function contentsOf(folder: string): Promise<Record<string, string>> {
 
 const longAgo = new Date(0);
 
-/** Resolves once nothing in the folder has changed for so long that its times can be relied on. */
+/** Resolves once the files of a folder are old enough for their times to be reliable. */
 async function atRest(folder: string): Promise<void> {
   const stats = await Promise.all((await readdir(folder)).map((name) => stat(path.join(folder, name))));
   const changedAtMs = Math.max(...stats.map(({ ctimeMs }) => ctimeMs));
@@ -68,7 +68,7 @@ describe('the graph cache', () => {
     expect(await graphsIn(cache)).toHaveLength(1);
   });
 
-  describe.each(['model.onnx', 'model.onnx.data', 'graph.json'])('builds a graph again whose %s', (name) => {
+  describe.each(['model.onnx', 'model.onnx.data', 'graph.json'])('rebuilds a graph whose %s', (name) => {
     const zeroHalf = async (file: string) => {
       const bytes = await readFile(file);
       await writeFile(file, bytes.fill(0, 0, bytes.length >> 1));
@@ -81,9 +81,9 @@ describe('the graph cache', () => {
       await utimes(file, longAgo, longAgo);
     };
     test.each([
-      ['is zeros in the first half', zeroHalf],
-      ['has another byte in the middle, and the old time', flipOneByte],
-      ['is cut short', (file: string) => truncate(file, 10)],
+      ['has its first half zeroed', zeroHalf],
+      ['has one changed byte and the old mtime', flipOneByte],
+      ['is truncated', (file: string) => truncate(file, 10)],
       ['is too long', (file: string) => appendFile(file, 'more')],
       ['is gone', rm],
     ])('%s', async (_, damage) => {
@@ -100,9 +100,9 @@ describe('the graph cache', () => {
       await damage(path.join(folder, name));
       const problems: string[] = [];
       await openModel(mini, cache, { onDamage: (problem) => problems.push(problem) });
-      expect(problems).toEqual([expect.stringMatching(/^the graph in \/.* is damaged and is built again: .*$/)]);
+      expect(problems).toEqual([expect.stringMatching(/^the graph in \/.* is damaged and will be rebuilt: .*$/)]);
       expect(await contentsOf(folder)).toEqual(whole);
-      // Not in place: a server may have the old one mapped.
+      // Not rewritten in place: a server may have mapped the old file.
       expect((await stat(`${graphPath}.data`)).ino).not.toBe((await served.stat()).ino);
       expect(await graphsIn(cache)).toHaveLength(1);
       await openModel(mini, cache, { onDamage: (problem) => problems.push(problem) });
@@ -110,7 +110,7 @@ describe('the graph cache', () => {
     });
   });
 
-  test('does not read a graph again that has not changed since it was built', async () => {
+  test('remembers the digests of a new graph', async () => {
     const cache = await temporaryFolder();
     const { graphPath } = await openModel(mini, cache);
     for (const file of [graphPath, `${graphPath}.data`]) {
@@ -121,7 +121,7 @@ describe('the graph cache', () => {
     }
   });
 
-  test('serves a graph that cannot be remembered', async () => {
+  test('does without remembered digests', async () => {
     const cache = await temporaryFolder();
     await writeFile(path.join(cache, 'digests'), 'in the way');
     const { graphPath } = await openModel(mini, cache);
@@ -130,7 +130,7 @@ describe('the graph cache', () => {
     expect((await stat(graphPath)).ino).toBe(ino);
   });
 
-  test.skipIf(process.platform === 'win32')('lets nobody write to a graph', async () => {
+  test.skipIf(process.platform === 'win32')('makes the files of a graph read-only', async () => {
     const { graphPath } = await openModel(mini, await temporaryFolder());
     for (const file of await readdir(path.dirname(graphPath))) {
       const { mode } = await stat(path.join(path.dirname(graphPath), file));
@@ -138,7 +138,7 @@ describe('the graph cache', () => {
     }
   });
 
-  test('says how far it is in reading weights, and does not read them twice', async () => {
+  test('reports the progress of hashing weights, and hashes them once', async () => {
     const cache = await temporaryFolder();
     const folder = await copyOf(path.join(variants, 'bf16-sharded'), [
       'config.json',
@@ -161,7 +161,7 @@ describe('the graph cache', () => {
     expect(calls).toHaveLength(2);
   });
 
-  test('reads weights again that have changed, though neither their size nor their time has', async () => {
+  test('notices changed weights of the same size and mtime', async () => {
     const cache = await temporaryFolder();
     const folder = await copyOf(mini, ['config.json', 'model.safetensors']);
     const file = path.join(folder, 'model.safetensors');

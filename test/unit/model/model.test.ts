@@ -95,14 +95,14 @@ describe('a folder is refused, with what is wrong with it:', () => {
     expect(await refusal(folder)).toMatch(message);
   });
 
-  test('safetensors that go on behind their last tensor', async () => {
+  test('safetensors with bytes behind the last tensor', async () => {
     const folder = await copyOf(mini, ['config.json', 'model.safetensors']);
     const { length } = await readFile(path.join(folder, 'model.safetensors'));
     await truncate(path.join(folder, 'model.safetensors'), length + 1);
     expect(await refusal(folder)).toMatch(`its tensors end at byte ${length}, and it has ${length + 1} bytes`);
   });
 
-  test('safetensors whose header is said to take gigabytes', async () => {
+  test('safetensors with a header of gigabytes', async () => {
     const file = path.join(await temporaryFolder(), 'model.safetensors');
     const headerBytes = 2 ** 31 + 100;
     const beginning = Buffer.alloc(8);
@@ -114,12 +114,12 @@ describe('a folder is refused, with what is wrong with it:', () => {
   });
 
   test.each(['model.safetensors', 'pytorch_model.bin', 'model.onnx'])(
-    '%s that is far larger than the network: nothing of it is read',
+    '%s far larger than the network, without reading it',
     async (name) => {
       const folder = await copyOf(mini, ['config.json']);
       await sparseFile(path.join(folder, name), 2 ** 40);
       expect(await refusal(folder)).toMatch(
-        /cannot be read: it has 1,100 GB, and a model of this config\.json 270 MB at most/,
+        /cannot be read: it has 1,100 GB, and the weights of this config\.json take 270 MB at most/,
       );
     },
   );
@@ -160,19 +160,19 @@ describe('a folder is refused, with what is wrong with it:', () => {
     expect(await refusal(folder)).toMatch(/is said to be in "..\/..\/etc\/passwd", which is no file name/);
   });
 
-  test('a folder that leads to itself', async () => {
+  test('a folder that is a link to itself', async () => {
     const folder = path.join(await temporaryFolder(), 'model');
     await symlink(folder, folder);
     expect(await refusal(folder)).toMatch(/cannot be read: ELOOP/);
   });
 
-  test('weights that lead to themselves', async () => {
+  test('weights that are a link to themselves', async () => {
     const folder = await copyOf(mini, ['config.json']);
     await symlink('model.safetensors', path.join(folder, 'model.safetensors'));
     expect(await refusal(folder)).toMatch(/model\.safetensors cannot be read: ELOOP/);
   });
 
-  test('a directory where weights are looked for', async () => {
+  test('a directory named like weights', async () => {
     const folder = await copyOf(mini, ['config.json']);
     await mkdir(path.join(folder, 'model.safetensors'));
     expect(await refusal(folder)).toMatch(/has no weights/);
@@ -185,7 +185,7 @@ describe('a folder is refused, with what is wrong with it:', () => {
   });
 });
 
-describe.skipIf(process.platform === 'win32').each(oddFiles)('%s is not opened', (kind, make) => {
+describe.skipIf(process.platform === 'win32').each(oddFiles)('refuses %s', (kind, make) => {
   const linkTo = async (folder: string, name: string) => {
     const target = path.join(await temporaryFolder(), 'target');
     await make(target);
@@ -214,7 +214,7 @@ describe.skipIf(process.platform === 'win32').each(oddFiles)('%s is not opened',
     expect(await refusal(folder)).toMatch(`it is ${kind}, not a regular file`);
   });
 
-  test('as what is exported along with the weights', async () => {
+  test('as tokenizer.json in an export', async () => {
     const folder = await copyOf(mini, ['config.json', 'model.safetensors']);
     await linkTo(folder, 'tokenizer.json');
     const to = path.join(await temporaryFolder(), 'export');
@@ -223,7 +223,7 @@ describe.skipIf(process.platform === 'win32').each(oddFiles)('%s is not opened',
   });
 });
 
-test('a view of a part of a PyTorch storage is read from where it lies', async () => {
+test('reads a view that starts inside a PyTorch storage', async () => {
   const file = path.join(await temporaryFolder(), 'pytorch_model.bin');
   // {"a": a view of shape [2, 2] with strides [1, 2] that begins at the third number of storage 0}
   const pickle = [
@@ -283,7 +283,7 @@ describe('a pickle', () => {
     expect(await refusal(folder)).toMatch(/its data\/\d+ is missing or compressed/);
   });
 
-  test('in an archive of more files than any model has is refused before they are listed', async () => {
+  test('in an archive with too many entries is refused before they are listed', async () => {
     const folder = await copyOf(mini, ['config.json']);
     const bytes = zipOf({ 'archive/data.pkl': Buffer.from('') });
     bytes.writeUInt16LE(60_000, bytes.indexOf('PK\x05\x06') + 10);

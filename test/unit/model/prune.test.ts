@@ -1,15 +1,28 @@
-import { chmod, cp, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  cp,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { findRemovable, openModel, remove } from '../../../src/model/index.ts';
+import { findRemovable, openModel, removeFromCache } from '../../../src/model/index.ts';
 import { copyOf, patchJson, reference, temporaryFolder } from '../../support/fixtures.ts';
 import { graphsIn } from '../../support/refusal.ts';
 
 const mini = reference('opt-mini');
 const weights = ['config.json', 'model.safetensors'];
 
-/** What would be removed: kinds and descriptions. */
+/** The kinds and descriptions of what would be removed. */
 async function removable(cacheDir: string, modelFolders: readonly string[] = []): Promise<string[]> {
   const found = await findRemovable({ cacheDir, modelFolders, buildFolders: [path.join(cacheDir, 'models')] });
   return found.map(({ kind, description }) => `${kind}: ${description}`);
@@ -18,12 +31,12 @@ async function removable(cacheDir: string, modelFolders: readonly string[] = [])
 /** @returns how many bytes it freed */
 async function prune(cacheDir: string, modelFolders: readonly string[] = []): Promise<number> {
   const found = await findRemovable({ cacheDir, modelFolders, buildFolders: [] });
-  for (const item of found) await remove(item);
+  for (const item of found) await removeFromCache(item);
   return found.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-describe('what a model here can use stays:', () => {
-  test('a graph in any precision, of a folder that was opened with this cache', async () => {
+describe('prune keeps', () => {
+  test('graphs in every precision of a folder that was opened with this cache', async () => {
     const cache = await temporaryFolder();
     const folder = await copyOf(mini, weights);
     for (const precision of ['fp32', 'int8'] as const) await openModel(folder, cache, { precision });
@@ -32,27 +45,40 @@ describe('what a model here can use stays:', () => {
     expect(await graphsIn(cache)).toHaveLength(3);
   });
 
-  test('a graph of a folder that has moved, once it was opened there', async () => {
+  test('the graph of a folder that was moved and opened again', async () => {
     const cache = await temporaryFolder();
     const folder = await copyOf(mini, weights);
     const { graphPath } = await openModel(folder, cache);
     const moved = path.join(await temporaryFolder(), 'moved');
     await rename(folder, moved);
     await openModel(moved, cache);
-    expect(await removable(cache)).toEqual([expect.stringMatching(/^digest: of .*model\.safetensors, which is gone$/)]);
+    expect(await removable(cache)).toEqual([
+      expect.stringMatching(/^digest: of .*model\.safetensors, which no longer exists$/),
+    ]);
     await prune(cache);
     expect((await stat(graphPath)).isFile()).toBe(true);
     expect(await removable(cache)).toEqual([]);
   });
 
-  test('a graph of a model that is here, even if nothing is remembered of its weights', async () => {
+  test('the graphs of two folders that share their weights', async () => {
+    const cache = await temporaryFolder();
+    const folder = await copyOf(mini, weights);
+    const other = await copyOf(mini, ['config.json']);
+    await symlink(path.join(folder, 'model.safetensors'), path.join(other, 'model.safetensors'));
+    await patchJson(path.join(other, 'config.json'), { eos_token_id: 3 });
+    for (const model of [folder, other]) await openModel(model, cache);
+    expect(await graphsIn(cache)).toHaveLength(2);
+    expect(await removable(cache)).toEqual([]);
+  });
+
+  test('the graph of a known model whose digests are lost', async () => {
     const cache = await temporaryFolder();
     await openModel(mini, cache);
     await rm(path.join(cache, 'digests'), { recursive: true });
     expect(await removable(cache, [reference('opt-mini-postln'), mini])).toEqual([]);
   });
 
-  test('a graph whose weights have got another time, not another content', async () => {
+  test('a graph whose weights have a new time but the same content', async () => {
     const cache = await temporaryFolder();
     const folder = await copyOf(mini, weights);
     await openModel(folder, cache);
@@ -60,7 +86,7 @@ describe('what a model here can use stays:', () => {
     expect(await removable(cache)).toEqual([]);
   });
 
-  test('what Weft has not written', async () => {
+  test('files that Weft did not write', async () => {
     const cache = await temporaryFolder();
     const other = path.join(cache, `opt-${'0'.repeat(32)}`);
     await mkdir(other);
@@ -74,22 +100,22 @@ describe('what a model here can use stays:', () => {
     expect(await removable(cache)).toEqual([]);
   });
 
-  test('nothing in a cache that is not there', async () => {
+  test('quiet about a cache folder that does not exist', async () => {
     expect(await removable(path.join(await temporaryFolder(), 'none'), [mini])).toEqual([]);
   });
 });
 
-describe('what nothing can use goes:', () => {
-  test('the graph of a model that is gone, with what is remembered of it', async () => {
+describe('prune removes', () => {
+  test('the graph of a deleted model, and its digests', async () => {
     const cache = await temporaryFolder();
     const folder = await copyOf(mini, weights);
     const { graphPath } = await openModel(folder, cache);
     const kept = (await openModel(reference('opt-mini-postln'), cache)).graphPath;
     await rm(folder, { recursive: true });
     const expected = [
-      `digest: of ${graphPath}, which is gone`,
-      `digest: of ${graphPath}.data, which is gone`,
-      `digest: of ${path.join(folder, 'model.safetensors')}, which is gone`,
+      `digest: of ${graphPath}, which no longer exists`,
+      `digest: of ${graphPath}.data, which no longer exists`,
+      `digest: of ${path.join(folder, 'model.safetensors')}, which no longer exists`,
       'graph: graph of opt-mini in fp32: no model on this machine uses it',
     ];
     expect((await removable(cache)).sort()).toEqual(expected.sort());
@@ -107,7 +133,7 @@ describe('what nothing can use goes:', () => {
         cp(path.join(reference('opt-mini-postln'), 'model.safetensors'), path.join(folder, 'model.safetensors')),
     ],
     ['another configuration', (folder: string) => patchJson(path.join(folder, 'config.json'), { eos_token_id: 3 })],
-  ])('the graph of a model that has got %s', async (_, change) => {
+  ])('the graph of a model that now has %s', async (_, change) => {
     const cache = await temporaryFolder();
     const folder = await copyOf(mini, weights);
     await openModel(folder, cache);
@@ -139,7 +165,7 @@ describe('what nothing can use goes:', () => {
     expect(await graphsIn(cache)).toEqual([path.basename(folder)]);
   });
 
-  test('what killed processes were writing', async () => {
+  test('leftovers of killed processes', async () => {
     const cache = await temporaryFolder();
     const writer = `${hostname().replace(/\W/g, '_')}-${2 ** 22 + 1}-0123abcd`;
     const left = [`building-${writer}`, `models/building-${writer}`];
@@ -147,17 +173,16 @@ describe('what nothing can use goes:', () => {
     await mkdir(path.join(cache, 'digests'));
     await writeFile(path.join(cache, 'digests', `.${'0'.repeat(32)}.${writer}`), 'half');
     expect(await removable(cache)).toEqual(
-      Array.from({ length: 3 }, () => 'unfinished: was being written by a process that has ended'),
+      Array.from({ length: 3 }, () => 'unfinished: left behind by a process that has ended'),
     );
   });
 });
 
-test('a graph that was removed is as it was to whoever has it open', async () => {
+test('a removed graph stays readable for a process that has it open', async () => {
   const cache = await temporaryFolder();
   const folder = await copyOf(mini, weights);
   const { graphPath } = await openModel(folder, cache);
   const whole = await readFile(`${graphPath}.data`);
-  const { open } = await import('node:fs/promises');
   const served = await open(`${graphPath}.data`);
   await rm(folder, { recursive: true });
   await prune(cache);

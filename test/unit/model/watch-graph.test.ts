@@ -28,7 +28,7 @@ async function watched(graphPath: string) {
   return { problems, told };
 }
 
-test('a graph that is cut short while it is served is told of', async () => {
+test('reports a graph that is truncated while it is watched', async () => {
   const { graphPath, data, bytes } = await builtGraph();
   const { problems, told } = await watched(graphPath);
   await truncate(data, 100);
@@ -36,7 +36,7 @@ test('a graph that is cut short while it is served is told of', async () => {
   expect(problems).toEqual([`${data} was cut from ${bytes} to 100 bytes while it was being served`]);
 });
 
-test('so is one that was cut short before', async () => {
+test('reports a graph that was truncated before', async () => {
   const { graphPath, data } = await builtGraph();
   await truncate(data, 100);
   const { problems, told } = await watched(graphPath);
@@ -44,7 +44,7 @@ test('so is one that was cut short before', async () => {
   expect(problems).toHaveLength(1);
 });
 
-test('one that is removed and built again is not, until what was served is cut short', async () => {
+test('ignores removal and replacement, but still watches the file that was mapped', async () => {
   const { cache, graphPath, data, bytes } = await builtGraph();
   const served = await open(data, 'r+');
   onTestFinished(() => served.close());
@@ -56,7 +56,7 @@ test('one that is removed and built again is not, until what was served is cut s
   expect(problems).toEqual([`${data} was cut from ${bytes} to 7 bytes while it was being served`]);
 });
 
-test('one that is gone is not watched', async () => {
+test('does nothing for a graph that no longer exists', async () => {
   const { graphPath } = await builtGraph();
   await rm(path.dirname(graphPath), { recursive: true });
   const stop = await watchGraph(graphPath, () => {});
