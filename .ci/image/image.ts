@@ -64,13 +64,13 @@ function committed(file: string): string {
 /** Does what `docker run --read-only` and its health check do, and a request. */
 async function tryOut(image: Stage): Promise<void> {
   const port = await freePort();
-  const env = { WEFT_PORT: String(port) };
-  const [program, args] = image.command(image.entrypoint, env);
+  // A flag, as after `docker run weft`: the health check has to find it out.
+  const [program, args] = image.command([...image.entrypoint, '--port', String(port)]);
   const server = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   const ended = once(server, 'exit');
   try {
     const deadline = performance.now() + healthTimeoutMs;
-    while (!succeeds(image.command(image.healthcheck, env))) {
+    while (!succeeds(image.command(image.healthcheck))) {
       if (server.exitCode !== null) throw new Error(`it ends at once, with ${server.exitCode}`);
       if (performance.now() > deadline) throw new Error('its health check fails');
       await setTimeout(200);

@@ -1,69 +1,18 @@
 #!/usr/bin/env node
-import { capacityKeys, renderFlags, renderHubVariables } from '../config/index.ts';
-import { messageOf, UserError } from '../core/index.ts';
-import { models, renderModelsCommands } from './models.ts';
-import { packageVersion } from './package-info.ts';
-import { endAtOnceOnSignals } from './shutdown.ts';
+import { describeFailure } from './failure.ts';
 
-const help = `weft ${packageVersion}: LLM text generation with continuous batching
-
-  weft serve [MODEL] [flags]
-      serve a model over HTTP: the path of a Hugging Face OPT folder, the name of a model that is here, or OWNER/NAME of one
-      on the Hugging Face hub, which is fetched if it is not here; without one, the embedded model
-${renderModelsCommands()}
-  weft bench engine [MODEL] [--revision …] [--cache-dir …] [--device …] [--threads …] [--spinning …]
-      measure the steps of a model in every precision on this machine
-  weft bench quality TEXT_FILE [MODEL] [--revision …] [--cache-dir …] [--device …] [--threads …] [--spinning …]
-      measure what every precision costs in how well the model foretells a text
-  weft bench capacity [MODEL] [flags]
-      find the highest rate of requests that keeps an SLO, and the instances that a rate needs; besides its own flags it takes
-      those of serve for the model, the device, batches, the queue and --max-body-bytes
-  weft --version
-
-Flags of serve, each also as an environment variable:
-${renderFlags()}
-
-Flags of models:
-${renderFlags(['cacheDir', 'revision', 'precision', 'seed', 'dryRun'])}
-
-Flags of bench capacity:
-${renderFlags(capacityKeys)}
-
-Variables of the Hugging Face libraries that are heeded:
-${renderHubVariables()}
-`;
-
-const usageExitCode = 2;
-
-async function main(args: readonly string[]): Promise<void> {
-  const [command, ...rest] = args;
-  if (command === undefined || args.includes('--help') || args.includes('-h') || command === 'help') {
-    process.stdout.write(help);
-  } else if (command === '--version') {
-    process.stdout.write(`${packageVersion}\n`);
-  } else if (command === 'serve') {
-    // Loaded only here: engine and server take longer to load than most other commands take to run.
-    const { serve } = await import('./serve.ts');
-    await serve(rest);
-  } else if (command === 'bench') {
-    endAtOnceOnSignals();
-    const { bench } = await import('./bench.ts');
-    await bench(rest);
-  } else if (command === 'models') {
-    endAtOnceOnSignals();
-    await models(rest);
-  } else {
-    throw new UserError(`unknown command ${JSON.stringify(command)}: weft --help lists what there is`);
-  }
-}
-
-// Whoever read the output may have had enough of it (`weft serve | head`): the server goes on.
+// A reader may close the pipe early (`weft serve | head`), and a log may fill its disk: the server goes on.
 process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
 
-main(process.argv.slice(2)).catch((error: unknown) => {
-  // What the user has to put right is one line; anything else is a defect, and its stack says where.
-  const text =
-    error instanceof UserError || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message);
+try {
+  // Imported here and not above, so that a failure to load is one line too; signals come first, so that none is lost.
+  const { StopSignals } = await import('./stop-signals.ts');
+  const signals = new StopSignals(process.env);
+  const { runCommand } = await import('./commands.ts');
+  await runCommand(process.argv.slice(2), signals);
+} catch (error) {
+  const { text, exitCode } = describeFailure(error);
   process.stderr.write(`weft: ${text}\n`);
-  process.exit(error instanceof UserError ? usageExitCode : 1);
-});
+  process.exit(exitCode);
+}

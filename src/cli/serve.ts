@@ -6,17 +6,18 @@ import { LlmEngine } from '../llm/index.ts';
 import { type Model, watchGraph } from '../model/index.ts';
 import { buildServer } from '../server/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
+import { affordableConnections } from './affordable-connections.ts';
 import { banner } from './banner.ts';
 import { openDevice, precisionFor } from './device.ts';
 import { openByName } from './local-models.ts';
 import { embeddedModelFolder, packageVersion } from './package-info.ts';
-import { endAtOnceOnSignals, Shutdown } from './shutdown.ts';
+import { Shutdown } from './shutdown.ts';
+import type { StopSignals } from './stop-signals.ts';
 
 const defaultPromptBudget = 256;
 
 /** `weft serve`: wires everything together and runs until it is told to stop. */
-export async function serve(args: readonly string[]): Promise<void> {
-  const stopEndingAtOnce = endAtOnceOnSignals();
+export async function serve(args: readonly string[], signals: StopSignals): Promise<void> {
   const settings = loadSettings(args, process.env);
   const precision = precisionFor(settings);
   const { device, description, session } = openDevice(settings);
@@ -36,19 +37,26 @@ export async function serve(args: readonly string[]): Promise<void> {
     onFailure: (error) => server.app.log.error(error),
     onDefect: (defect) => shutdown.onDefect(defect),
   });
-  const server = await buildServer({ ...settings, generator: engine, modelName: model.name, version: packageVersion });
-  // On other devices the weights are copies.
-  if (device.kind === 'cpu') {
-    await watchGraph(model.graphPath, (problem) => {
-      server.app.log.fatal(problem);
-      process.exit(1);
-    });
+  const maxConnections = affordableConnections(settings.maxConnections);
+  const server = await buildServer({
+    ...settings,
+    maxConnections,
+    generator: engine,
+    modelName: model.name,
+    version: packageVersion,
+    logStream: process.stdout,
+  });
+  if (maxConnections < settings.maxConnections) {
+    server.app.log.warn(
+      `${flagOf('maxConnections')} is ${settings.maxConnections}, and the limit of open files (ulimit -n) allows ${maxConnections}`,
+    );
   }
   const shutdown = new Shutdown({ engine, server, drainTimeoutMs: settings.drainTimeoutMs });
+  // On other devices the weights are copies.
+  if (device.kind === 'cpu') await watchGraph(model.graphPath, (problem) => shutdown.onDamage(problem));
+  // `localhost` has two addresses: requests come from the moment on that the first of them is open.
+  server.app.server.once('listening', () => signals.handOver((signal) => shutdown.onSignal(signal)));
   const address = await listen(server.app, settings);
-  // In this order: a signal that nobody listens for, if only for a moment, kills or is lost.
-  shutdown.onSignals();
-  stopEndingAtOnce();
   await engine.warmUp();
   // A signal may have come first.
   if (!engine.isReady) return;

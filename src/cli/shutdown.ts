@@ -1,26 +1,12 @@
 import { setTimeout } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { exitNow } from '../engine/index.ts';
-import { removeUnfinishedBuilds } from '../files/index.ts';
 import type { LlmEngine } from '../llm/index.ts';
 import type { HttpServer } from '../server/index.ts';
+import { exitCodes, type StopSignal } from './stop-signals.ts';
 
-const signals = ['SIGTERM', 'SIGINT'] as const;
-const interrupted = 130;
 /** npm and npx pass on a Ctrl-C that the terminal has sent to this process, too. */
 const sameSignalMs = 1000;
-
-/** While there is nothing to finish: a signal ends the process at once, and takes along what it was building. @returns undoes it */
-export function endAtOnceOnSignals(): () => void {
-  const end = () => {
-    removeUnfinishedBuilds();
-    process.exit(interrupted);
-  };
-  for (const signal of signals) process.once(signal, end);
-  return () => {
-    for (const signal of signals) process.off(signal, end);
-  };
-}
 
 /** What is running, and how long it may go on once it is to stop. */
 interface Stoppable {
@@ -40,39 +26,45 @@ export class Shutdown {
   }
 
   /**
-   * On SIGTERM or SIGINT: takes nothing new, lets what was accepted finish until the deadline, ends the rest with an error,
-   * frees the engine and exits with 0. A second signal exits at once, unless it is the first one again.
+   * Takes nothing new, lets what was accepted finish until the deadline, ends the rest with an error, frees the engine and exits with 0.
+   * A second signal exits at once, unless it comes together with the first.
    */
-  onSignals(): void {
-    for (const signal of signals) process.on(signal, () => this.#onSignal(signal));
-  }
-
-  /** The engine computes nothing more, and has told everybody: exits with 1, so that whoever watches starts the server anew. */
-  onDefect(defect: unknown): void {
-    const { log } = this.#stoppable.server.app;
-    if (log.level === 'silent') process.stderr.write(`${inspect(defect)}\n`);
-    log.fatal(defect);
-    process.exitCode = 1;
-    this.#stop();
-  }
-
-  #onSignal(signal: NodeJS.Signals): void {
+  onSignal(signal: StopSignal): void {
     if (this.#signalledAtMs !== undefined) {
-      if (performance.now() - this.#signalledAtMs > sameSignalMs) process.exit(interrupted);
+      if (performance.now() - this.#signalledAtMs > sameSignalMs) exitNow(exitCodes[signal]);
       return;
     }
     this.#signalledAtMs = performance.now();
     const { engine, server, drainTimeoutMs } = this.#stoppable;
     const { numRunning, numWaiting } = engine.stats();
     server.app.log.info(`${signal}: finishing ${numRunning + numWaiting} requests, for at most ${drainTimeoutMs} ms`);
-    this.#stop();
+    this.#stop(this.#stoppable);
   }
 
-  #stop(): void {
+  /** The engine computes nothing more, and has told everybody: exits with 1, so that whoever watches starts the server anew. */
+  onDefect(defect: unknown): void {
+    this.#fail(defect);
+    this.#stop(this.#stoppable);
+  }
+
+  /** The engine must not run another step: ends everything open with an error, and exits with 1. */
+  onDamage(problem: string): void {
+    this.#fail(problem);
+    this.#stop({ ...this.#stoppable, drainTimeoutMs: 0 });
+  }
+
+  #fail(reason: unknown): void {
+    const { log } = this.#stoppable.server.app;
+    if (log.level === 'silent') process.stderr.write(`${typeof reason === 'string' ? reason : inspect(reason)}\n`);
+    log.fatal(reason);
+    process.exitCode = 1;
+  }
+
+  #stop(stoppable: Stoppable): void {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    const { log } = this.#stoppable.server.app;
-    stop(this.#stoppable)
+    const { log } = stoppable.server.app;
+    stop(stoppable)
       .catch((error: unknown) => {
         log.fatal(error);
         process.exitCode = 1;
@@ -80,8 +72,7 @@ export class Shutdown {
       })
       .then((isFree) => {
         if (isFree) process.exit();
-        // The log writes in the background, and would lose the line.
-        process.stderr.write('weft: the step in flight does not end; the process ends without it\n');
+        log.fatal('the step in flight does not end: the process ends without it');
         exitNow(1);
       });
   }

@@ -27,6 +27,8 @@ export interface ServerOptions {
   readonly maxPipelinedRequests: number;
   readonly stallTimeoutMs: number;
   readonly sseHeartbeatMs: number;
+  /** Where the log goes; it has to deal with its own errors. By default standard output, where an error ends the process. */
+  readonly logStream?: NodeJS.WritableStream;
 }
 
 /** An HTTP server, and who is connected to it. */
@@ -42,7 +44,7 @@ const keepAliveTimeoutMs = 72_000;
 
 /** The HTTP server, not listening yet. */
 export async function buildServer(options: ServerOptions): Promise<HttpServer> {
-  const { generator, modelName, version, logLevel, maxBodyBytes, sseHeartbeatMs } = options;
+  const { generator, modelName, version, logLevel, maxBodyBytes, sseHeartbeatMs, logStream } = options;
   const server = createServer({
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
@@ -50,7 +52,7 @@ export async function buildServer(options: ServerOptions): Promise<HttpServer> {
   });
   const app = fastify<Server>({
     serverFactory: (handler) => server.on('request', handler),
-    logger: { level: logLevel },
+    logger: { level: logLevel, ...(logStream && { stream: logStream }) },
     logController: new LogController({ disableRequestLogging: logLevel !== 'debug' }),
     bodyLimit: maxBodyBytes,
     ajv: ajvOptions,

@@ -24,7 +24,7 @@ interface Exchange {
 }
 
 /** Refused connections that may stay open until their clients have read why; further ones are closed without an answer. */
-const maxRefused = 64;
+const maxRefusedFor = (maxConnections: number) => Math.min(64, Math.ceil(maxConnections / 4));
 
 /** The longest between two looks at the connections. */
 const maxLookIntervalMs = 5000;
@@ -47,7 +47,7 @@ export class Connections {
     this.#options = options;
     // Otherwise a client that has closed its side would be hung up on without an answer.
     Object.assign(server, { httpAllowHalfOpen: true });
-    server.maxConnections = options.maxConnections + maxRefused;
+    server.maxConnections = options.maxConnections + maxRefusedFor(options.maxConnections);
     server.on('drop', () => {
       this.#numRefused++;
     });

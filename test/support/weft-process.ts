@@ -4,9 +4,12 @@ import { fileURLToPath } from 'node:url';
 
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
-/** Without the settings of who runs the tests; the cache is that of the tests (see vitest.config.ts). */
+/**
+ * Without the settings of who runs the tests, and without what shells and npm say of the tests themselves; the cache is that of the tests
+ * (see vitest.config.ts).
+ */
 function inherited(): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('WEFT_') || name === 'WEFT_CACHE_DIR');
+  const kept = Object.entries(process.env).filter(([name]) => !/^(WEFT_(?!CACHE_DIR$)|npm_|_$)/.test(name));
   return Object.fromEntries(kept);
 }
 
@@ -17,18 +20,30 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A real `weft` in a process of its own. */
-export class WeftProcess {
+/** A program and its arguments. */
+export type Command = readonly [program: string, ...args: string[]];
+
+/** How a program is run; its variables come on top of those of the tests. */
+export interface RunOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly folder?: string | undefined;
+  /** Whether it leads a process group of its own. */
+  readonly detached?: boolean;
+}
+
+/** A program in a process of its own. */
+export class RunningProgram {
   readonly #child: ChildProcess;
   readonly #ended: Promise<Ended>;
   #stdout = '';
   #stderr = '';
 
-  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}, folder?: string) {
-    const child = spawn(process.execPath, [cli, ...args], {
+  constructor([program, ...args]: Command, { environment, folder, detached = false }: RunOptions = {}) {
+    const child = spawn(program, args, {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...inherited(), ...environment },
+      detached,
     });
     child.stdout.on('data', (chunk: Buffer) => {
       this.#stdout += chunk;
@@ -38,6 +53,12 @@ export class WeftProcess {
     });
     this.#child = child;
     this.#ended = once(child, 'close').then(([exitCode]) => ({ exitCode, stdout: this.#stdout, stderr: this.#stderr }));
+  }
+
+  /** The process id. */
+  get id(): number {
+    if (this.#child.pid === undefined) throw new Error('the program could not be started');
+    return this.#child.pid;
   }
 
   get stdout(): string {
@@ -59,8 +80,20 @@ export class WeftProcess {
       const match = pattern.exec(this.#stdout);
       if (match !== null) return match;
       const next = await Promise.race([once(this.#child.stdout ?? this.#child, 'data'), this.#ended]);
-      if (!Array.isArray(next)) throw new Error(`weft ended: ${next.stderr || next.stdout}`);
+      if (!Array.isArray(next)) throw new Error(`the program ended: ${next.stderr || next.stdout}`);
     }
+  }
+}
+
+/** A command line of `weft`, with the Node of the tests. */
+export function weft(...args: readonly string[]): Command {
+  return [process.execPath, cli, ...args];
+}
+
+/** A real `weft` in a process of its own. */
+export class WeftProcess extends RunningProgram {
+  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}, folder?: string) {
+    super(weft(...args), { environment, folder });
   }
 }
 

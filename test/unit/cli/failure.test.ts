@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { describeFailure } from '../../../src/cli/failure.ts';
+import { ModelError, UserError } from '../../../src/core/index.ts';
+
+const noThread = 'env.cc:251 PosixThread pthread_create failed, error code: 11';
+
+test.each<[unknown, RegExp]>([
+  [new UserError('--port is wrong'), /^--port is wrong$/],
+  [
+    new Error('EMFILE: too many open files, open "x"'),
+    /^too many files are open; raise ulimit -n.*: EMFILE: .* open "x"$/,
+  ],
+  [
+    new ModelError(`ONNX Runtime cannot load x: ${noThread}`),
+    /^no more threads can be started; raise ulimit -u.*code: 11$/,
+  ],
+  [new RangeError('the system does not give 20054016 bytes'), /^memory .* run out; .*: the system does not give/],
+  [new Error('write\nENOSPC: no space left'), /^a disk is full; free some space: write ENOSPC: no space left$/],
+])('what the user can change is one line, and exit code 2: %s', (error, text) => {
+  expect(describeFailure(error)).toEqual({ text: expect.stringMatching(text), exitCode: 2 });
+});
+
+test.each([
+  'there is no room for a KV cache of 225 MiB (the system does not give 9 bytes): lower --max-batch-size',
+  'the graph cannot be built in x: ENOSPC: no space left on device; choose another folder with --cache-dir',
+])('a user error that says itself what to do stays as it is: %s', (message) => {
+  expect(describeFailure(new UserError(message)).text).toBe(message);
+});
+
+test('a defect has its stack, and exit code 1', () => {
+  const { text, exitCode } = describeFailure(new TypeError('x is undefined'));
+  expect(text).toMatch(/^TypeError: x is undefined\n +at /);
+  expect(exitCode).toBe(1);
+  expect(describeFailure('thrown text')).toEqual({ text: 'thrown text', exitCode: 1 });
+});
