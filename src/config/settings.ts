@@ -112,7 +112,7 @@ export const settings = {
   spinning: choice({
     default: 'on',
     choices: ['on', 'off'],
-    description: 'whether idle threads of the model wait actively on the CPU: quicker steps, busier cores',
+    description: 'whether threads of the model that wait during a step do so actively: quicker steps, busier cores',
   }),
   drainTimeoutMs: integer({
     default: 30_000,

@@ -66,11 +66,13 @@ export class OffLoopEncoder {
 
   #next(): void {
     const [job] = this.#waiting;
-    this.#current = job;
+    this.#current = undefined;
     if (job === undefined) return;
     this.#waiting.delete(job);
     Atomics.store(this.#data.isCancelled, 0, 0);
+    // Starting a thread may throw. Then this job is rejected, and the next one tries again.
     this.#thread ??= this.#start();
+    this.#current = job;
     this.#thread.postMessage(job.text);
   }
 

@@ -22,7 +22,7 @@ export interface TensorView {
 export interface SessionOptions {
   /** Threads that a run uses, the calling one included. */
   readonly threads: number;
-  /** Whether waiting threads spin for a while before they sleep: quicker, at the cost of whoever else needs the cores. */
+  /** Whether threads that wait during a run spin for a while before they sleep: quicker, but others get less of the cores. */
   readonly spinning: boolean;
   /** By default the CPU. */
   readonly device?: Device;
@@ -206,6 +206,8 @@ function createSession(
     check(ort.setSessionGraphOptimizationLevel(options, optimizeAll));
     check(ort.setIntraOpNumThreads(options, threads));
     check(ort.addSessionConfigEntry(options, 'session.intra_op.allow_spinning', spinning ? '1' : '0'));
+    // Between two runs the cores are for others: the event loop, and clients on the same machine.
+    check(ort.addSessionConfigEntry(options, 'session.force_spinning_stop', '1'));
     if (profilePrefix !== undefined) check(ort.enableProfiling(options, `${profilePrefix}-${numProfiles++}`));
     if (provider !== undefined) {
       provider.append(options);

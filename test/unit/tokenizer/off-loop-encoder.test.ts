@@ -142,3 +142,17 @@ describe('encoding stops in the middle', () => {
     encoder.dispose();
   });
 });
+
+test('a thread that cannot be started fails only the text that needed it', async () => {
+  const thread = new FakeThread();
+  let canStart = false;
+  const encoder = new OffLoopEncoder(tables, () => {
+    if (!canStart) throw new Error('no more threads');
+    return thread;
+  });
+  await expect(encoder.encode('first', new AbortController().signal)).rejects.toThrow('no more threads');
+  canStart = true;
+  const second = encoder.encode('second', new AbortController().signal);
+  thread.emit('message', { ids: [2] });
+  expect(await second).toEqual([2]);
+});
