@@ -83,22 +83,24 @@ const graceMs = 2000;
 
 /** @returns whether the engine is free; if not, a step of it does not end */
 async function stop({ engine, server, drainTimeoutMs }: Stoppable): Promise<boolean> {
-  const deadline = after(drainTimeoutMs);
+  const deadline = setTimeout(drainTimeoutMs);
   await endsBefore(deadline, engine.drain());
-  const grace = after(graceMs);
-  const disposed = engine.dispose();
-  const closed = server.app.close();
-  // Answers that a slow client is still reading may go on until the deadline; then their connections are cut.
-  server.connections.close();
-  if (!(await endsBefore(Promise.all([deadline, grace]), closed))) server.connections.cut();
+  const grace = setTimeout(graceMs);
+  const [isFree] = await Promise.all([
+    endsBefore(grace, engine.dispose()),
+    close(server, Promise.all([deadline, grace])),
+  ]);
+  return isFree;
+}
+
+/** Answers that a slow client is still reading may go on until the limit; then their connections are cut. */
+async function close({ app, connections }: HttpServer, limit: Promise<unknown>): Promise<void> {
+  const closed = app.close();
+  connections.close();
+  if (!(await endsBefore(limit, closed))) connections.cut();
   await closed;
-  return endsBefore(grace, disposed);
 }
 
-async function after(ms: number): Promise<unknown> {
-  return setTimeout(ms, undefined, { ref: false });
-}
-
-async function endsBefore(limit: Promise<unknown>, work: Promise<unknown>): Promise<boolean> {
+async function endsBefore(limit: Promise<unknown>, work: PromiseLike<unknown>): Promise<boolean> {
   return Promise.race([work.then(() => true), limit.then(() => false)]);
 }

@@ -60,7 +60,7 @@ export class LlmEngine implements TextGenerator {
   readonly #outputs = new Map<Sequence, Output>();
   /** Requests whose prompts are being tokenized: they will wait soon, and count as if they did. */
   #numSubmitting = 0;
-  #state: 'starting' | 'ready' | 'draining' = 'starting';
+  #state: 'starting' | 'ready' | 'draining' | 'stopped' = 'starting';
   #onIdle: (() => void) | undefined;
 
   constructor(options: LlmEngineOptions) {
@@ -84,7 +84,10 @@ export class LlmEngine implements TextGenerator {
       onLost: (sequences, error) => {
         for (const sequence of sequences) this.#fail(sequence, error);
       },
-      onFailure: options.onFailure,
+      onFailure: (error) => {
+        // A step that was terminated has failed, too, but that says nothing about the engine.
+        if (this.#state !== 'stopped') options.onFailure(error);
+      },
       onDefect: (error) => this.#breakDown(error),
     });
   }
@@ -137,7 +140,7 @@ export class LlmEngine implements TextGenerator {
 
   /** Takes nothing new and resolves when everything accepted has ended. */
   async drain(): Promise<void> {
-    this.#state = 'draining';
+    if (this.#state !== 'stopped') this.#state = 'draining';
     if (this.#isIdle) return;
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve;
@@ -147,7 +150,7 @@ export class LlmEngine implements TextGenerator {
   /** Ends everything still open with an error, terminates the step in flight, and frees the engine when that has ended. */
   async dispose(): Promise<void> {
     const { runner, tokenizer } = this.#options;
-    this.#state = 'draining';
+    this.#state = 'stopped';
     for (const sequence of [...this.#outputs.keys()]) {
       this.#scheduler.finish(sequence, 'error');
       this.#fail(sequence, stopped());
@@ -165,7 +168,8 @@ export class LlmEngine implements TextGenerator {
     const tokenIds = await this.#tokenize(request.prompt, signal);
     const tokenizeMs = clock.now() - arrivedAtMs;
     if (signal.aborted) return OutputStream.closed();
-    this.#assertReady();
+    // While the engine drains, what it has begun to tokenize is served.
+    if (this.#state === 'stopped') throw stopped();
     const { maxModelLen } = runner.limits;
     const sequence = toSequence(request, { tokenIds, arrivedAtMs }, { maxModelLen, vocabSize });
     const stream = this.#start(sequence, { stop: request.stop, tokenizeMs });
@@ -199,7 +203,7 @@ export class LlmEngine implements TextGenerator {
 
   #assertReady(): void {
     if (this.#state === 'starting') throw new UnavailableError('the server is starting up');
-    if (this.#state === 'draining') throw new UnavailableError();
+    if (this.#state !== 'ready') throw new UnavailableError();
   }
 
   async #tokenize(prompt: GenerateRequest['prompt'], signal: AbortSignal): Promise<readonly number[]> {
@@ -218,7 +222,7 @@ export class LlmEngine implements TextGenerator {
       return await tokenizer.encode(prompt, signal);
     } catch (error) {
       if (signal.aborted) return [];
-      if (this.#state === 'draining') throw stopped();
+      if (this.#state === 'stopped') throw stopped();
       throw error;
     }
   }
@@ -251,7 +255,7 @@ export class LlmEngine implements TextGenerator {
   }
 
   #breakDown(error: unknown): void {
-    this.#state = 'draining';
+    this.#state = 'stopped';
     for (const sequence of [...this.#outputs.keys()]) this.#fail(sequence, new InternalError());
     this.#options.onDefect(error);
   }

@@ -29,6 +29,14 @@ describe('shutting down', () => {
     expect(runner.isDisposed).toBe(true);
   });
 
+  test('finishes what is still being tokenized', async () => {
+    const { engine } = await startEngine({ a: idsOf('xy') });
+    const a = story(engine, requestFor('a'));
+    const drained = engine.drain();
+    expect(await a).toBe('[x] [y] [] stop');
+    await drained;
+  });
+
   test('terminates the step in flight, of which nobody gets anything any more', async () => {
     const { engine, runner } = await startEngine({ a: idsOf('xy') });
     const reached = runner.pausedAt('decode a');
@@ -37,6 +45,8 @@ describe('shutting down', () => {
     const disposed = engine.dispose();
     expect(runner.isTerminated).toBe(true);
     expect(await a).toBe('[x] unavailable');
+    // A failure is expected now, and not reported.
+    runner.failWith(() => new EngineError('terminated'));
     runner.resume();
     await disposed;
     expect(runner.steps).toEqual(['prefill a', 'decode a']);
