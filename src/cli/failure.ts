@@ -72,6 +72,8 @@ interface Limits {
 
 /** Opens no file. */
 export function limits(): Limits {
+  // With it, the report would look up the names of all peers, and wait for the answers.
+  Object.assign(process.report, { excludeNetwork: true });
   const report = process.report.getReport() as {
     readonly userLimits?: Readonly<Record<string, { readonly soft?: unknown }>>;
   };

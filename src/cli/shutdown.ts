@@ -19,6 +19,10 @@ interface Stoppable {
 export class Shutdown {
   readonly #stoppable: Stoppable;
   #isStopping = false;
+  #cutDrainShort = () => {};
+  readonly #drainCutShort = new Promise<void>((resolve) => {
+    this.#cutDrainShort = resolve;
+  });
   #signalledAtMs: number | undefined;
 
   constructor(stoppable: Stoppable) {
@@ -38,19 +42,20 @@ export class Shutdown {
     const { engine, server, drainTimeoutMs } = this.#stoppable;
     const { numRunning, numWaiting } = engine.stats();
     server.app.log.info(`${signal}: finishing ${numRunning + numWaiting} requests, for at most ${drainTimeoutMs} ms`);
-    this.#stop(this.#stoppable);
+    this.#stop();
   }
 
   /** The engine computes nothing more, and has told everybody: exits with 1, so that whoever watches starts the server anew. */
   onDefect(defect: unknown): void {
     this.#fail(defect);
-    this.#stop(this.#stoppable);
+    this.#stop();
   }
 
-  /** The engine must not run another step: ends everything open with an error, and exits with 1. */
+  /** The engine must not run another step: ends everything open with an error, also while it drains, and exits with 1. */
   onDamage(problem: string): void {
     this.#fail(problem);
-    this.#stop({ ...this.#stoppable, drainTimeoutMs: 0 });
+    this.#cutDrainShort();
+    this.#stop();
   }
 
   #fail(reason: unknown): void {
@@ -60,19 +65,17 @@ export class Shutdown {
     process.exitCode = 1;
   }
 
-  #stop(stoppable: Stoppable): void {
+  #stop(): void {
     if (this.#isStopping) return;
     this.#isStopping = true;
-    const { log } = stoppable.server.app;
-    stop(stoppable)
+    const { log } = this.#stoppable.server.app;
+    stop(this.#stoppable, this.#drainCutShort)
+      .then((isFree) => {
+        if (!isFree) throw new Error('the step in flight does not end: the process ends without it');
+        process.exit();
+      })
       .catch((error: unknown) => {
         log.fatal(error);
-        process.exitCode = 1;
-        return true;
-      })
-      .then((isFree) => {
-        if (isFree) process.exit();
-        log.fatal('the step in flight does not end: the process ends without it');
         exitNow(1);
       });
   }
@@ -82,8 +85,8 @@ export class Shutdown {
 const graceMs = 2000;
 
 /** @returns whether the engine is free; if not, a step of it does not end */
-async function stop({ engine, server, drainTimeoutMs }: Stoppable): Promise<boolean> {
-  const deadline = setTimeout(drainTimeoutMs);
+async function stop({ engine, server, drainTimeoutMs }: Stoppable, drainCutShort: Promise<void>): Promise<boolean> {
+  const deadline = Promise.race([setTimeout(drainTimeoutMs), drainCutShort]);
   await endsBefore(deadline, engine.drain());
   const grace = setTimeout(graceMs);
   const [isFree] = await Promise.all([

@@ -20,9 +20,10 @@ export class StopSignals {
     const stopWatching = watchNpmShell(environment, () => this.#onSignal('SIGTERM'));
     for (const signal of Object.keys(exitCodes) as StopSignal[]) {
       process.on(signal, () => {
+        if (signal === 'SIGHUP' && isUnderNohup(environment)) return;
         // Signals often go to a whole group of processes. Then the shell of npm ends too, which asks for nothing more.
         stopWatching();
-        if (signal !== 'SIGHUP' || !isUnderNohup(environment)) this.#onSignal(signal);
+        this.#onSignal(signal);
       });
     }
     const terminals = [0, 1, 2].filter((file) => isatty(file));

@@ -57,7 +57,7 @@ export async function readTextFile(
     const stats = await handle.stat();
     if (!stats.isFile()) throw new ModelError(`${file} is not a regular file`);
     if (stats.size > maxBytes) {
-      throw new ModelError(`${file} has ${readableSize(stats.size)}, and at most ${readableSize(maxBytes)} are read`);
+      throw new ModelError(`${file} has ${readableSize(stats.size)}; at most ${readableSize(maxBytes)} are allowed`);
     }
     return await handle.readFile('utf8');
   } catch (error) {
@@ -87,8 +87,8 @@ function expectSmallStructure(text: string, file: string, { maxKeys, maxValues }
     if (unit === colon) keys++;
     else if (unit === comma || unit === bracket || unit === brace) values++;
   }
-  if (keys > maxKeys) throw new ModelError(`${file} has some ${keys} keys, and at most ${maxKeys} are read`);
-  if (values > maxValues) throw new ModelError(`${file} has some ${values} values, and at most ${maxValues} are read`);
+  if (keys > maxKeys) throw new ModelError(`${file} has about ${keys} keys; at most ${maxKeys} are allowed`);
+  if (values > maxValues) throw new ModelError(`${file} has about ${values} values; at most ${maxValues} are allowed`);
 }
 
 const [colon, comma, bracket, brace] = [0x3a, 0x2c, 0x5b, 0x7b];

@@ -115,7 +115,7 @@ export class OrtModelRunner implements ModelRunner {
     for (const [i, { index }] of drawn.entries()) results[index] = resultOf(tokens[i]);
   }
 
-  /** What the graph has found for a row; undefined if its logits are not numbers. */
+  /** The token that the graph chose for a row; undefined if its logit is not a number. */
   #likeliestToken(at: number): number | undefined {
     return Number.isNaN(this.#nextLogit.values[at]) ? undefined : Number(this.#nextToken.values[at]);
   }

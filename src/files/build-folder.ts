@@ -108,7 +108,10 @@ function tryToRemove(folder: string): boolean {
 
 /** Removes a folder. Others see all of it or nothing. */
 export async function removeFolder(folder: string): Promise<void> {
-  await withScratch(path.dirname(folder), (aside) => rename(folder, aside));
+  await withScratch(path.dirname(folder), async (aside) => {
+    await rename(folder, aside);
+    await rm(aside, { recursive: true });
+  });
 }
 
 /** Longer than any build takes: for writers of which nothing is known. */

@@ -54,6 +54,11 @@ async function weightsContents(cacheDir: string, request: GraphRequest): Promise
     files.paths.map(async (file) => (await stat(file).catch(() => undefined))?.size ?? 0),
   );
   const total = sizes.reduce((sum, size) => sum + size, 0);
+  let reported: number | undefined;
+  const report = (bytes: number) => {
+    if (bytes !== reported) onHashing(bytes, total);
+    reported = bytes;
+  };
   const contents: FileContent[] = [];
   let done = 0;
   for (const file of files.paths) {
@@ -61,11 +66,13 @@ async function weightsContents(cacheDir: string, request: GraphRequest): Promise
       cacheDir,
       modelFolder: path.resolve(modelFolder),
       maxBytes: maxWeightsFileBytes(config),
-      onProgress: (bytes) => onHashing(done + bytes, total),
+      onProgress: (bytes) => report(done + bytes),
     });
     done += content.bytes;
     contents.push(content);
   }
+  // The last files may be remembered ones, which report nothing.
+  if (reported !== undefined) report(total);
   return contents;
 }
 

@@ -33,7 +33,7 @@ export async function findRemovable({ cacheDir, modelFolders, buildFolders }: Ca
   const remembered = await memories(cacheDir);
   const known = remembered.flatMap(({ memory }) => memory?.modelFolder ?? []);
   const graphs = await unusedGraphs(cacheDir, [...modelFolders, ...known]);
-  const gone = await Promise.all(graphs.map(({ path: folder }) => realpath(folder)));
+  const gone = await Promise.all(graphs.map(({ path: folder }) => realpath(folder).catch(() => folder)));
   const digests: Removable[] = [];
   for (const { path: file, memory } of remembered) {
     if (memory !== undefined && !(await isGone(memory, gone))) continue;

@@ -24,7 +24,7 @@ interface Exchange {
 }
 
 /** Refused connections that may stay open until their clients have read why; further ones are closed without an answer. */
-const maxRefusedFor = (maxConnections: number) => Math.min(64, Math.ceil(maxConnections / 4));
+export const maxRefusedFor = (maxConnections: number) => Math.min(64, Math.ceil(maxConnections / 4));
 
 /** The longest between two looks at the connections. */
 const maxLookIntervalMs = 5000;
@@ -118,6 +118,12 @@ export class Connections {
   #refuse(socket: Socket): void {
     this.#numRefused++;
     socket.on('error', () => socket.destroy());
+    // `localhost` has a second listener, with a count of its own.
+    const numOpenRefused = this.#progress.size - this.#exchanges.size;
+    if (numOpenRefused > maxRefusedFor(this.#options.maxConnections)) {
+      socket.destroy();
+      return;
+    }
     // Closed on while it still sends, a client would see a broken connection instead of its answer.
     socket.resume();
     socket.end(rawAnswer(new TooManyConnectionsError(this.#options.maxConnections)));
@@ -148,7 +154,7 @@ export class Connections {
     for (const [socket, progress] of this.#progress) if (progress.look(socket) >= maxLooks) this.#cutStalled(socket);
     if (this.#numRefused === 0) return;
     const { log, maxConnections } = this.#options;
-    log.warn(`${this.#numRefused} connections were refused: ${maxConnections} are open (--max-connections)`);
+    log.warn(`${this.#numRefused} connections were refused: the limit is ${maxConnections} (--max-connections)`);
     this.#numRefused = 0;
   }
 

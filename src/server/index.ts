@@ -1,1 +1,2 @@
 export { buildServer, type HttpServer, type ServerOptions } from './build-server.ts';
+export { maxRefusedFor } from './connections.ts';

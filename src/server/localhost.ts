@@ -12,6 +12,7 @@ export function listenOnBothFamilies(server: Server): () => Promise<void> {
   });
   // Not every machine has both.
   other.on('error', () => {});
+  other.on('drop', (data) => server.emit('drop', data));
   server.on('listening', () => {
     const address = server.address();
     if (address === null || typeof address === 'string') return;

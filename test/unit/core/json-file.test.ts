@@ -40,13 +40,13 @@ describe('what is refused', () => {
     const folder = await folderWith('{}');
     // The file is a hole: it takes no room on the disk.
     await truncate(path.join(folder, name), 2 ** 36);
-    await expect(readJsonFile(folder, name)).rejects.toThrow(/has 68.7 GB, and at most 16\.8 MB are read$/);
-    await expect(readTextFile(folder, name, { maxBytes: 1000 })).rejects.toThrow(/at most 1 kB are read$/);
+    await expect(readJsonFile(folder, name)).rejects.toThrow(/has 68.7 GB; at most 16\.8 MB are allowed$/);
+    await expect(readTextFile(folder, name, { maxBytes: 1000 })).rejects.toThrow(/at most 1 kB are allowed$/);
   });
 
   test.each([
-    ['more keys than allowed', '{"a": 1, "b": {"c": 2}}', /has some 3 keys, and at most 2 are read$/],
-    ['more values than allowed', '{"a": [1, [], 3]}', /has some 5 values, and at most 4 are read$/],
+    ['more keys than allowed', '{"a": 1, "b": {"c": 2}}', /has about 3 keys; at most 2 are allowed$/],
+    ['more values than allowed', '{"a": [1, [], 3]}', /has about 5 values; at most 4 are allowed$/],
     ['something else than an object', '[]', /does not hold a JSON object$/],
     ['no JSON', '{"a": ', /cannot be read as JSON: /],
   ])('%s', async (_, content, message) => {

@@ -159,6 +159,12 @@ describe('the graph cache', () => {
     ]);
     await openModel(folder, cache, { onHashing });
     expect(calls).toHaveLength(2);
+    await utimes(path.join(folder, 'model-00001-of-00002.safetensors'), longAgo, longAgo);
+    await openModel(folder, cache, { onHashing });
+    expect(calls.slice(2)).toEqual([
+      [first, total],
+      [total, total],
+    ]);
   });
 
   test('notices changed weights of the same size and mtime', async () => {
