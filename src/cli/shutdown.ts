@@ -45,7 +45,7 @@ export class Shutdown {
     this.#stop();
   }
 
-  /** The engine computes nothing more, and has told everybody: exits with 1, so that whoever watches starts the server anew. */
+  /** The engine has stopped and has ended every request: exits with 1, so that a supervisor restarts the server. */
   onDefect(defect: unknown): void {
     this.#fail(defect);
     this.#stop();

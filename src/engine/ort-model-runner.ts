@@ -39,7 +39,7 @@ export class OrtModelRunner implements ModelRunner {
   readonly #cache: KvCache;
   readonly #inputs: StepInputs;
   readonly #logits: Logits;
-  /** The likeliest token of each row and its logit, [maxBatchSize, 1] */
+  /** The most likely token of each row, and its logit: [maxBatchSize, 1]. */
   readonly #nextToken: NativeArray<BigInt64Array>;
   readonly #nextLogit: NativeArray<Float32Array>;
   readonly #sampler: TokenSampler;

@@ -26,7 +26,7 @@ const groups: readonly AttentionGroup[] = ['decode', 'prompt'];
  * | `decode.past.L.key`, `.value`, `prompt.past.…` | [D or P, heads, T, head size], float32 or, in fp16, float16 | bound to the same memory as `….present.L.*` |
  *
  * Neither group may be empty (GroupQueryAttention divides by its number of rows): an empty one gets a row of a slot that nobody has,
- * to which `attended` does not point. Outputs: `logits` float32 [R, vocabulary], `next_token` int64 [R, 1], the likeliest,
+ * to which `attended` does not point. Outputs: `logits` float32 [R, vocabulary], `next_token` int64 [R, 1], the most likely one,
  * `next_logit` float32 [R, 1], its logit, and `….present.L.*`.
  * `GroupQueryAttention`: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
  */

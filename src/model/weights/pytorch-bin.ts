@@ -101,9 +101,7 @@ const zipSignature = 'PK';
 async function expectZip(file: FileHandle): Promise<void> {
   const { buffer: start } = await file.read(Buffer.alloc(zipSignature.length), 0, zipSignature.length, 0);
   if (start.toString('latin1') === zipSignature) return;
-  throw new Error(
-    'it is no zip archive; a file of PyTorch before 1.6 has to be saved anew, any other to be fetched again',
-  );
+  throw new Error('it is no zip archive; save a file of PyTorch before 1.6 again, and download any other again');
 }
 
 /** Far above the number of tensors of any model. */

@@ -151,7 +151,9 @@ describe('a folder is refused, with what is wrong with it:', () => {
   test('a checkpoint that is something else', async () => {
     const folder = await copyOf(mini, ['config.json']);
     await writeFile(path.join(folder, 'pytorch_model.bin'), '\x80\x02\x8a\x0al\xfc\x9cF');
-    expect(await refusal(folder)).toMatch(/it is no zip archive; a file of PyTorch before 1\.6 has to be saved anew/);
+    expect(await refusal(folder)).toMatch(
+      /it is no zip archive; save a file of PyTorch before 1\.6 again, and download any other again/,
+    );
   });
 
   test('an index that names a file elsewhere', async () => {
