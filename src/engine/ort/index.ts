@@ -2,5 +2,6 @@ export { type Device, expectDevice } from './device.ts';
 export { DeviceError } from './device-provider.ts';
 export { exitNow, type NativeArray, NativeBuffer, nativeArray } from './native.ts';
 export { Resources } from './resources.ts';
-export { DeviceBuffer, type ElementType, elementBytes, Session, type SessionOptions } from './session.ts';
+export { Session, type SessionOptions } from './session.ts';
 export { OrtError } from './status.ts';
+export { DeviceBuffer, type ElementType, elementBytes } from './tensor-values.ts';

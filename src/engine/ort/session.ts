@@ -1,23 +1,11 @@
 import { type Device, providerOf } from './device.ts';
 import type { DeviceProvider } from './device-provider.ts';
 import { environment } from './environment.ts';
+import { deviceMemoryInfo } from './memory-info.ts';
 import { type NativeBuffer, ortApi, type Pointer } from './native.ts';
 import { type Resource, Resources } from './resources.ts';
 import { check, create } from './status.ts';
-
-/** `ONNXTensorElementDataType`. */
-const elementTypes = { float32: 1, int32: 6, int64: 7, float16: 10 } as const;
-export const elementBytes = { float32: 4, int32: 4, int64: 8, float16: 2 } as const;
-export type ElementType = keyof typeof elementTypes;
-
-/** A tensor over memory of the host or of a device, row-major. */
-export interface TensorView {
-  readonly buffer: NativeBuffer | DeviceBuffer;
-  /** Where it begins; in a device's memory always at 0, since what stands for memory of WebGPU is no address. */
-  readonly byteOffset?: number;
-  readonly type: ElementType;
-  readonly shape: readonly number[];
-}
+import { DeviceBuffer, keyOf, TensorValues, type TensorView } from './tensor-values.ts';
 
 export interface SessionOptions {
   /** Threads that a run uses, the calling one included. */
@@ -33,32 +21,11 @@ export interface SessionOptions {
 }
 
 const optimizeAll = 99;
-const allocatorTypeDevice = 0;
-const memoryTypeDefault = 0;
+/** Of tensors that have been bound: a batch of 50 rows of a model of 24 layers has 300 parts of the cache. */
+const maxValues = 4096;
 
 /** ONNX Runtime tells files apart by milliseconds alone. */
 let numProfiles = 0;
-
-let cpu: Pointer | undefined;
-
-function cpuMemory(): Pointer {
-  cpu ??= create((out) => ortApi().createCpuMemoryInfo(allocatorTypeDevice, memoryTypeDefault, out));
-  return cpu;
-}
-
-/** Memory of a device; freed with the session that it is from. */
-export class DeviceBuffer {
-  readonly pointer: Pointer;
-  readonly byteLength: number;
-  /** The `OrtMemoryInfo` that tells where it is. */
-  readonly memoryInfo: Pointer;
-
-  constructor(pointer: Pointer, byteLength: number, memoryInfo: Pointer) {
-    this.pointer = pointer;
-    this.byteLength = byteLength;
-    this.memoryInfo = memoryInfo;
-  }
-}
 
 /** Takes memory of a device from ONNX Runtime. */
 interface DeviceMemory {
@@ -74,7 +41,9 @@ export class Session implements Resource {
   readonly #runOptions: Pointer;
   readonly #deviceMemory: DeviceMemory | undefined;
   readonly #bound = new Map<string, NativeBuffer>();
-  readonly #outputs = new Map<string, TensorView>();
+  readonly #values = new TensorValues(maxValues);
+  /** The keys of what is bound. */
+  readonly #outputs = new Map<string, string>();
 
   /**
    * @param model path of a graph, or the graph itself
@@ -95,6 +64,7 @@ export class Session implements Resource {
         create((out) => ort.createIoBinding(this.#session, out)),
         ort.releaseIoBinding,
       );
+      this.#owned.own(this.#values);
     } catch (error) {
       this.#owned.free();
       throw error;
@@ -117,16 +87,16 @@ export class Session implements Resource {
 
   /** Binds an input until another is bound to the name. A device's buffer has to outlive the session. */
   bindInput(name: string, tensor: TensorView): void {
-    bind(tensor, (value) => ortApi().bindInput(this.#binding, name, value));
+    check(ortApi().bindInput(this.#binding, name, this.#values.of(tensor)));
     this.#keep(name, tensor.buffer);
   }
 
   /** Binds an output until another is bound to the name. Binding the same again costs nothing. */
   bindOutput(name: string, tensor: TensorView): void {
-    const bound = this.#outputs.get(name);
-    if (bound !== undefined && isSame(bound, tensor)) return;
-    bind(tensor, (value) => ortApi().bindOutput(this.#binding, name, value));
-    this.#outputs.set(name, tensor);
+    const key = keyOf(tensor);
+    if (this.#outputs.get(name) === key) return;
+    check(ortApi().bindOutput(this.#binding, name, this.#values.of(tensor, key)));
+    this.#outputs.set(name, key);
     this.#keep(name, tensor.buffer);
   }
 
@@ -168,13 +138,10 @@ export class Session implements Resource {
     return pointer;
   }
 
-  /** Source: `CreateMemoryInfo` and `CreateAllocator` in onnxruntime_c_api.h */
+  /** Source: `CreateAllocator` in onnxruntime_c_api.h */
   #memoryOf({ memory: { name, deviceIndex } }: DeviceProvider): DeviceMemory {
     const ort = ortApi();
-    const memoryInfo = create((out) =>
-      ort.createMemoryInfo(name, allocatorTypeDevice, deviceIndex, memoryTypeDefault, out),
-    );
-    this.#own(memoryInfo, ort.releaseMemoryInfo);
+    const memoryInfo = this.#own(deviceMemoryInfo(name, deviceIndex), ort.releaseMemoryInfo);
     const allocator = create((out) => ort.createAllocator(this.#session, memoryInfo, out));
     return { memoryInfo, allocator: this.#own(allocator, ort.releaseAllocator) };
   }
@@ -235,41 +202,5 @@ function withoutFlashAttention<Result>(createNow: () => Result): Result {
   } finally {
     if (before === undefined) delete process.env[flashSwitch];
     else process.env[flashSwitch] = before;
-  }
-}
-
-function isSame(a: TensorView, b: TensorView): boolean {
-  const { buffer, byteOffset = 0, type, shape } = a;
-  const isSamePlace = buffer === b.buffer && byteOffset === (b.byteOffset ?? 0) && type === b.type;
-  return isSamePlace && shape.length === b.shape.length && shape.every((size, axis) => size === b.shape[axis]);
-}
-
-/** The binding keeps a tensor of its own: ours is released as soon as it is bound. */
-function bind(tensor: TensorView, call: (value: Pointer) => Pointer | null): void {
-  const { buffer, byteOffset = 0, type, shape } = tensor;
-  const byteLength = shape.reduce((product, size) => product * size, elementBytes[type]);
-  if (byteOffset + byteLength > buffer.byteLength) {
-    throw new RangeError(`a tensor of ${byteLength} bytes at ${byteOffset} exceeds its buffer of ${buffer.byteLength}`);
-  }
-  if (buffer instanceof DeviceBuffer && byteOffset !== 0) {
-    throw new RangeError('a tensor in the memory of a device begins where its buffer does');
-  }
-  const dims = BigInt64Array.from(shape, BigInt);
-  const address = buffer.pointer + BigInt(byteOffset);
-  const value = create((out) =>
-    ortApi().createTensorWithDataAsOrtValue(
-      buffer instanceof DeviceBuffer ? buffer.memoryInfo : cpuMemory(),
-      address,
-      byteLength,
-      dims,
-      dims.length,
-      elementTypes[type],
-      out,
-    ),
-  );
-  try {
-    check(call(value));
-  } finally {
-    ortApi().releaseValue(value);
   }
 }

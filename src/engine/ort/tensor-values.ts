@@ -1,0 +1,102 @@
+import { hostMemoryInfo } from './memory-info.ts';
+import { type NativeBuffer, ortApi, type Pointer } from './native.ts';
+import type { Resource } from './resources.ts';
+import { create } from './status.ts';
+
+/** `ONNXTensorElementDataType`. */
+const elementTypes = { float32: 1, int32: 6, int64: 7, float16: 10 } as const;
+export const elementBytes = { float32: 4, int32: 4, int64: 8, float16: 2 } as const;
+export type ElementType = keyof typeof elementTypes;
+
+/** A tensor over memory of the host or of a device, row-major. */
+export interface TensorView {
+  readonly buffer: NativeBuffer | DeviceBuffer;
+  /** Where it begins; in a device's memory always at 0, since what stands for memory of WebGPU is no address. */
+  readonly byteOffset?: number;
+  readonly type: ElementType;
+  readonly shape: readonly number[];
+}
+
+/** Memory of a device; freed with the session that it is from. */
+export class DeviceBuffer {
+  readonly pointer: Pointer;
+  readonly byteLength: number;
+  /** The `OrtMemoryInfo` that tells where it is. */
+  readonly memoryInfo: Pointer;
+
+  constructor(pointer: Pointer, byteLength: number, memoryInfo: Pointer) {
+    this.pointer = pointer;
+    this.byteLength = byteLength;
+    this.memoryInfo = memoryInfo;
+  }
+}
+
+/** What the tensor is to ONNX Runtime: of two tensors with the same key, either may be bound. */
+export function keyOf({ buffer, byteOffset = 0, type, shape }: TensorView): string {
+  const memory = buffer instanceof DeviceBuffer ? 'device' : 'host';
+  return `${memory} ${buffer.pointer} ${byteOffset} ${type} ${shape.join()}`;
+}
+
+/**
+ * `OrtValue`s of tensors, the latest kept: every change of the batch binds some fifty tensors, most of them for the second time.
+ * A value says where a tensor is and of which shape; it neither owns nor reads the memory.
+ */
+export class TensorValues implements Resource {
+  readonly #maxValues: number;
+  /** The one that was used last comes last. */
+  readonly #values = new Map<string, Pointer>();
+
+  constructor(maxValues: number) {
+    this.#maxValues = maxValues;
+  }
+
+  /** How many are kept. */
+  get size(): number {
+    return this.#values.size;
+  }
+
+  /** Valid until the next call. @throws {RangeError} the tensor exceeds its buffer */
+  of(tensor: TensorView, key = keyOf(tensor)): Pointer {
+    const known = this.#values.get(key);
+    const value = known ?? createValue(tensor);
+    if (known !== undefined) this.#values.delete(key);
+    this.#values.set(key, value);
+    if (this.#values.size > this.#maxValues) this.#releaseOldest();
+    return value;
+  }
+
+  free(): void {
+    while (this.#values.size > 0) this.#releaseOldest();
+  }
+
+  #releaseOldest(): void {
+    for (const [key, value] of this.#values) {
+      this.#values.delete(key);
+      ortApi().releaseValue(value);
+      return;
+    }
+  }
+}
+
+function createValue({ buffer, byteOffset = 0, type, shape }: TensorView): Pointer {
+  const byteLength = shape.reduce((product, size) => product * size, elementBytes[type]);
+  if (byteOffset + byteLength > buffer.byteLength) {
+    throw new RangeError(`a tensor of ${byteLength} bytes at ${byteOffset} exceeds its buffer of ${buffer.byteLength}`);
+  }
+  if (buffer instanceof DeviceBuffer && byteOffset !== 0) {
+    throw new RangeError('a tensor in the memory of a device begins where its buffer does');
+  }
+  const dims = BigInt64Array.from(shape, BigInt);
+  const address = buffer.pointer + BigInt(byteOffset);
+  return create((out) =>
+    ortApi().createTensorWithDataAsOrtValue(
+      buffer instanceof DeviceBuffer ? buffer.memoryInfo : hostMemoryInfo(),
+      address,
+      byteLength,
+      dims,
+      dims.length,
+      elementTypes[type],
+      out,
+    ),
+  );
+}
