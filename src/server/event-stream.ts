@@ -18,14 +18,18 @@ export async function sendEvents(
 ): Promise<void> {
   const { sse, raw } = reply;
   sse.sendHeaders();
-  raw.flushHeaders();
+  // An idle engine starts on the request in an immediate of this turn; what it costs to write comes behind that.
+  setImmediate(() => raw.writableEnded || raw.flushHeaders());
   const heartbeat = setInterval(() => beat(raw), heartbeatMs).unref();
   const left = new Promise<void>((resolve) => gone.addEventListener('abort', () => resolve(), { once: true }));
   try {
     for await (const event of events) {
       if (gone.aborted || !sse.isConnected) break;
-      // The plugin's send waits for ever if the client leaves while its socket is full.
-      await answer.stopwatch.write(() => Promise.race([sse.send(sseOf(event, answer)), left]));
+      await answer.stopwatch.write(() => {
+        const sent = sse.send(sseOf(event, answer));
+        // The plugin waits for ever if the client leaves while its socket is full.
+        return raw.writableNeedDrain ? Promise.race([sent, left]) : sent;
+      });
     }
     // Not waited for: a client that never reads it is cut by the stall timeout.
     if (gone.reason instanceof ServingError && sse.isConnected)
