@@ -43,6 +43,7 @@ const plan = {
   rounds: values.rounds === undefined ? base.rounds : Math.ceil(positive('--rounds', values.rounds)),
   times: { ...base.times, ...(measureMs && { measureMs }) },
   mixedTimes: { ...base.mixedTimes, ...(measureMs && { measureMs }) },
+  curveTimes: { ...base.curveTimes, ...(measureMs && { measureMs }) },
 };
 const abort = new AbortController();
 const startedAt = new Date().toISOString();

@@ -99,7 +99,7 @@ export class Race {
       this.#add({ ...run, problem: result.problem });
       return;
     }
-    const options = { ...timesFor(contestant, run.scenario, plan), slo: { ttftMs: 500 }, signal };
+    const options = { ...timesFor(contestant, run, plan), slo: { ttftMs: 500 }, signal };
     try {
       await withServer(contestant, signal, async (server) => {
         try {

@@ -18,6 +18,7 @@ const plan: RacePlan = {
   checkTimeoutMs: 5000,
   times: { warmUpMs: 20, measureMs: 1000 },
   mixedTimes: { warmUpMs: 20, measureMs: 1000 },
+  curveTimes: { warmUpMs: 20, measureMs: 1000 },
   users: [1],
   scenarios: ['seed'],
 };
