@@ -18,7 +18,7 @@ export async function sendEvents(
 ): Promise<void> {
   const { sse, raw } = reply;
   sse.sendHeaders();
-  // An idle engine starts on the request in an immediate of this turn; what it costs to write comes behind that.
+  // An idle engine starts the first step in an earlier immediate of this turn: the write does not delay it.
   setImmediate(() => raw.writableEnded || raw.flushHeaders());
   const heartbeat = setInterval(() => beat(raw), heartbeatMs).unref();
   const left = new Promise<void>((resolve) => gone.addEventListener('abort', () => resolve(), { once: true }));

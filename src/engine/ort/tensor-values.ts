@@ -31,19 +31,19 @@ export class DeviceBuffer {
   }
 }
 
-/** What the tensor is to ONNX Runtime: of two tensors with the same key, either may be bound. */
+/** Two tensors with the same key are the same to ONNX Runtime. The buffer's size is part of it: memory that was freed may come back smaller. */
 export function keyOf({ buffer, byteOffset = 0, type, shape }: TensorView): string {
   const memory = buffer instanceof DeviceBuffer ? 'device' : 'host';
-  return `${memory} ${buffer.pointer} ${byteOffset} ${type} ${shape.join()}`;
+  return `${memory} ${buffer.pointer} ${buffer.byteLength} ${byteOffset} ${type} ${shape.join()}`;
 }
 
 /**
- * `OrtValue`s of tensors, the latest kept: every change of the batch binds some fifty tensors, most of them for the second time.
- * A value says where a tensor is and of which shape; it neither owns nor reads the memory.
+ * The `OrtValue`s of tensors, as many as were used last. Every change of the batch binds some fifty tensors, most of them not for the
+ * first time. A value says where a tensor is and which shape it has; it does not own the memory.
  */
 export class TensorValues implements Resource {
   readonly #maxValues: number;
-  /** The one that was used last comes last. */
+  /** The most recently used one comes last. */
   readonly #values = new Map<string, Pointer>();
 
   constructor(maxValues: number) {
@@ -55,7 +55,7 @@ export class TensorValues implements Resource {
     return this.#values.size;
   }
 
-  /** Valid until the next call. @throws {RangeError} the tensor exceeds its buffer */
+  /** The value is valid until the next call; what is bound stays bound. @throws {RangeError} the tensor exceeds its buffer */
   of(tensor: TensorView, key = keyOf(tensor)): Pointer {
     const known = this.#values.get(key);
     const value = known ?? createValue(tensor);
