@@ -25,11 +25,8 @@ export async function sendEvents(
   try {
     for await (const event of events) {
       if (gone.aborted || !sse.isConnected) break;
-      await answer.stopwatch.write(() => {
-        const sent = sse.send(sseOf(event, answer));
-        // The plugin waits for ever if the client leaves while its socket is full.
-        return raw.writableNeedDrain ? Promise.race([sent, left]) : sent;
-      });
+      // The plugin's send waits for ever if the client leaves while its socket is full.
+      await answer.stopwatch.write(() => Promise.race([sse.send(sseOf(event, answer)), left]));
     }
     // Not waited for: a client that never reads it is cut by the stall timeout.
     if (gone.reason instanceof ServingError && sse.isConnected)
