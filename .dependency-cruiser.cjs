@@ -7,11 +7,13 @@ const mayImport = {
   model: ['core', 'files'],
   store: ['core', 'config', 'files', 'model'],
   scheduler: ['core'],
+  sampling: ['core'],
   'engine/ort': [],
-  engine: ['core', 'model', 'engine/ort'],
+  engine: ['core', 'model', 'sampling', 'engine/ort'],
   llm: ['core', 'scheduler', 'tokenizer'],
   server: ['core'],
   load: ['core'],
+  bench: ['core', 'model', 'engine', 'engine/ort'],
 };
 
 const room = (name) => `^src/${name}/`;
@@ -34,7 +36,7 @@ module.exports = {
       name: 'rooms-are-entered-through-their-index',
       severity: 'error',
       from: { path: '^src/([^/]+)/' },
-      to: { path: '^src/([^/]+)/(?!index\\.ts$)', pathNot: '^src/$1/' },
+      to: { path: '^src/([^/]+)/(?!index\\.ts$)', pathNot: ['^src/$1/', '^src/engine/ort/index\\.ts$'] },
     },
     {
       name: 'ort-is-entered-through-its-index',
@@ -47,6 +49,19 @@ module.exports = {
       severity: 'error',
       from: { pathNot: '^src/engine/ort/native\\.ts$' },
       to: { path: 'node_modules/koffi' },
+    },
+    {
+      name: 'one-onnx-runtime-in-a-server',
+      comment: 'onnxruntime-node loads a second ONNX Runtime: only the benchmarks of the command line use it',
+      severity: 'error',
+      from: { path: '^src/', pathNot: room('bench') },
+      to: { path: 'node_modules/onnxruntime-node' },
+    },
+    {
+      name: 'benchmarks-are-loaded-by-their-command',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/cli/bench-engine\\.ts$', room('bench')] },
+      to: { path: room('bench') },
     },
     {
       name: 'cli-is-imported-by-nobody',

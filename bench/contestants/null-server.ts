@@ -13,10 +13,9 @@ const runner: ModelRunner = {
   async run({ rows }) {
     // As with a real step, the result comes in a later turn of the event loop.
     await setImmediate();
-    return rows.map(({ sequence, numNewTokens }) => {
-      const isComplete = sequence.numComputedTokens + numNewTokens >= sequence.numTokens;
-      return isComplete ? { tokenId: 300 + (sequence.numTokens % 1000) } : undefined;
-    });
+    return rows.map(({ start, tokenIds, sample }) =>
+      sample === undefined ? undefined : { tokenId: 300 + ((start + tokenIds.length) % 1000) },
+    );
   },
   terminate() {},
   dispose() {},

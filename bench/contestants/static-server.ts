@@ -9,7 +9,7 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import Fastify from 'fastify';
-import { EngineError, greedy, Sequence } from '../../src/core/index.ts';
+import { EngineError, greedy, type StepRow } from '../../src/core/index.ts';
 import { OrtModelRunner } from '../../src/engine/index.ts';
 import { openModel } from '../../src/model/index.ts';
 import { maxBatchSize } from '../race/contestants.ts';
@@ -76,37 +76,41 @@ async function runBatches(): Promise<void> {
 async function generate(bodies: readonly Body[]) {
   const lengths = bodies.map(({ max_new_tokens = 128 }) => max_new_tokens);
   const longest = Math.max(...lengths);
-  const sequences = bodies.map(({ prompt }) => sequenceOf(prompt, longest));
-  const padding = paddingOf(bodies.map(({ prompt }) => prompt.length));
+  const tokens: number[][] = bodies.map(() => []);
+  const prompts = bodies.map(({ prompt }) => prompt);
   let prefilledAtMs = 0;
   for (let step = 0; step < longest; step++) {
-    const fed = step === 0 ? [...sequences, ...padding] : sequences;
-    const rows = fed.map((sequence, slot) => ({ sequence, slot, numNewTokens: sequence.numUncomputedTokens }));
+    const rows = step === 0 ? [...prompts, ...paddingOf(prompts)].map(promptRow) : tokens.map(decodingRow(prompts));
     const results = await runner.run({ moves: [], rows });
-    for (const [i, { sequence, numNewTokens }] of rows.entries()) {
+    for (const [i, generated] of tokens.entries()) {
       const result = results[i];
       if (result instanceof EngineError) throw result;
-      sequence.numComputedTokens += numNewTokens;
-      sequence.outputTokenIds.push(result?.tokenId ?? 0);
+      generated.push(result?.tokenId ?? 0);
     }
     if (step === 0) prefilledAtMs = performance.now();
   }
-  return { prefilledAtMs, tokens: sequences.map(({ outputTokenIds }, i) => outputTokenIds.slice(0, lengths[i])) };
+  return { prefilledAtMs, tokens: tokens.map((generated, i) => generated.slice(0, lengths[i])) };
 }
 
-/** Rows with as many tokens as a rectangle around the prompts has more than they. */
-function paddingOf(lengths: readonly number[]): Sequence[] {
-  const width = Math.max(...lengths);
-  let numTokens = lengths.reduce((sum, length) => sum + width - length, 0);
-  const rows: Sequence[] = [];
-  for (; numTokens > 0; numTokens -= width) {
-    rows.push(sequenceOf(new Array<number>(Math.min(width, numTokens)).fill(1), 1));
-  }
-  return rows;
+/** Prompts with as many tokens as padding all prompts to the longest would add. */
+function paddingOf(prompts: readonly (readonly number[])[]): number[][] {
+  const width = Math.max(...prompts.map(({ length }) => length));
+  let numTokens = prompts.reduce((sum, { length }) => sum + width - length, 0);
+  const padding: number[][] = [];
+  for (; numTokens > 0; numTokens -= width) padding.push(new Array<number>(Math.min(width, numTokens)).fill(1));
+  return padding;
 }
 
-function sequenceOf(promptTokenIds: readonly number[], maxNewTokens: number): Sequence {
-  return new Sequence({ id: '', promptTokenIds, sampling: greedy, maxNewTokens, arrivedAtMs: 0 });
+function promptRow(tokenIds: readonly number[], slot: number): StepRow {
+  return { slot, start: 0, tokenIds, sample: { params: greedy, tokenIndex: 0 } };
+}
+
+function decodingRow(prompts: readonly (readonly number[])[]) {
+  return (generated: readonly number[], slot: number): StepRow => {
+    const start = (prompts[slot]?.length ?? 0) + generated.length - 1;
+    const sample = { params: greedy, tokenIndex: generated.length };
+    return { slot, start, tokenIds: generated.slice(-1), sample };
+  };
 }
 
 const app = Fastify();

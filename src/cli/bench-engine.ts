@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { bestProductsMs, ConcatenatedRun } from '../bench/index.ts';
 import { loadCommand, type Settings } from '../config/index.ts';
-import { greedy, Sequence, type StepRow } from '../core/index.ts';
-import { bestProductsMs, ConcatenatedRun, OrtModelRunner, type SessionOptions } from '../engine/index.ts';
+import { greedy, type StepRow } from '../core/index.ts';
+import { OrtModelRunner, type SessionOptions } from '../engine/index.ts';
 import { exportModel, type OptConfig, type Precision, readOptConfig } from '../model/index.ts';
 import { openDevice } from './device.ts';
 import { locate, openByName } from './local-models.ts';
@@ -83,7 +84,7 @@ async function benchPrecision(
     return await measure(precision, config, {
       decode: async (numRows, numKeys) => {
         for (const prompt of prompts(numRows, numKeys)) await run([prompt]);
-        const rows = slots(numRows, (slot) => decodingRow(config, slot, numKeys));
+        const rows = slots(numRows, (slot) => decodingRow(slot, numKeys));
         return () => run(rows);
       },
       prefill: (numPrompts, promptTokens) => {
@@ -142,23 +143,13 @@ function slots(numRows: number, rowOf: (slot: number) => StepRow): StepRow[] {
   return Array.from({ length: numRows }, (_, slot) => rowOf(slot));
 }
 
-function decodingRow(config: OptConfig, slot: number, numKeys: number): StepRow {
-  const { sequence } = promptRow(config, slot, numKeys);
-  sequence.numComputedTokens = numKeys;
-  sequence.outputTokenIds.push(5);
-  return { sequence, slot, numNewTokens: 1 };
+function decodingRow(slot: number, numKeys: number): StepRow {
+  return { slot, start: numKeys, tokenIds: [5], sample: { params: greedy, tokenIndex: 1 } };
 }
 
 function promptRow({ vocabSize }: OptConfig, slot: number, promptTokens: number): StepRow {
-  const promptTokenIds = Array.from({ length: promptTokens }, (_, i) => (slot * 131 + i * 17) % vocabSize);
-  const sequence = new Sequence({
-    id: `${slot}`,
-    promptTokenIds,
-    sampling: greedy,
-    maxNewTokens: 1000,
-    arrivedAtMs: 0,
-  });
-  return { sequence, slot, numNewTokens: promptTokens };
+  const tokenIds = Array.from({ length: promptTokens }, (_, i) => (slot * 131 + i * 17) % vocabSize);
+  return { slot, start: 0, tokenIds, sample: { params: greedy, tokenIndex: 0 } };
 }
 
 async function medianMs(run: () => Promise<unknown>): Promise<number> {

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { loadCommand, type Settings } from '../config/index.ts';
-import { EngineError, messageOf, Sequence, UserError } from '../core/index.ts';
-import { OrtModelRunner, type TokenSampler } from '../engine/index.ts';
+import { EngineError, messageOf, type StepRow, UserError } from '../core/index.ts';
+import { OrtModelRunner } from '../engine/index.ts';
+import type { TokenSampler } from '../sampling/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { openDevice } from './device.ts';
 import { openByName } from './local-models.ts';
@@ -82,46 +83,36 @@ async function windowsOf(text: string, folder: string, windowTokens: number): Pr
   return Array.from({ length: numWindows }, (_, i) => tokens.slice(i * windowTokens, (i + 1) * windowTokens));
 }
 
-/** Feeds the windows token by token, many side by side, as a server would; what is sampled is what the text says. */
+/** Feeds the windows token by token, many side by side, as a server does. */
 async function read(
   windows: readonly (readonly number[])[],
   runnerOf: (sampler: TokenSampler) => OrtModelRunner,
 ): Promise<Reading> {
   const likeliest = windows.map((window) => new Int32Array(window.length - 1));
   let lossSum = 0;
+  // A row's seed says which window it reads; the token drawn is the next one of the text.
   const runner = runnerOf({
-    sample: (logits, { seed: window }, place) => {
-      const next = windows[window]?.[place + 1] ?? 0;
+    needs: () => 'all',
+    sample: (logits, { params: { seed: window }, tokenIndex: place }) => {
+      const tokenId = windows[window]?.[place + 1] ?? 0;
       const { best, logSum } = summary(logits);
       const places = likeliest[window];
       if (places !== undefined) places[place] = best;
-      lossSum += logSum - (logits[next] ?? 0);
-      return next;
+      lossSum += logSum - (logits[tokenId] ?? 0);
+      return { tokenId };
     },
+    sampleAmong: () => undefined,
   });
   const numPlaces = (windows[0]?.length ?? 1) - 1;
   try {
     for (let first = 0; first < windows.length; first += numRows) {
-      const rows = windows.slice(first, first + numRows).map(([start = 0], i) => {
-        const sampling = { temperature: 1, topK: 0, topP: 1, seed: first + i, ignoreEos: true };
-        return new Sequence({
-          id: `${first + i}`,
-          promptTokenIds: [start],
-          sampling,
-          maxNewTokens: maxWindowTokens,
-          arrivedAtMs: 0,
-        });
-      });
+      const batch = windows.slice(first, first + numRows);
       for (let place = 0; place < numPlaces; place++) {
-        const step = rows.map((sequence, slot) => ({ sequence, slot, numNewTokens: 1 }));
-        const sampled = await runner.run({ moves: [], rows: step });
-        for (const [i, result] of sampled.entries()) {
-          const sequence = rows[i];
-          if (sequence === undefined || result === undefined) continue;
-          if (result instanceof EngineError) throw result;
-          sequence.numComputedTokens++;
-          sequence.outputTokenIds.push(result.tokenId);
-        }
+        const rows = batch.map((tokens, slot): StepRow => {
+          const params = { temperature: 1, topK: 0, topP: 1, seed: first + slot, ignoreEos: true };
+          return { slot, start: place, tokenIds: [tokens[place] ?? 0], sample: { params, tokenIndex: place } };
+        });
+        for (const result of await runner.run({ moves: [], rows })) if (result instanceof EngineError) throw result;
       }
     }
   } finally {

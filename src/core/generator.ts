@@ -1,31 +1,33 @@
 import type { ServingError } from './errors.ts';
 import type { CompletionReason } from './finish-reason.ts';
 import type { GenerateRequest } from './request.ts';
+import type { SampledToken } from './step.ts';
 
 export interface Usage {
   readonly promptTokens: number;
   readonly completionTokens: number;
 }
 
-/** Where the time of one request went, in milliseconds. */
+/** Where the time of a request went, in milliseconds. */
 export interface Timings {
-  /** From arrival until the prompt was tokens. */
+  /** From arrival to the end of tokenization. */
   readonly tokenizeMs: number;
-  /** From then to the first step. */
+  /** From there to the first step. */
   readonly queueMs: number;
   /** From the first step to the first token. */
   readonly prefillMs: number;
   /** From the first token to the last. */
   readonly decodeMs: number;
-  /** Turning tokens into text, while later ones were computed. */
+  /** Turning tokens into text, while later tokens are computed. */
   readonly detokenizeMs: number;
 }
 
-/** One token: `text` is what it adds, which may be nothing yet. */
-export interface TokenEvent {
+/** A token of the answer. */
+export interface TokenEvent extends SampledToken {
   readonly type: 'token';
+  /** Index among the tokens of the answer, from 0. */
   readonly index: number;
-  readonly tokenId: number;
+  /** The text that the token adds. Empty while a character or a possible stop string is incomplete. */
   readonly text: string;
 }
 
@@ -41,7 +43,7 @@ export interface ErrorEvent {
   readonly error: ServingError;
 }
 
-/** What a client sees. Exactly one `finished` or `error` event comes, last; none after an abort. */
+/** What a client sees. The last event is `finished` or `error`, exactly one of them; after an abort there is neither. */
 export type GenerationEvent = TokenEvent | FinishedEvent | ErrorEvent;
 
 /** How full the generator is. */
@@ -53,17 +55,17 @@ export interface GeneratorStats {
   readonly numSteps: number;
 }
 
-/** What takes requests and gives events: the server's only view of everything behind it. */
+/** Turns requests into events. The server knows nothing else of what is behind it. */
 export interface TextGenerator {
   /**
    * Resolves once the request is accepted; from then on it ends in exactly one way.
-   * @param signal aborts it: its slot is free at the next token boundary and the events just end
-   * @throws {ServingError} the request was refused: nothing has been started
+   * @param signal aborts the request: its slot is free at the next token boundary, and the events end without a last one
+   * @throws {ServingError} the request is refused; nothing was started
    */
   submit(request: GenerateRequest, signal: AbortSignal): Promise<AsyncIterable<GenerationEvent>>;
   stats(): GeneratorStats;
-  /** Whether the engine is warm, its last steps have not all failed, and new requests are taken. */
+  /** Whether the engine is warm, its last steps did not all fail, and new requests are accepted. */
   readonly isReady: boolean;
-  /** Tries the engine again if it is not ready because of failed steps. Does not wait for the outcome. */
+  /** Tries the engine again if failed steps have made it unready. Does not wait for the outcome. */
   recover(): void;
 }

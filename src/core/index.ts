@@ -29,5 +29,13 @@ export type {
 export { type JsonObject, readJsonFile, readTextFile } from './json-file.ts';
 export { millions, readableSize } from './readable.ts';
 export { defaultMaxNewTokens, type GenerateRequest, greedy, type SamplingParams } from './request.ts';
-export { Sequence } from './sequence.ts';
-export type { ModelRunner, RowResult, SampledToken, SlotMove, Step, StepLimits, StepRow } from './step.ts';
+export type {
+  ModelRunner,
+  RowResult,
+  RowSampling,
+  SampledToken,
+  SlotMove,
+  Step,
+  StepLimits,
+  StepRow,
+} from './step.ts';

@@ -1,38 +1,48 @@
 import type { EngineError } from './errors.ts';
-import type { Sequence } from './sequence.ts';
+import type { SamplingParams } from './request.ts';
 
-/** One row of a step: a sequence, fed its next `numNewTokens` tokens from `sequence.numComputedTokens` on. */
-export interface StepRow {
-  readonly sequence: Sequence;
-  /** The slot of the KV cache that holds the sequence. */
-  readonly slot: number;
-  readonly numNewTokens: number;
+/** How to draw the next token of a row. */
+export interface RowSampling {
+  readonly params: SamplingParams;
+  /** Index of the token among the tokens of its answer, from 0. With the seed, it determines the random number of the draw. */
+  readonly tokenIndex: number;
 }
 
-/** A running sequence changes its slot before the step runs: its keys and values are copied. */
+/** One row of a step: `tokenIds` are fed from position `start` on, into `slot`. */
+export interface StepRow {
+  /** The slot of the KV cache that holds the keys and values of positions 0 to `start - 1`. */
+  readonly slot: number;
+  readonly start: number;
+  /** At least one. */
+  readonly tokenIds: readonly number[];
+  /** Undefined if no token is drawn: more of the prompt is to come. */
+  readonly sample: RowSampling | undefined;
+}
+
+/** Keys and values are copied to another slot before the step runs. */
 export interface SlotMove {
   readonly from: number;
   readonly to: number;
-  /** Tokens in the cache that have to come along. */
+  /** Tokens to copy, from position 0 on. */
   readonly numTokens: number;
 }
 
 /**
- * One iteration of the engine. Rows are in slot order, and:
- * decoding rows hold the slots 0, 1, 2 … without a hole, fresh prompts hold consecutive slots behind all others,
- * and every running sequence has a row.
+ * One iteration of the engine, as a plain value: it can be printed, compared and sent to another process.
+ * Rows are in slot order. Rows that decode hold the slots 0, 1, 2 … without a hole, and fresh prompts (`start` 0) hold consecutive slots
+ * behind all other rows.
  */
 export interface Step {
   readonly moves: readonly SlotMove[];
   readonly rows: readonly StepRow[];
 }
 
-/** What a step gave a row. */
+/** A token that the model has drawn, with everything that is known about it. Travels unchanged from the sampler to the client. */
 export interface SampledToken {
   readonly tokenId: number;
 }
 
-/** What a step gave a row: nothing while its prompt is not complete, or an error that concerns this row alone. */
+/** The result of a row: a token, an error that concerns only this row, or nothing if no token was to be drawn. */
 export type RowResult = SampledToken | EngineError | undefined;
 
 /** What one step may hold; the scheduler plans within it. */
@@ -41,22 +51,22 @@ export interface StepLimits {
   readonly maxBatchSize: number;
   /** Tokens of one sequence, prompt and output. */
   readonly maxModelLen: number;
-  /** New tokens of one step over all its rows. */
+  /** Tokens fed in one step over all its rows. */
   readonly maxStepTokens: number;
 }
 
-/** Runs steps on the model: all that the scheduler's side knows of the engine. */
+/** Runs steps on the model. The scheduler knows nothing else of the engine. */
 export interface ModelRunner {
   readonly limits: StepLimits;
   /**
-   * Feeds each row's new tokens and samples the next token of each row whose prompt is complete.
-   * Keys and values are written in place at the row's slot, so steps never overlap. A step that failed may be run again.
-   * @returns a result per row, in row order
+   * Feeds each row's tokens and draws the next token of each row that has `sample`.
+   * Keys and values are written in place at the row's slot, so steps never overlap. A failed step may be run again.
+   * @returns one result per row, in row order
    * @throws {EngineError} the run failed; the engine can run other steps. Anything else that is thrown is a defect
    */
   run(step: Step): Promise<readonly RowResult[]>;
-  /** Makes the step in flight, if there is one, fail as soon as possible. No other step may follow. */
+  /** Makes the step in flight, if any, fail as soon as possible. No other step may follow. */
   terminate(): void;
-  /** Frees what the runner holds outside the JavaScript heap. No step may be running. */
+  /** Frees the memory outside the JavaScript heap. No step may be running. */
   dispose(): void;
 }

@@ -94,7 +94,7 @@ export class DeviceKvCache implements KvCache {
     for (const [i, { row }] of prompt.rows.entries()) {
       for (let head = 0; head < this.#shape.numHeads; head++) {
         const staged = (i * this.#shape.numHeads + head) * numBlocks;
-        this.#loader.add(this.#blockOf(row.slot, head), staged, this.#blocksOf(row.sequence.numComputedTokens));
+        this.#loader.add(this.#blockOf(row.slot, head), staged, this.#blocksOf(row.start));
       }
     }
     await this.#loader.run();
@@ -103,9 +103,8 @@ export class DeviceKvCache implements KvCache {
   async settle({ prompt }: GraphRun): Promise<void> {
     const numBlocks = this.#stagedBlocks(prompt);
     for (const [i, { row }] of prompt.rows.entries()) {
-      const { numComputedTokens } = row.sequence;
-      const first = Math.floor(numComputedTokens / this.#blockTokens);
-      const count = this.#blocksOf(numComputedTokens + row.numNewTokens) - first;
+      const first = Math.floor(row.start / this.#blockTokens);
+      const count = this.#blocksOf(row.start + row.tokenIds.length) - first;
       for (let head = 0; head < this.#shape.numHeads; head++) {
         const staged = (i * this.#shape.numHeads + head) * numBlocks;
         this.#storer.add(staged + first, this.#blockOf(row.slot, head) + first, count);
@@ -156,7 +155,7 @@ export class DeviceKvCache implements KvCache {
 
   /** Of one head of a row of the group. */
   #stagedBlocks({ rows, width }: RowGroup): number {
-    return this.#blocksOf(Math.max(0, ...rows.map(({ row }) => row.sequence.numComputedTokens)) + width);
+    return this.#blocksOf(Math.max(0, ...rows.map(({ row }) => row.start)) + width);
   }
 
   #blocksOf(numTokens: number): number {

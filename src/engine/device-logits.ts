@@ -1,4 +1,6 @@
+import type { SampledToken } from '../core/index.ts';
 import { candidatesGraph, takeRowsGraph } from '../model/index.ts';
+import { maxLikeliest, type TokenSampler } from '../sampling/index.ts';
 import { type DrawnRow, drawFrom, type Logits, type LogitsShape, nthRow } from './logits.ts';
 import {
   type DeviceBuffer,
@@ -8,24 +10,19 @@ import {
   Session,
   type SessionOptions,
 } from './ort/index.ts';
-import type { TokenSampler } from './sampler.ts';
 
-/** So many of the likeliest tokens are brought of a row that does not need all: mostly more than top-k and top-p keep. */
-const maxCandidates = 512;
-
-/** How what is needed of the logits is read. */
 interface ReaderOptions {
   readonly session: SessionOptions;
-  /** Gets what the readers hold. */
+  /** Becomes the owner of the readers' sessions and host memory. */
   readonly owned: Resources;
 }
 
-/** Logits in the memory of a device: of the rows that are drawn from, only what is needed comes to the host. Its memory is freed with the model's session. */
+/** Logits in the memory of a device. Only what sampling needs is copied to the host. The device's memory is freed with the model's session. */
 export class DeviceLogits implements Logits {
   readonly #modelSession: Session;
   readonly #vocabSize: number;
   readonly #buffer: DeviceBuffer;
-  readonly #likeliest: CandidateReader;
+  readonly #likeliest: LikeliestReader;
   readonly #whole: RowReader;
 
   constructor(modelSession: Session, shape: LogitsShape, options: ReaderOptions) {
@@ -33,7 +30,7 @@ export class DeviceLogits implements Logits {
     this.#modelSession = modelSession;
     this.#vocabSize = vocabSize;
     this.#buffer = modelSession.allocate(maxRows * vocabSize * Float32Array.BYTES_PER_ELEMENT);
-    this.#likeliest = new CandidateReader(this.#buffer, shape, options);
+    this.#likeliest = new LikeliestReader(this.#buffer, shape, options);
     this.#whole = new RowReader(this.#buffer, shape, options);
   }
 
@@ -42,13 +39,13 @@ export class DeviceLogits implements Logits {
     this.#modelSession.bindOutput('logits', { buffer: this.#buffer, type: 'float32', shape });
   }
 
-  async draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly (number | undefined)[]> {
-    const drawn = new Map<DrawnRow, number | undefined>();
-    const needFew = rows.filter(({ sampling: { topK, topP } }) => (topK > 0 ? topK < maxCandidates : topP < 1));
-    if (sampler.sampleAmong !== undefined && needFew.length > 0) {
-      for (const [nth, candidates] of (await this.#likeliest.read(needFew)).entries()) {
+  async draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly (SampledToken | undefined)[]> {
+    const drawn = new Map<DrawnRow, SampledToken | undefined>();
+    const needFew = rows.filter(({ sampling }) => sampler.needs(sampling) === 'few');
+    if (needFew.length > 0) {
+      for (const [nth, likeliest] of (await this.#likeliest.read(needFew)).entries()) {
         const row = needFew[nth];
-        const token = row && sampler.sampleAmong(candidates, row.sampling, row.tokenIndex);
+        const token = row && sampler.sampleAmong(likeliest, row.sampling);
         if (row !== undefined && token !== undefined) drawn.set(row, token);
       }
     }
@@ -62,7 +59,7 @@ export class DeviceLogits implements Logits {
   }
 }
 
-/** Brings whole rows. */
+/** Copies whole rows to the host. */
 class RowReader {
   readonly #session: Session;
   readonly #vocabSize: number;
@@ -77,7 +74,7 @@ class RowReader {
     this.#taken = owned.own(nativeArray(Float32Array, maxRows * vocabSize));
   }
 
-  /** @returns one row behind the other, until the next are read */
+  /** @returns the rows one after another, valid until the next call */
   async read(rows: readonly DrawnRow[]): Promise<Float32Array> {
     this.#index.values.set(rows.map(({ at }) => BigInt(at)));
     this.#session.bindInput('index', { buffer: this.#index.buffer, type: 'int64', shape: [rows.length] });
@@ -88,8 +85,8 @@ class RowReader {
   }
 }
 
-/** Brings the likeliest tokens of rows. */
-class CandidateReader {
+/** Copies the likeliest tokens of rows to the host. */
+class LikeliestReader {
   readonly #session: Session;
   readonly #count: number;
   readonly #index: NativeArray<BigInt64Array>;
@@ -99,7 +96,7 @@ class CandidateReader {
   readonly #total: NativeArray<Float32Array>;
 
   constructor(rows: DeviceBuffer, { maxRows, vocabSize }: LogitsShape, { session, owned }: ReaderOptions) {
-    this.#count = Math.min(maxCandidates, vocabSize);
+    this.#count = Math.min(maxLikeliest, vocabSize);
     this.#session = owned.own(new Session(candidatesGraph(this.#count), session));
     this.#session.bindInput('rows', { buffer: rows, type: 'float32', shape: [maxRows, vocabSize] });
     this.#index = owned.own(nativeArray(BigInt64Array, maxRows));
@@ -112,7 +109,7 @@ class CandidateReader {
   async read(rows: readonly DrawnRow[]) {
     const count = this.#count;
     this.#index.values.set(rows.map(({ at }) => BigInt(at)));
-    this.#temperature.values.set(rows.map(({ sampling }) => sampling.temperature));
+    this.#temperature.values.set(rows.map(({ sampling }) => sampling.params.temperature));
     const session = this.#session;
     session.bindInput('index', { buffer: this.#index.buffer, type: 'int64', shape: [rows.length] });
     session.bindInput('temperature', { buffer: this.#temperature.buffer, type: 'float32', shape: [rows.length, 1] });

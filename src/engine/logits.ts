@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
-import type { SamplingParams } from '../core/index.ts';
+import type { RowSampling, SampledToken } from '../core/index.ts';
+import type { TokenSampler } from '../sampling/index.ts';
 import { type NativeArray, nativeArray, type Resources, type Session } from './ort/index.ts';
-import type { TokenSampler } from './sampler.ts';
 
-/** Rows drawn between two turns of the event loop: one takes up to some 4 ms where the vocabulary is 50,000. */
+/** Rows drawn per turn of the event loop: with a vocabulary of 50,000, a row takes up to about 4 ms. */
 const rowsPerTurn = 4;
 
 export interface LogitsShape {
@@ -11,24 +11,22 @@ export interface LogitsShape {
   readonly vocabSize: number;
 }
 
-/** A row of logits from which a token is drawn. */
+/** A row of logits that a token is drawn from. */
 export interface DrawnRow {
-  /** Which row of the run's logits it is. */
+  /** Index among the run's rows of logits. */
   readonly at: number;
-  readonly sampling: SamplingParams;
-  /** Which token of the request it is. */
-  readonly tokenIndex: number;
+  readonly sampling: RowSampling;
 }
 
-/** Where a run leaves its logits, float32 [rows, vocabulary]. */
+/** The logits of a run, float32 [rows, vocabulary]. */
 export interface Logits {
   /** Binds the output of the next run. */
   bind(numRows: number): void;
-  /** Draws from rows of the last run. @returns token ids in the order of the rows, undefined where the logits are not numbers */
-  draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly (number | undefined)[]>;
+  /** Draws from rows of the last run. @returns tokens in the order of the rows, undefined where the logits are not numbers */
+  draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly (SampledToken | undefined)[]>;
 }
 
-/** In the memory of the host. */
+/** Logits in the memory of the host. */
 export class HostLogits implements Logits {
   readonly #session: Session;
   readonly #vocabSize: number;
@@ -48,21 +46,21 @@ export class HostLogits implements Logits {
     });
   }
 
-  draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly (number | undefined)[]> {
+  draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly (SampledToken | undefined)[]> {
     return drawFrom(rows, ({ at }) => nthRow(this.#logits.values, this.#vocabSize, at), sampler);
   }
 }
 
-/** Draws from whole rows, and lets the event loop turn in between. */
+/** Draws from whole rows, and yields to the event loop in between. */
 export async function drawFrom(
   rows: readonly DrawnRow[],
   logitsOf: (row: DrawnRow, nth: number) => Float32Array,
   sampler: TokenSampler,
-): Promise<(number | undefined)[]> {
-  const tokens: (number | undefined)[] = [];
+): Promise<(SampledToken | undefined)[]> {
+  const tokens: (SampledToken | undefined)[] = [];
   for (const [nth, row] of rows.entries()) {
     if ((nth + 1) % rowsPerTurn === 0) await setImmediate();
-    tokens.push(sampler.sample(logitsOf(row, nth), row.sampling, row.tokenIndex));
+    tokens.push(sampler.sample(logitsOf(row, nth), row.sampling));
   }
   return tokens;
 }

@@ -4,10 +4,12 @@ import {
   type ModelRunner,
   messageOf,
   type RowResult,
+  type SampledToken,
   type Step,
   type StepLimits,
 } from '../core/index.ts';
 import type { Model } from '../model/index.ts';
+import { Sampler, type TokenSampler } from '../sampling/index.ts';
 import { DeviceKvCache } from './device-kv-cache.ts';
 import { DeviceLogits } from './device-logits.ts';
 import { HostKvCache } from './host-kv-cache.ts';
@@ -15,8 +17,7 @@ import { type KvCache, kvCacheShape } from './kv-cache.ts';
 import { type DrawnRow, HostLogits, type Logits } from './logits.ts';
 import { type NativeArray, nativeArray, OrtError, Resources, Session, type SessionOptions } from './ort/index.ts';
 import { type GraphRun, planRuns } from './run-plan.ts';
-import { isGreedy, Sampler, type TokenSampler } from './sampler.ts';
-import { numLogits, StepInputs } from './step-inputs.ts';
+import { numLogits, type SampledRow, StepInputs } from './step-inputs.ts';
 
 export interface OrtModelRunnerOptions {
   readonly model: Model;
@@ -105,25 +106,23 @@ export class OrtModelRunner implements ModelRunner {
     this.#session.bindOutput('next_logit', { buffer: this.#nextLogit.buffer, type: 'float32', shape });
     await this.#session.run();
     await this.#cache.settle(run);
-    const drawn: (DrawnRow & { readonly index: number })[] = [];
-    for (const [at, { index, row }] of sampled.entries()) {
-      const { sampling, outputTokenIds } = row.sequence;
-      if (isGreedy(sampling)) results[index] = resultOf(this.#likeliestToken(at));
-      else drawn.push({ index, at, sampling, tokenIndex: outputTokenIds.length });
+    const drawn: (DrawnRow & SampledRow)[] = [];
+    for (const [at, { index, sampling }] of sampled.entries()) {
+      if (this.#sampler.needs(sampling) === 'likeliest') results[index] = resultOf(this.#likeliestToken(at));
+      else drawn.push({ index, at, sampling });
     }
     const tokens = await this.#logits.draw(drawn, this.#sampler);
     for (const [i, { index }] of drawn.entries()) results[index] = resultOf(tokens[i]);
   }
 
   /** The token that the graph chose for a row; undefined if its logit is not a number. */
-  #likeliestToken(at: number): number | undefined {
-    return Number.isNaN(this.#nextLogit.values[at]) ? undefined : Number(this.#nextToken.values[at]);
+  #likeliestToken(at: number): SampledToken | undefined {
+    return Number.isNaN(this.#nextLogit.values[at]) ? undefined : { tokenId: Number(this.#nextToken.values[at]) };
   }
 }
 
-function resultOf(tokenId: number | undefined): RowResult {
-  if (tokenId !== undefined) return { tokenId };
-  return new EngineError('the model computed logits that are not numbers (NaN)');
+function resultOf(token: SampledToken | undefined): RowResult {
+  return token ?? new EngineError('the model computed logits that are not numbers (NaN)');
 }
 
 /**

@@ -1,9 +1,9 @@
 import type { Step, StepRow } from '../core/index.ts';
 
 /**
- * One run of the graph: decoding rows with one new token each, and a group of prompts beside them.
- * GroupQueryAttention takes two kinds of groups: fresh prompts side by side, padded on the right, or one row with several new
- * tokens behind what it has cached. A step that has more groups than one is cut into several runs.
+ * One run of the graph: rows that decode, with one token each, and a group of prompts.
+ * GroupQueryAttention takes two kinds of groups: fresh prompts side by side, padded on the right, or one row with several tokens behind
+ * what it has cached. A step with more groups is split into several runs.
  */
 export interface GraphRun {
   readonly decode: RowGroup;
@@ -14,7 +14,7 @@ export interface GraphRun {
 export interface RowGroup {
   readonly firstSlot: number;
   readonly rows: readonly GraphRow[];
-  /** New tokens of the longest row. */
+  /** Tokens of the longest row. */
   readonly width: number;
 }
 
@@ -25,14 +25,15 @@ export interface GraphRow {
 }
 
 /**
- * The runs that make up a step: the first takes the decoding rows along.
+ * The runs that make up a step. The first one includes the rows that decode.
  * @param maxTokens of a group of prompts, padding included: bounds the memory of attention
  */
 export function planRuns(step: Step, maxTokens: number): GraphRun[] {
   const rows = step.rows.map((row, index) => ({ row, index }));
-  const decoding = rows.filter(({ row }) => row.sequence.isDecoding);
-  const fresh = rows.filter(({ row }) => isFresh(row));
-  const chunks = rows.filter(({ row }) => !row.sequence.isDecoding && !isFresh(row));
+  const decoding = rows.slice(0, numDecoding(step.rows));
+  const prompts = rows.slice(decoding.length);
+  const fresh = prompts.filter(({ row }) => row.start === 0);
+  const chunks = prompts.filter(({ row }) => row.start > 0);
   const [first = [], ...others] = [...padded(fresh, maxTokens), ...chunks.map((chunk) => [chunk])];
   return [
     { decode: groupOf(decoding), prompt: groupOf(first) },
@@ -40,23 +41,26 @@ export function planRuns(step: Step, maxTokens: number): GraphRun[] {
   ];
 }
 
-function isFresh(row: StepRow): boolean {
-  return row.sequence.numComputedTokens === 0;
+/** One token behind others is decoded, whether it was drawn or ends a prompt: attention computes both in the same way. */
+function numDecoding(rows: readonly StepRow[]): number {
+  const end = rows.findIndex(({ slot, start, tokenIds }, i) => slot !== i || start === 0 || tokenIds.length > 1);
+  return end < 0 ? rows.length : end;
 }
 
-/** Fresh prompts in slot order, as many to a group as fit with their padding. */
+/** Fresh prompts in slot order, as many in a group as fit with their padding. */
 function padded(fresh: readonly GraphRow[], maxTokens: number): GraphRow[][] {
   const groups: GraphRow[][] = [];
   let width = 0;
   for (const row of fresh) {
     const group = groups.at(-1);
-    const widened = Math.max(width, row.row.numNewTokens);
+    const numTokens = row.row.tokenIds.length;
+    const widened = Math.max(width, numTokens);
     if (group !== undefined && (group.length + 1) * widened <= maxTokens) {
       group.push(row);
       width = widened;
     } else {
       groups.push([row]);
-      width = row.row.numNewTokens;
+      width = numTokens;
     }
   }
   return groups;
@@ -65,7 +69,7 @@ function padded(fresh: readonly GraphRow[], maxTokens: number): GraphRow[][] {
 function groupOf(rows: readonly GraphRow[]): RowGroup {
   const firstSlot = rows[0]?.row.slot ?? 0;
   for (const [i, { row }] of rows.entries()) {
-    if (row.slot !== firstSlot + i) throw new Error(`slot ${row.slot} does not lie behind slot ${firstSlot + i - 1}`);
+    if (row.slot !== firstSlot + i) throw new Error(`slot ${row.slot} does not follow slot ${firstSlot + i - 1}`);
   }
-  return { firstSlot, rows, width: Math.max(0, ...rows.map(({ row }) => row.numNewTokens)) };
+  return { firstSlot, rows, width: Math.max(0, ...rows.map(({ row }) => row.tokenIds.length)) };
 }

@@ -1,3 +1,4 @@
+import type { RowSampling } from '../core/index.ts';
 import type { AttentionGroup } from '../model/index.ts';
 import {
   type ElementType,
@@ -7,9 +8,9 @@ import {
   type Resources,
   type Session,
 } from './ort/index.ts';
-import type { GraphRow, GraphRun, RowGroup } from './run-plan.ts';
+import type { GraphRun, RowGroup } from './run-plan.ts';
 
-/** The graph's inputs that change with every run, in native memory that is written and bound again and again. */
+/** The graph's inputs that change with every run, in native memory that is reused. */
 export class StepInputs {
   readonly #inputIds: Input<BigInt64Array>;
   readonly #positionIds: Input<BigInt64Array>;
@@ -19,7 +20,7 @@ export class StepInputs {
   readonly #prompt: GroupInputs;
   readonly #promptShape: Input<BigInt64Array>;
 
-  /** @param owned gets the inputs' memory */
+  /** @param owned becomes the owner of the inputs' memory */
   constructor(session: Session, { maxRows, maxTokens }: { maxRows: number; maxTokens: number }, owned: Resources) {
     const target = { session, owned };
     this.#inputIds = int64Input(target, 'input_ids', maxTokens);
@@ -32,30 +33,27 @@ export class StepInputs {
   }
 
   /** Writes and binds the inputs of a run. @returns the rows to sample, in the order of their logits */
-  fill({ decode, prompt }: GraphRun): readonly GraphRow[] {
-    const sampled: GraphRow[] = [];
+  fill({ decode, prompt }: GraphRun): readonly SampledRow[] {
+    const sampled: SampledRow[] = [];
     const numDecodeResults = Math.max(1, decode.rows.length);
     let numTokens = 0;
     for (const [group, inputs, firstResult] of [
       [decode, this.#decode, 0],
       [prompt, this.#prompt, numDecodeResults],
     ] as const) {
-      for (const [i, graphRow] of group.rows.entries()) {
-        const { sequence, numNewTokens } = graphRow.row;
-        const start = sequence.numComputedTokens;
-        for (let j = 0; j < group.width; j++) {
-          // Padding repeats the row's last token: nobody reads what it gives.
-          const isPadding = j >= numNewTokens;
-          inputs.tokens.values[i * group.width + j] = BigInt(isPadding ? numTokens - 1 : numTokens);
-          if (isPadding) continue;
-          this.#inputIds.values[numTokens] = BigInt(sequence.tokenAt(start + j));
+      for (const [i, { index, row }] of group.rows.entries()) {
+        const { start, tokenIds, sample: sampling } = row;
+        for (const [j, tokenId] of tokenIds.entries()) {
+          this.#inputIds.values[numTokens] = BigInt(tokenId);
           this.#positionIds.values[numTokens] = BigInt(start + j);
           this.#attended.values[numTokens] = BigInt(firstResult + i * group.width + j);
-          numTokens++;
+          inputs.tokens.values[i * group.width + j] = BigInt(numTokens++);
         }
-        if (start + numNewTokens < sequence.numTokens) continue;
+        // Padding repeats the row's last token. Its results are ignored.
+        inputs.tokens.values.fill(BigInt(numTokens - 1), i * group.width + tokenIds.length, (i + 1) * group.width);
+        if (sampling === undefined) continue;
         this.#logitIndex.values[sampled.length] = BigInt(numTokens - 1);
-        sampled.push(graphRow);
+        sampled.push({ index, sampling });
       }
       fillLengths(inputs, group);
     }
@@ -72,19 +70,26 @@ export class StepInputs {
   }
 }
 
-/** Rows of logits that a run gives: one is computed even if none is asked for, since ArgMax cannot do with none. */
-export function numLogits(sampled: readonly GraphRow[]): number {
+/** A row that a token is drawn for. */
+export interface SampledRow {
+  /** Place of the row in its step. */
+  readonly index: number;
+  readonly sampling: RowSampling;
+}
+
+/** Rows of logits that a run computes: at least one, since ArgMax does not accept an empty input. */
+export function numLogits(sampled: readonly SampledRow[]): number {
   return Math.max(1, sampled.length);
 }
 
-/** What tells attention about the rows of one group. */
+/** What attention needs to know about the rows of a group. */
 interface GroupInputs {
   readonly tokens: Input<BigInt64Array>;
   readonly seqlensK: Input<Int32Array>;
   readonly totalSequenceLength: Input<Int32Array>;
 }
 
-/** An empty group gets one row with one token: see the graph. */
+/** An empty group gets one row with one token: see `InPlaceIo`. */
 function fillLengths({ tokens, seqlensK, totalSequenceLength }: GroupInputs, { rows, width }: RowGroup): void {
   if (rows.length === 0) {
     tokens.values[0] = 0n;
@@ -94,9 +99,8 @@ function fillLengths({ tokens, seqlensK, totalSequenceLength }: GroupInputs, { r
   }
   let longest = 0;
   for (const [i, { row }] of rows.entries()) {
-    const start = row.sequence.numComputedTokens;
-    seqlensK.values[i] = start + row.numNewTokens - 1;
-    longest = Math.max(longest, start + width);
+    seqlensK.values[i] = row.start + row.tokenIds.length - 1;
+    longest = Math.max(longest, row.start + width);
   }
   totalSequenceLength.values[0] = longest;
 }
@@ -119,7 +123,7 @@ function groupInputs(
   };
 }
 
-/** Where inputs are bound, and who owns their memory. */
+/** The session that inputs are bound to, and the owner of their memory. */
 interface InputTarget {
   readonly session: Session;
   readonly owned: Resources;
@@ -140,7 +144,7 @@ function int32Input({ session, owned }: InputTarget, name: string, maxLength: nu
   return { ...array, bind: binder(session, name, { ...array, type: 'int32' }) };
 }
 
-/** A binding that still holds is kept: it costs more than writing the values, and on a device it is a copy. */
+/** Binding costs more than writing the values, and on a device it copies them. So a binding that is still valid is kept. */
 function binder(
   session: Session,
   name: string,

@@ -1,22 +1,22 @@
 import { setImmediate } from 'node:timers/promises';
-import { type Clock, EngineError, type ModelRunner, type RowResult, type Sequence, type Step } from '../core/index.ts';
-import type { Scheduler, SequenceOutput } from '../scheduler/index.ts';
+import { type Clock, EngineError, type ModelRunner, type RowResult, type Step } from '../core/index.ts';
+import type { Scheduler, Sequence, SequenceOutput } from '../scheduler/index.ts';
 
 export interface EngineLoopOptions {
   readonly scheduler: Scheduler;
   readonly runner: ModelRunner;
   readonly clock: Clock;
-  /** A step gave these results. Called between two steps. */
+  /** The results of a step. Called between two steps. */
   onOutputs(outputs: readonly SequenceOutput[]): void;
-  /** These sequences ended with a step that failed. */
+  /** These sequences ended because a step failed. */
   onLost(sequences: readonly Sequence[], error: EngineError): void;
-  /** A step failed, or some of its rows did. Called once for the step. */
+  /** A step failed, or some of its rows did. Called once per step. */
   onFailure(error: EngineError): void;
-  /** A defect of this code was thrown: the loop has ended, and the state of its sequences is unknown. */
+  /** The loop has ended because of a bug. The state of its sequences is unknown. */
   onDefect(error: unknown): void;
 }
 
-/** `schedule → run → update → publish`, over and over while there is work. */
+/** `schedule → run → update → publish`, repeated while there is work. */
 export class EngineLoop {
   readonly #options: EngineLoopOptions;
   #running: Promise<void> | undefined;
@@ -31,34 +31,34 @@ export class EngineLoop {
     return this.#numSteps;
   }
 
-  /** Steps that gave nothing but errors since the last one that did not. */
+  /** Steps since the last one that did not end in errors alone. */
   get numFailuresInARow(): number {
     return this.#numFailuresInARow;
   }
 
-  /** There may be something to do. */
+  /** Starts the loop if it is idle. */
   wake(): void {
     this.#running ??= this.#run().catch(this.#options.onDefect);
   }
 
-  /** Resolves when the loop has nothing to do: no step is running. */
+  /** Resolves when no step is running and there is nothing to do. */
   async idle(): Promise<void> {
     await this.#running;
   }
 
   async #run(): Promise<void> {
     const { scheduler, clock } = this.#options;
-    // Requests that came with the same turn of the event loop share the first step.
+    // Requests that arrived in the same turn of the event loop share the first step.
     await setImmediate();
     for (;;) {
       const step = scheduler.schedule(clock.now());
       if (step === undefined) break;
       this.#numSteps++;
       const results = await this.#runStep(step);
-      if (results instanceof EngineError) this.#fail(step, results);
-      else this.#update(step, results);
+      if (results instanceof EngineError) this.#fail(results);
+      else this.#update(results);
     }
-    // In the same tick as the last look at the scheduler: the next request starts the loop again.
+    // In the same tick as the last `schedule`, so that the next request starts the loop again.
     this.#running = undefined;
   }
 
@@ -71,20 +71,20 @@ export class EngineLoop {
     }
   }
 
-  #fail(step: Step, error: EngineError): void {
+  #fail(error: EngineError): void {
     const { scheduler, onFailure, onLost } = this.#options;
     this.#numFailuresInARow++;
     onFailure(error);
-    onLost(scheduler.fail(step), error);
+    onLost(scheduler.fail(), error);
   }
 
-  #update(step: Step, results: readonly RowResult[]): void {
+  #update(results: readonly RowResult[]): void {
     const { scheduler, clock, onFailure, onOutputs } = this.#options;
     const errors = results.filter((result) => result instanceof EngineError);
     if (errors.length === 0 || errors.length < results.length) this.#numFailuresInARow = 0;
     else this.#numFailuresInARow++;
     const [error] = errors;
     if (error !== undefined) onFailure(error);
-    onOutputs(scheduler.update(step, results, clock.now()));
+    onOutputs(scheduler.update(results, clock.now()));
   }
 }

@@ -12,12 +12,11 @@ import {
   type ModelRunner,
   messageOf,
   type SampledToken,
-  Sequence,
   type ServingError,
   type TextGenerator,
   UnavailableError,
 } from '../core/index.ts';
-import { Scheduler } from '../scheduler/index.ts';
+import { Scheduler, Sequence } from '../scheduler/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import { EngineLoop } from './engine-loop.ts';
 import { OutputStream } from './output-stream.ts';
@@ -227,7 +226,7 @@ export class LlmEngine implements TextGenerator {
     }
   }
 
-  #publish(sequence: Sequence, { tokenId }: SampledToken): void {
+  #publish(sequence: Sequence, token: SampledToken): void {
     const output = this.#outputs.get(sequence);
     if (output === undefined) return;
     const { clock, maxPendingEvents } = this.#options;
@@ -238,12 +237,12 @@ export class LlmEngine implements TextGenerator {
     }
     const startedAtMs = clock.now();
     const isEos = sequence.finishReason === 'stop';
-    const { text, isStopped } = isEos ? noText : output.text.push(tokenId);
+    const { text, isStopped } = isEos ? noText : output.text.push(token.tokenId);
     if (isStopped) this.#scheduler.finish(sequence, 'stop');
     const isLast = sequence.status === 'finished';
     const rest = isLast && !isStopped ? output.text.end() : '';
     output.detokenizeMs += clock.now() - startedAtMs;
-    output.stream.push({ type: 'token', index: sequence.outputTokenIds.length - 1, tokenId, text: text + rest });
+    output.stream.push({ ...token, type: 'token', index: sequence.outputTokenIds.length - 1, text: text + rest });
     if (!isLast) return;
     output.stream.push(finishedEvent(sequence, output, isStopped || isEos ? 'stop' : 'length'));
     this.#forget(sequence);

@@ -1,10 +1,5 @@
-import {
-  ContextLengthError,
-  defaultMaxNewTokens,
-  type GenerateRequest,
-  InvalidRequestError,
-  Sequence,
-} from '../core/index.ts';
+import { ContextLengthError, defaultMaxNewTokens, type GenerateRequest, InvalidRequestError } from '../core/index.ts';
+import { Sequence } from '../scheduler/index.ts';
 
 /** What a prompt has to fit. */
 export interface PromptLimits {

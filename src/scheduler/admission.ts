@@ -1,10 +1,10 @@
 /** What an admission policy decides from. */
 export interface AdmissionState {
   readonly numWaiting: number;
-  /** Prompt tokens of those who would find a slot. */
+  /** Prompt tokens of the waiting prompts that would find a slot. */
   readonly numWaitingTokens: number;
   readonly numRunning: number;
-  /** Free slots behind every sequence: only those are given to newcomers. */
+  /** Free slots behind all sequences. Only these are given to newcomers. */
   readonly numSlotsBehind: number;
   /** How long the prompt at the head of the queue has waited. */
   readonly oldestWaitMs: number;
@@ -16,9 +16,9 @@ export interface AdmissionState {
 export type AdmissionPolicy = (state: AdmissionState) => number;
 
 /**
- * Start now if the engine is idle; otherwise gather newcomers until they are worth a prefill or the oldest has waited long enough.
- * They are worth one when they bring as many tokens as there are rows to be delayed, or take all slots there are for them.
- * More is not gained by gathering, since prompts ride along in the run that decodes: see docs/speed.md.
+ * Start now if the engine is idle. Otherwise gather newcomers until they are worth a prefill or the oldest has waited long enough.
+ * They are worth one if they bring as many tokens as there are rows to delay, or if they fill the free slots.
+ * Gathering for longer gains nothing, since prompts share the run that decodes: see docs/speed.md.
  */
 export const gatherWhileRunning: AdmissionPolicy = (state) => {
   const { numWaiting, numWaitingTokens, numRunning, numSlotsBehind, oldestWaitMs, batchTimeoutMs } = state;

@@ -4,12 +4,11 @@ import {
   QueueFullError,
   type RowResult,
   type SampledToken,
-  type Sequence,
   type Step,
   type StepLimits,
-  type StepRow,
 } from '../core/index.ts';
 import { type AdmissionPolicy, gatherWhileRunning } from './admission.ts';
+import type { Sequence } from './sequence.ts';
 import { SlotTable } from './slot-table.ts';
 
 export interface SchedulerOptions {
@@ -20,27 +19,35 @@ export interface SchedulerOptions {
   readonly admission?: AdmissionPolicy;
 }
 
-/** What a step gave a sequence: a token, or the error that ended it. `sequence.status` tells whether the token was the last one. */
+/** The result of a step for a sequence: a token, or the error that ended it. `sequence.status` tells whether the token was the last one. */
 export interface SequenceOutput {
   readonly sequence: Sequence;
   readonly result: SampledToken | EngineError;
 }
 
+/** A row of a step, on the scheduler's side. */
+interface PlannedRow {
+  readonly sequence: Sequence;
+  readonly numNewTokens: number;
+}
+
 /**
  * Decides what the engine runs next: a pure, synchronous state machine.
- * `schedule` plans a step, the engine runs it, `update` takes its results (or `fail` that it failed); then the next one.
+ * `schedule` plans a step, the engine runs it, and `update` takes its results or `fail` records its failure. Then comes the next step.
  *
- * A failed step is retried once without its newcomers, since one of their prompts may be to blame. Each of them is then tried once more,
- * as the only newcomer of its step. See docs/decisions/0013.
+ * A failed step is retried once without its newcomers, since one of their prompts may have caused the failure. Each of them is then
+ * tried once more, as the only newcomer of its step. See docs/decisions/0013.
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #admission: AdmissionPolicy;
   readonly #waiting: Sequence[] = [];
   readonly #slots: SlotTable;
-  /** Sequences whose prompt was in a step that failed, until they get a token. */
+  /** The rows of the step that was planned last. */
+  #planned: readonly PlannedRow[] = [];
+  /** Sequences whose prompt was in a failed step, until they get a token. */
   readonly #suspects = new Set<Sequence>();
-  /** The last step failed, and its decoding rows have not been tried without newcomers yet. */
+  /** The last step failed, and its decoding rows were not tried without newcomers yet. */
   #isRetryDue = false;
 
   constructor(options: SchedulerOptions) {
@@ -63,8 +70,8 @@ export class Scheduler {
   }
 
   /**
-   * Prompt tokens of one step. The rest is kept for decoding rows, taken or not: so a prompt is cut into the same chunks,
-   * and gets the same numbers, however many others run.
+   * Prompt tokens of one step. The rest is reserved for decoding rows, used or not, so that a prompt is always cut into the same
+   * chunks and gets the same numbers, however many other sequences run.
    */
   get #promptBudget(): number {
     const { maxStepTokens, maxBatchSize } = this.#options.limits;
@@ -72,21 +79,21 @@ export class Scheduler {
   }
 
   /**
-   * @param numComing requests that will wait soon
-   * @throws {QueueFullError} with them, as many as allowed wait for a slot already
+   * @param numComing requests that are about to join the queue
+   * @throws {QueueFullError} with them, the queue is at its limit
    */
   checkRoom(numComing = 0): void {
     const { maxQueueSize } = this.#options;
     if (this.#waiting.length + numComing >= maxQueueSize + this.numFreeSlots) throw new QueueFullError(maxQueueSize);
   }
 
-  /** @throws {QueueFullError} as many as allowed are waiting already */
+  /** @throws {QueueFullError} the queue is at its limit */
   add(sequence: Sequence): void {
     this.checkRoom();
     this.#waiting.push(sequence);
   }
 
-  /** Ends a sequence from outside: its client left, or a stop string came. Its slot is free at once for the next `schedule`. */
+  /** Ends a sequence from outside: its client left, or a stop string appeared. The next `schedule` may reuse its slot. */
   finish(sequence: Sequence, reason: FinishReason): void {
     if (sequence.status === 'finished') return;
     const place = this.#waiting.indexOf(sequence);
@@ -100,25 +107,24 @@ export class Scheduler {
   /** The next step, or undefined if there is nothing to do. Must not be called while a step runs. */
   schedule(nowMs: number): Step | undefined {
     const moves = this.#slots.closeHoles();
-    const rows: StepRow[] = [];
+    const planned: PlannedRow[] = [];
     let promptBudget = this.#promptBudget;
     for (const sequence of this.#slots.sequences) {
       const numNewTokens = Math.min(sequence.numUncomputedTokens, this.#promptBudget);
       if (!sequence.isDecoding) promptBudget -= numNewTokens;
-      rows.push(rowOf(sequence, numNewTokens));
+      planned.push({ sequence, numNewTokens });
     }
-    if (!this.#isRetryDue || rows.length === 0) {
-      for (const { sequence, numNewTokens } of this.#admit(promptBudget, nowMs))
-        rows.push(rowOf(sequence, numNewTokens));
-    }
-    return rows.length > 0 ? { moves, rows } : undefined;
+    if (!this.#isRetryDue || planned.length === 0) planned.push(...this.#admit(promptBudget, nowMs));
+    this.#planned = planned;
+    if (planned.length === 0) return undefined;
+    return { moves, rows: planned.map(({ sequence, numNewTokens }) => sequence.rowOf(numNewTokens)) };
   }
 
-  /** Takes over the results of a step. Rows whose sequence ended while the step ran are skipped. */
-  update(step: Step, results: readonly RowResult[], nowMs: number): SequenceOutput[] {
+  /** Takes the results of the planned step. Rows whose sequence ended while the step ran are skipped. */
+  update(results: readonly RowResult[], nowMs: number): SequenceOutput[] {
     this.#isRetryDue = false;
     const outputs: SequenceOutput[] = [];
-    for (const [index, { sequence, numNewTokens }] of step.rows.entries()) {
+    for (const [index, { sequence, numNewTokens }] of this.#planned.entries()) {
       if (sequence.status === 'finished') continue;
       sequence.numComputedTokens += numNewTokens;
       const result = results[index];
@@ -130,9 +136,9 @@ export class Scheduler {
     return outputs;
   }
 
-  /** The step failed: some of its sequences get another chance. @returns the others, which are lost */
-  fail(step: Step): Sequence[] {
-    const running = step.rows.map((row) => row.sequence).filter((sequence) => sequence.status !== 'finished');
+  /** The planned step failed: some of its sequences get another chance. @returns the others, which are lost */
+  fail(): Sequence[] {
+    const running = this.#planned.map(({ sequence }) => sequence).filter(({ status }) => status !== 'finished');
     const newcomers = running.filter((sequence) => !sequence.isDecoding);
     const decoding = running.filter((sequence) => sequence.isDecoding);
     const isRetry = this.#isRetryDue && newcomers.length === 0;
@@ -143,7 +149,7 @@ export class Scheduler {
     return lost;
   }
 
-  /** A newcomer of a failed step waits again, in front of all others. */
+  /** A newcomer of a failed step goes back to the front of the queue. */
   #putBack(sequence: Sequence): void {
     this.#slots.release(sequence);
     sequence.status = 'waiting';
@@ -161,12 +167,12 @@ export class Scheduler {
     if (reason !== undefined) this.finish(sequence, reason);
   }
 
-  /** Lets waiting prompts join, first come first served, as the policy, the free slots and the token budget allow. */
-  *#admit(promptBudget: number, nowMs: number): Generator<{ sequence: Sequence; numNewTokens: number }> {
+  /** Lets waiting prompts join in order of arrival, as the policy, the free slots and the token budget allow. */
+  *#admit(promptBudget: number, nowMs: number): Generator<PlannedRow> {
     for (let numAdmissible = this.#numAdmissible(nowMs); numAdmissible > 0; numAdmissible--) {
       const sequence = this.#waiting[0];
       if (sequence === undefined) return;
-      // Only a prompt that no step can hold whole is cut, and it starts with a budget of its own: its chunks are always the same.
+      // Only a prompt that exceeds the budget of a whole step is cut. It starts with a whole budget, so its chunks are always the same.
       const numNewTokens = Math.min(sequence.promptTokenIds.length, this.#promptBudget);
       if (numNewTokens > promptBudget) return;
       promptBudget -= numNewTokens;
@@ -184,7 +190,7 @@ export class Scheduler {
     const { batchTimeoutMs, limits } = this.#options;
     const numSlotsBehind = limits.maxBatchSize - this.#slots.tail;
     if (this.#suspects.size > 0) {
-      // They wait in front of all others, and each is computed as the only newcomer.
+      // Suspects are at the front of the queue, and each is computed as the only newcomer.
       const isAnyRunning = this.#slots.sequences.some((sequence) => this.#suspects.has(sequence));
       return isAnyRunning ? 0 : Math.min(1, numSlotsBehind);
     }
@@ -203,9 +209,4 @@ export class Scheduler {
     if (!sequence.sampling.ignoreEos && this.#options.eosTokenIds.has(tokenId)) return 'stop';
     return sequence.outputTokenIds.length >= sequence.maxNewTokens ? 'length' : undefined;
   }
-}
-
-function rowOf(sequence: Sequence, numNewTokens: number): StepRow {
-  if (sequence.slot === undefined) throw new Error(`sequence ${sequence.id} runs without a slot`);
-  return { sequence, slot: sequence.slot, numNewTokens };
 }

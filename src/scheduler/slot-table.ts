@@ -1,4 +1,5 @@
-import type { Sequence, SlotMove } from '../core/index.ts';
+import type { SlotMove } from '../core/index.ts';
+import type { Sequence } from './sequence.ts';
 
 /** Which sequence holds which slot of the KV cache. */
 export class SlotTable {
@@ -17,13 +18,13 @@ export class SlotTable {
     return this.#slots.length - this.sequences.length;
   }
 
-  /** The first of the free slots behind every sequence; newcomers go there, side by side. */
+  /** The first free slot behind all sequences. Newcomers occupy the slots from there on. */
   get tail(): number {
     return this.#slots.findLastIndex((sequence) => sequence !== undefined) + 1;
   }
 
   occupy(slot: number, sequence: Sequence): void {
-    if (this.#slots[slot] !== undefined) throw new Error(`slot ${slot} is held already`);
+    if (this.#slots[slot] !== undefined) throw new Error(`slot ${slot} is already occupied`);
     this.#slots[slot] = sequence;
     sequence.slot = slot;
   }
@@ -37,8 +38,8 @@ export class SlotTable {
   }
 
   /**
-   * Moves decoding sequences from the end into the holes that finished ones left, so that they hold a prefix of the slots.
-   * A prompt in the middle of its chunks stays where it is, behind them.
+   * Moves decoding sequences from the end into the holes that finished ones left, so that they hold the first slots.
+   * A partly computed prompt stays where it is, behind them.
    */
   closeHoles(): SlotMove[] {
     const decoding = this.sequences.filter((sequence) => sequence.isDecoding);

@@ -2,9 +2,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { greedy } from '../../src/core/index.ts';
-import type { Device, TokenSampler } from '../../src/engine/index.ts';
-import { Sampler } from '../../src/engine/sampler.ts';
+import type { Device } from '../../src/engine/index.ts';
+import { Sampler, type TokenSampler } from '../../src/sampling/index.ts';
 import {
+  choosing,
   generate,
   logitErrors,
   promptLogits,
@@ -91,7 +92,11 @@ describe(`in the memory of a device (${kind})`, () => {
         drawn,
       ].map((sampling, i) => sequenceOf(cases.at(-1 - i) ?? someCase, { ...sampling, seed: i }, 4));
     const sampler = new Sampler(3072);
-    const fromAll: TokenSampler = { sample: (...row) => sampler.sample(...row) };
+    const fromAll: TokenSampler = {
+      needs: () => 'all',
+      sample: (...row) => sampler.sample(...row),
+      sampleAmong: () => undefined,
+    };
     const setup = { ...onDevice, limits: { ...limits, maxModelLen: 80 } };
     const expected = await withRunner(vocabularyOf3072, { ...setup, sampler: fromAll }, (runner) =>
       generate(runner, sequences(), 3),
@@ -121,13 +126,11 @@ const [someCase] = cases as [ModelCase];
 /** All sequences, each made to take the tokens of transformers. @returns the logits behind each, by case and place */
 async function logitsAlongAnswers(setup: RunnerSetup, perStep: number): Promise<Map<string, Float32Array>> {
   const found = new Map<string, Float32Array>();
-  const sampler: TokenSampler = {
-    sample: (logits, { seed }, place) => {
-      found.set(`${seed} ${place}`, logits.slice());
-      return greedyTokens[seed]?.[place] ?? 0;
-    },
-  };
-  const sequences = cases.map((each, seed) => sequenceOf(each, { ...greedy, temperature: 1, seed }));
+  const sampler = choosing((logits, { params: { seed }, tokenIndex: place }) => {
+    found.set(`${seed} ${place}`, logits.slice());
+    return greedyTokens[seed]?.[place] ?? 0;
+  });
+  const sequences = cases.map((each, seed) => sequenceOf(each, { ...greedy, seed }));
   await withRunner(folder, { ...setup, sampler }, (runner) => generate(runner, sequences, perStep));
   return found;
 }

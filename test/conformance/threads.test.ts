@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { greedy, Sequence } from '../../src/core/index.ts';
-import { generate, withRunner } from '../support/conformance.ts';
+import { greedy } from '../../src/core/index.ts';
+import { Sequence } from '../../src/scheduler/index.ts';
+import { choosing, generate, withRunner } from '../support/conformance.ts';
 import { reference } from '../support/fixtures.ts';
 import { randomOpt } from '../support/random-opt.ts';
 
@@ -11,7 +12,7 @@ const numNewTokens = 24;
 function sequences(promptLengths: readonly number[]): Sequence[] {
   return promptLengths.map((length, seed) => {
     const promptTokenIds = Array.from({ length }, (_, i) => 4 + ((seed * 31 + i * 17) % 90));
-    const sampling = { ...greedy, temperature: 1, seed };
+    const sampling = { ...greedy, seed };
     return new Sequence({ id: `${seed}`, promptTokenIds, sampling, maxNewTokens: numNewTokens, arrivedAtMs: 0 });
   });
 }
@@ -19,11 +20,11 @@ function sequences(promptLengths: readonly number[]): Sequence[] {
 /** Every row of logits that is sampled, as bytes, by sequence and token. */
 async function allLogits(folder: string, threads: number, promptLengths: readonly number[], areAlone: boolean) {
   const rows = new Map<string, Buffer>();
-  const sample = (logits: Float32Array, { seed }: { readonly seed: number }, tokenIndex: number) => {
+  const sampler = choosing((logits, { params: { seed }, tokenIndex }) => {
     rows.set(`${seed}:${tokenIndex}`, Buffer.from(logits.slice().buffer));
     return 4 + tokenIndex;
-  };
-  await withRunner(folder, { threads, sampler: { sample } }, async (runner) => {
+  });
+  await withRunner(folder, { threads, sampler }, async (runner) => {
     const all = sequences(promptLengths);
     if (areAlone) for (const sequence of all) await generate(runner, [sequence]);
     else await generate(runner, all, all.length);

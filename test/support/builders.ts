@@ -1,6 +1,10 @@
-import { greedy, type SamplingParams, Sequence } from '../../src/core/index.ts';
+import { greedy, type SamplingParams } from '../../src/core/index.ts';
+import { Sequence } from '../../src/scheduler/index.ts';
+import { StepTrace } from './step-trace.ts';
 
-/** A sequence of a made-up prompt. */
+const ids: string[] = [];
+
+/** A sequence with a made-up prompt, by whose first token {@link traceOfSequences} knows it. */
 export function sequence(
   id: string,
   {
@@ -15,6 +19,12 @@ export function sequence(
     sampling?: SamplingParams;
   } = {},
 ): Sequence {
-  const promptTokenIds = Array.from({ length: promptLength }, (_, i) => 10 + i);
+  const first = 10 + ids.push(id) - 1;
+  const promptTokenIds = Array.from({ length: promptLength }, (_, i) => first + i);
   return new Sequence({ id, promptTokenIds, sampling, maxNewTokens, arrivedAtMs });
+}
+
+/** Describes steps by the ids of their sequences. */
+export function traceOfSequences(): StepTrace {
+  return new StepTrace(([first = 0]) => ids[first - 10] ?? 'unknown');
 }

@@ -1,7 +1,8 @@
-import { greedy, Sequence, type StepLimits } from '../../src/core/index.ts';
-import { type Device, OrtModelRunner, type TokenSampler } from '../../src/engine/index.ts';
+import { greedy, type RowSampling, type StepLimits } from '../../src/core/index.ts';
+import { type Device, OrtModelRunner } from '../../src/engine/index.ts';
 import { openModel, type Precision } from '../../src/model/index.ts';
-import { Scheduler } from '../../src/scheduler/index.ts';
+import type { TokenSampler } from '../../src/sampling/index.ts';
+import { Scheduler, Sequence } from '../../src/scheduler/index.ts';
 import { type ModelCase, temporaryFolder } from './fixtures.ts';
 
 export interface RunnerSetup {
@@ -47,7 +48,7 @@ export async function generate(
   for (let now = 0; sequences.some(({ status }) => status !== 'finished'); now++) {
     for (const newcomer of waiting.splice(0, perStep)) scheduler.add(newcomer);
     const step = scheduler.schedule(now);
-    if (step !== undefined) scheduler.update(step, await runner.run(step), now);
+    if (step !== undefined) scheduler.update(await runner.run(step), now);
   }
   return sequences.map(({ outputTokenIds }) => outputTokenIds);
 }
@@ -60,6 +61,15 @@ export function sequenceOf(
   return new Sequence({ id: 'case', promptTokenIds, sampling, maxNewTokens, arrivedAtMs: 0 });
 }
 
+/** A sampler that sees all logits of every row, and takes the token that is chosen. */
+export function choosing(choose: (logits: Float32Array, sampling: RowSampling) => number): TokenSampler {
+  return {
+    needs: () => 'all',
+    sample: (logits, sampling) => ({ tokenId: choose(logits, sampling) }),
+    sampleAmong: () => undefined,
+  };
+}
+
 /** The logits behind each prompt, fed alone. */
 export async function promptLogits(
   folder: string,
@@ -67,14 +77,15 @@ export async function promptLogits(
   setup: Omit<RunnerSetup, 'sampler'> = {},
 ): Promise<Float32Array[]> {
   const all: Float32Array[] = [];
-  const sample = (row: Float32Array) => {
-    all.push(row.slice());
+  const sampler = choosing((logits) => {
+    all.push(logits.slice());
     return 0;
-  };
-  await withRunner(folder, { ...setup, sampler: { sample } }, async (runner) => {
+  });
+  await withRunner(folder, { ...setup, sampler }, async (runner) => {
     for (const { prompt_token_ids: promptTokenIds } of cases) {
-      const sampling = { ...greedy, temperature: 1 };
-      await generate(runner, [new Sequence({ id: '', promptTokenIds, sampling, maxNewTokens: 1, arrivedAtMs: 0 })]);
+      await generate(runner, [
+        new Sequence({ id: '', promptTokenIds, sampling: greedy, maxNewTokens: 1, arrivedAtMs: 0 }),
+      ]);
     }
   });
   return all;

@@ -7,7 +7,8 @@ if (isMainThread) {
   const { run } = OrtModelRunner.prototype;
   let numToFail = 0;
   OrtModelRunner.prototype.run = async function (step) {
-    const feeds = (tokenId) => step.rows.some(({ sequence }) => sequence.promptTokenIds.includes(tokenId));
+    const prompts = step.rows.filter(({ start }) => start === 0);
+    const feeds = (tokenId) => prompts.some(({ tokenIds }) => tokenIds.includes(tokenId));
     if (numToFail === 0 && feeds(778)) numToFail = 9;
     if (numToFail > 0) numToFail--;
     if (feeds(777) || numToFail > 0) throw new EngineError('the step failed', new Error('a kernel gave up'));

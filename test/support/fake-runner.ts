@@ -1,7 +1,10 @@
-import type { EngineError, ModelRunner, RowResult, Sequence, Step, StepLimits } from '../../src/core/index.ts';
-import { describeStep } from './describe-step.ts';
+import type { EngineError, ModelRunner, RowResult, Step, StepLimits } from '../../src/core/index.ts';
+import type { StepTrace } from './step-trace.ts';
 
-/** A runner without a model: each sequence is given its scripted tokens. Writes down every step, and can be held in one. */
+/** The token of a sequence at an index of its answer, or the error that its row ends with. */
+export type Script = (name: string, index: number) => number | EngineError;
+
+/** A runner without a model, which follows a script. It records every step, and can be paused in one. */
 export class FakeRunner implements ModelRunner {
   readonly limits: StepLimits;
   /** What ran, as `prefill a` or `decode a b + prefill c`. */
@@ -9,17 +12,19 @@ export class FakeRunner implements ModelRunner {
   isTerminated = false;
   isDisposed = false;
   numTokens = 0;
-  readonly #tokenAt: (sequence: Sequence, index: number) => number | EngineError;
+  readonly #trace: StepTrace;
+  readonly #tokenAt: Script;
   #failureOf: (step: string) => Error | undefined = () => undefined;
   readonly #pauses = new Map<string, { reached: () => void; resumed: Promise<void> }>();
   #resume: () => void = () => {};
 
-  constructor(limits: Partial<StepLimits>, tokenAt: (sequence: Sequence, index: number) => number | EngineError) {
+  constructor(limits: Partial<StepLimits>, trace: StepTrace, tokenAt: Script) {
     this.limits = { maxBatchSize: 4, maxModelLen: 64, maxStepTokens: 36, ...limits };
+    this.#trace = trace;
     this.#tokenAt = tokenAt;
   }
 
-  /** The step of this description, when it comes, is held until {@link resume}; resolves when it has come. */
+  /** Pauses the step of this description until {@link resume}. Resolves when the step has started. */
   pausedAt(step: string): Promise<void> {
     return new Promise((reached) => {
       const resumed = new Promise<void>((resume) => {
@@ -33,7 +38,7 @@ export class FakeRunner implements ModelRunner {
     this.#resume();
   }
 
-  /** From now on, steps fail with the error that this gives for their description. */
+  /** From now on, steps fail with the error that `failureOf` returns for their description. */
   failWith(failureOf: (step: string) => Error | undefined): void {
     this.#failureOf = failureOf;
   }
@@ -48,7 +53,7 @@ export class FakeRunner implements ModelRunner {
   }
 
   async run(step: Step): Promise<readonly RowResult[]> {
-    const description = describeStep(step);
+    const description = this.#trace.describe(step);
     this.steps.push(description);
     const pause = this.#pauses.get(description);
     this.#pauses.delete(description);
@@ -56,10 +61,10 @@ export class FakeRunner implements ModelRunner {
     await pause?.resumed;
     const failure = this.#failureOf(description);
     if (failure) throw failure;
-    return step.rows.map(({ sequence, numNewTokens }) => {
-      if (sequence.numComputedTokens + numNewTokens < sequence.numTokens) return undefined;
+    return step.rows.map((row) => {
+      if (row.sample === undefined) return undefined;
       this.numTokens++;
-      const token = this.#tokenAt(sequence, sequence.outputTokenIds.length);
+      const token = this.#tokenAt(this.#trace.nameOf(row), row.sample.tokenIndex);
       return typeof token === 'number' ? { tokenId: token } : token;
     });
   }

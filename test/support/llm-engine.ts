@@ -11,6 +11,7 @@ import { byteAlphabet } from '../../src/tokenizer/byte-level.ts';
 import { Tokenizer } from '../../src/tokenizer/index.ts';
 import { FakeRunner } from './fake-runner.ts';
 import { ManualClock } from './manual-clock.ts';
+import { StepTrace } from './step-trace.ts';
 
 export const EOS = 2;
 export const OWL = [...Buffer.from('🦉')];
@@ -49,10 +50,16 @@ interface EngineChanges extends Partial<StepLimits> {
   readonly onDefect?: (defect: unknown) => void;
 }
 
-/** Tokens by the prompts of the sequences that get them, or the errors that their rows end with. */
+/** Tokens by the prompts of their sequences, or the errors that their rows end with. */
 type Replies = Readonly<Record<string, readonly (number | EngineError)[]>>;
 
-/** An engine that has not been warmed up. Sequences are called by their prompts, and are given the reply to theirs. */
+/** Sequences are called by the text of their prompts; those that the engine starts itself are called warm-up. */
+function nameOf(promptTokenIds: readonly number[]): string {
+  if (promptTokenIds.length === 1 && promptTokenIds[0] === 0) return 'warm-up';
+  return Buffer.from(promptTokenIds.filter((id) => id >= idOfByte(0)).map((id) => id - idOfByte(0))).toString();
+}
+
+/** An engine that was not warmed up yet. Each sequence is given the reply to its prompt. */
 export function coldEngine(
   replies: Replies = {},
   {
@@ -65,7 +72,7 @@ export function coldEngine(
     ...limits
   }: EngineChanges = {},
 ) {
-  const runner = new FakeRunner(limits, ({ id }, index) => replies[id]?.[index] ?? otherReply);
+  const runner = new FakeRunner(limits, new StepTrace(nameOf), (name, index) => replies[name]?.[index] ?? otherReply);
   const clock = new ManualClock();
   const engine = new LlmEngine({
     runner,

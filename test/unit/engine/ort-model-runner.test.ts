@@ -6,14 +6,16 @@ import {
   greedy,
   ModelError,
   type SamplingParams,
-  Sequence,
+  type Step,
   type StepLimits,
+  type StepRow,
 } from '../../../src/core/index.ts';
 import { OrtModelRunner } from '../../../src/engine/index.ts';
 import { nativeArray, numAllocatedBuffers } from '../../../src/engine/ort/native.ts';
 import { Session } from '../../../src/engine/ort/session.ts';
 import { openModel, type Precision, takeRowsGraph } from '../../../src/model/index.ts';
-import { Scheduler } from '../../../src/scheduler/index.ts';
+import type { TokenSampler } from '../../../src/sampling/index.ts';
+import { Scheduler, Sequence } from '../../../src/scheduler/index.ts';
 import { copyOf, embeddedModel, patchTensor, reference, temporaryFolder } from '../../support/fixtures.ts';
 
 const session = { threads: 2, spinning: false } as const;
@@ -47,6 +49,12 @@ function someSequences(count: number, sampling: (i: number) => SamplingParams): 
   });
 }
 
+/** A step of fresh prompts. */
+function prefill(...prompts: readonly (readonly number[])[]): Step {
+  const sample = { params: greedy, tokenIndex: 0 };
+  return { moves: [], rows: prompts.map((tokenIds, slot) => ({ slot, start: 0, tokenIds, sample })) };
+}
+
 /** Runs them through the scheduler, `perStep` of them arriving at each step. */
 async function runAll(runner: OrtModelRunner, sequences: readonly Sequence[], perStep: number): Promise<number> {
   const scheduler = new Scheduler({
@@ -61,7 +69,7 @@ async function runAll(runner: OrtModelRunner, sequences: readonly Sequence[], pe
     for (const sequence of arriving.splice(0, perStep)) scheduler.add(sequence);
     const step = scheduler.schedule(0);
     if (step === undefined) return numSteps;
-    scheduler.update(step, await runner.run(step), 0);
+    scheduler.update(await runner.run(step), 0);
     numSteps++;
   }
 }
@@ -92,30 +100,23 @@ describe('in a batch, with others joining, leaving and moving, each sequence get
 
 test('a run that fails is an EngineError, which ONNX Runtime has caused, and the engine goes on', async () => {
   const runner = await runnerOf({ maxBatchSize: 2, maxModelLen: 16, maxStepTokens: 34 });
-  const of = (tokenId: number) =>
-    new Sequence({ id: 'x', promptTokenIds: [tokenId], sampling: greedy, maxNewTokens: 1, arrivedAtMs: 0 });
-  const step = (tokenId: number) => ({ moves: [], rows: [{ sequence: of(tokenId), slot: 0, numNewTokens: 1 }] });
-  await expect(runner.run(step(999_999))).rejects.toThrow(EngineError);
+  await expect(runner.run(prefill([999_999]))).rejects.toThrow(EngineError);
   const cause = expect.objectContaining({
     message: expect.stringMatching(/Gather.*indices element out of data bounds/s),
   });
-  await expect(runner.run(step(999_999))).rejects.toMatchObject({ cause });
-  expect(await runner.run(step(5))).toHaveLength(1);
+  await expect(runner.run(prefill([999_999]))).rejects.toMatchObject({ cause });
+  expect(await runner.run(prefill([5]))).toHaveLength(1);
 });
 
 test('what is wrong with a step itself is no EngineError but a defect', async () => {
   const runner = await runnerOf({ maxBatchSize: 2, maxModelLen: 16, maxStepTokens: 34 });
-  const sequence = new Sequence({ id: 'x', promptTokenIds: [5], sampling: greedy, maxNewTokens: 1, arrivedAtMs: 0 });
-  const tooMany = { moves: [], rows: [{ sequence, slot: 0, numNewTokens: 2 }] };
-  const error: unknown = await runner.run(tooMany).catch((thrown: unknown) => thrown);
+  const error: unknown = await runner.run(prefill([0.5])).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(RangeError);
 });
 
 test('a terminated step ends with an EngineError', async () => {
   const runner = await runnerOf({ maxBatchSize: 2, maxModelLen: 512, maxStepTokens: 402 });
-  const promptTokenIds = Array.from({ length: 400 }, (_, i) => i + 4);
-  const sequence = new Sequence({ id: 'x', promptTokenIds, sampling: greedy, maxNewTokens: 1, arrivedAtMs: 0 });
-  const step = { moves: [], rows: [{ sequence, slot: 0, numNewTokens: 400 }] };
+  const step = prefill(Array.from({ length: 400 }, (_, i) => i + 4));
   expect(await runner.run(step)).toHaveLength(1);
   const terminated = runner.run(step);
   runner.terminate();
@@ -130,16 +131,13 @@ test('logits that are not numbers end their own row with an error, and no other'
     values.fill(Number.NaN, (20 + 2) * 64, (20 + 3) * 64),
   );
   const runner = await runnerOf({ maxBatchSize: 4, maxModelLen: 64, maxStepTokens: 4 + 64 }, 'fp32', folder);
-  const of = (length: number, temperature: number) =>
-    new Sequence({
-      id: `${length}`,
-      promptTokenIds: Array.from({ length }, (_, i) => i + 4),
-      sampling: { ...greedy, temperature },
-      maxNewTokens: 9,
-      arrivedAtMs: 0,
-    });
-  const sequences = [of(20, 0), of(21, 0), of(21, 1), of(5, 1)];
-  const rows = sequences.map((sequence, slot) => ({ sequence, slot, numNewTokens: sequence.promptTokenIds.length }));
+  const row = (slot: number, length: number, temperature: number): StepRow => ({
+    slot,
+    start: 0,
+    tokenIds: Array.from({ length }, (_, i) => i + 4),
+    sample: { params: { ...greedy, temperature }, tokenIndex: 0 },
+  });
+  const rows = [row(0, 20, 0), row(1, 21, 0), row(2, 21, 1), row(3, 5, 1)];
   const [a, b, c, d] = await runner.run({ moves: [], rows });
   expect([a, d]).toEqual(Array(2).fill({ tokenId: expect.any(Number) }));
   for (const result of [b, c]) expect(result).toBeInstanceOf(EngineError);
@@ -196,8 +194,6 @@ describe('native memory', () => {
 
 test('the event loop is free while a step runs', async () => {
   const runner = await runnerOf({ maxBatchSize: 8, maxModelLen: 512, maxStepTokens: 8 + 512 });
-  const [long] = someSequences(1, () => greedy);
-  if (long === undefined) throw new Error('unreachable');
   let isRunning = true;
   let numTurns = 0;
   const turn = () => {
@@ -205,9 +201,7 @@ test('the event loop is free while a step runs', async () => {
     if (isRunning) setImmediate(turn);
   };
   setImmediate(turn);
-  const promptTokenIds = Array.from({ length: 400 }, (_, i) => i + 4);
-  const sequence = new Sequence({ id: 'long', promptTokenIds, sampling: greedy, maxNewTokens: 1, arrivedAtMs: 0 });
-  await runner.run({ moves: [], rows: [{ sequence, slot: 0, numNewTokens: 400 }] });
+  await runner.run(prefill(Array.from({ length: 400 }, (_, i) => i + 4)));
   isRunning = false;
   expect(numTurns).toBeGreaterThan(100);
 });
@@ -222,14 +216,32 @@ test('a graph that cannot be loaded is a ModelError', async () => {
 
 test('a failed run does not spoil those of other shapes', async () => {
   const runner = await runnerOf({ maxBatchSize: 4, maxModelLen: 64, maxStepTokens: 4 + 64 });
-  const of = (promptTokenIds: number[]) =>
-    new Sequence({ id: 'x', promptTokenIds, sampling: greedy, maxNewTokens: 9, arrivedAtMs: 0 });
-  const prefill = (...prompts: number[][]) => ({
-    moves: [],
-    rows: prompts.map((prompt, slot) => ({ sequence: of(prompt), slot, numNewTokens: prompt.length })),
-  });
   const alone = await runner.run(prefill([2, 10, 11]));
   await expect(runner.run(prefill([2, 10, 11, 999_999], [2, 5]))).rejects.toThrow(EngineError);
   expect(await runner.run(prefill([2, 10, 11]))).toEqual(alone);
   expect((await runner.run(prefill([2, 5], [2, 10, 11])))[1]).toEqual(alone[0]);
+});
+
+test('the last token of a prompt gives the same logits in the decoding group and as a chunk of its own', async () => {
+  const rows: Float32Array[] = [];
+  const sampler: TokenSampler = {
+    needs: () => 'all',
+    sample: (logits) => {
+      rows.push(logits.slice());
+      return { tokenId: 0 };
+    },
+    sampleAmong: () => undefined,
+  };
+  const model = await openModel(embeddedModel, await temporaryFolder());
+  const limits = { maxBatchSize: 4, maxModelLen: 64, maxStepTokens: 4 + 64 };
+  const runner = new OrtModelRunner({ model, limits, session, sampler });
+  onTestFinished(() => runner.dispose());
+  const prompt = Array.from({ length: 33 }, (_, i) => i + 4);
+  for (const slot of [0, 2]) {
+    const sample = { params: greedy, tokenIndex: 0 };
+    await runner.run({ moves: [], rows: [{ slot, start: 0, tokenIds: prompt.slice(0, 32), sample: undefined }] });
+    await runner.run({ moves: [], rows: [{ slot, start: 32, tokenIds: prompt.slice(32), sample }] });
+  }
+  expect(rows).toHaveLength(2);
+  expect(rows[1]).toEqual(rows[0]);
 });

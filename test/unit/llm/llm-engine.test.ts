@@ -49,7 +49,7 @@ describe('text', () => {
 
   test('is empty where the model has no tokenizer', async () => {
     const { engine } = await startEngine({ a: idsOf('hi') }, { hasTokenizer: false });
-    expect(await story(engine, requestFor('a', { prompt: [5, 6] }))).toBe('[] [] [] stop');
+    expect(await story(engine, requestFor('a', { prompt: idsOf('a') }))).toBe('[] [] [] stop');
   });
 });
 

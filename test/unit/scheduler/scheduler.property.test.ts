@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { EngineError, type Sequence, type Step, type StepLimits } from '../../../src/core/index.ts';
-import { Scheduler } from '../../../src/scheduler/index.ts';
+import { EngineError, type Step, type StepLimits, type StepRow } from '../../../src/core/index.ts';
+import { Scheduler, type Sequence } from '../../../src/scheduler/index.ts';
 import { sequence } from '../../support/builders.ts';
 
 const limits: StepLimits = { maxBatchSize: 5, maxModelLen: 64, maxStepTokens: 17 };
@@ -25,46 +25,54 @@ const happening = fc.record({
   elapsedMs: fc.integer({ min: 0, max: 120 }),
 });
 
-/** The cache as the steps leave it: which sequence's tokens lie in each slot, and how many. */
+/** The tokens whose keys and values lie in each slot, as the steps leave them. */
 class CacheModel {
-  readonly #slots: ({ id: string; numTokens: number } | undefined)[] = [];
+  readonly #slots: (readonly number[])[] = [];
 
   run({ moves, rows }: Step): void {
-    for (const { from, to, numTokens } of moves) {
-      expect(this.#slots[from]?.numTokens).toBe(numTokens);
-      this.#slots[to] = this.#slots[from];
-    }
-    for (const { sequence: s, slot, numNewTokens } of rows) {
-      if (s.numComputedTokens > 0) expect(this.#slots[slot]).toEqual({ id: s.id, numTokens: s.numComputedTokens });
-      this.#slots[slot] = { id: s.id, numTokens: s.numComputedTokens + numNewTokens };
+    for (const { from, to, numTokens } of moves) this.#slots[to] = this.#cached(from, numTokens);
+    for (const { slot, start, tokenIds } of rows) this.#slots[slot] = [...this.#cached(slot, start), ...tokenIds];
+  }
+
+  /** Each row attends to the first tokens of its sequence, and draws the next one if it attends to all that are known. */
+  checkAttended({ rows }: Step, running: readonly Sequence[]): void {
+    for (const [i, { promptTokenIds, outputTokenIds }] of running.entries()) {
+      const known = [...promptTokenIds, ...outputTokenIds];
+      const row = rows[i];
+      const attended = this.#slots[row?.slot ?? 0] ?? [];
+      expect(attended).toEqual(known.slice(0, attended.length));
+      expect(row?.sample?.tokenIndex).toBe(attended.length === known.length ? outputTokenIds.length : undefined);
     }
   }
 
-  /** What a failed step has written counts for nothing. */
-  discard({ rows }: Step): void {
-    for (const { sequence: s, slot } of rows) this.#slots[slot] = { id: s.id, numTokens: s.numComputedTokens };
+  #cached(slot: number, numTokens: number): readonly number[] {
+    const cached = (this.#slots[slot] ?? []).slice(0, numTokens);
+    expect(cached).toHaveLength(numTokens);
+    return cached;
   }
 }
 
 function checkStep({ rows }: Step, running: readonly Sequence[]): void {
-  const slots = rows.map(({ slot }) => slot);
-  expect(slots).toEqual([...new Set(slots)].sort((a, b) => a - b));
-  expect(slots.every((slot) => slot >= 0 && slot < limits.maxBatchSize)).toBe(true);
-  expect(new Set(rows.map((row) => row.sequence))).toEqual(new Set(running));
+  expect(rows.map(({ slot }) => slot)).toEqual(running.map(({ slot }) => slot));
+  expect(rows.every(({ slot }) => slot >= 0 && slot < limits.maxBatchSize)).toBe(true);
+  expect(rows.map(({ start }) => start)).toEqual(running.map(({ numComputedTokens }) => numComputedTokens));
 
-  const decoding = rows.filter((row) => row.sequence.isDecoding);
+  const isDecoding = (_: StepRow, i: number) => running[i]?.isDecoding === true;
+  const decoding = rows.filter(isDecoding);
   expect(decoding.map(({ slot }) => slot)).toEqual(decoding.map((_, i) => i));
-  expect(decoding.every(({ numNewTokens }) => numNewTokens === 1)).toBe(true);
+  expect(decoding.every(({ tokenIds, sample }) => tokenIds.length === 1 && sample !== undefined)).toBe(true);
 
-  const fresh = rows.filter((row) => row.sequence.numComputedTokens === 0);
+  const fresh = rows.filter(({ start }) => start === 0);
   const firstFresh = rows.length - fresh.length;
   expect(rows.slice(firstFresh)).toEqual(fresh);
   expect(fresh.map(({ slot }) => slot - (fresh[0]?.slot ?? 0))).toEqual(fresh.map((_, i) => i));
 
-  const prompts = rows.filter((row) => !row.sequence.isDecoding);
-  expect(prompts.every(({ numNewTokens }) => numNewTokens > 0)).toBe(true);
-  expect(prompts.reduce((sum, { numNewTokens }) => sum + numNewTokens, 0)).toBeLessThanOrEqual(promptBudget);
+  const prompts = rows.filter((row, i) => !isDecoding(row, i));
+  expect(prompts.every(({ tokenIds }) => tokenIds.length > 0)).toBe(true);
+  expect(prompts.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0)).toBeLessThanOrEqual(promptBudget);
 }
+
+const bySlot = (a: Sequence, b: Sequence) => (a.slot ?? 0) - (b.slot ?? 0);
 
 test('whatever arrives, leaves and fails: every sequence ends once, no slot is lost or held twice, nobody is overtaken', () => {
   fc.assert(
@@ -99,24 +107,22 @@ test('whatever arrives, leaves and fails: every sequence ends once, no slot is l
         nowMs += elapsedMs;
         expect(planned === undefined).toBe(live().length === 0);
         if (planned === undefined) return;
-        checkStep(
-          planned,
-          all.filter(({ status }) => status === 'running'),
-        );
+        const running = all.filter(({ status }) => status === 'running').sort(bySlot);
+        checkStep(planned, running);
         cache.run(planned);
+        cache.checkAttended(planned, running);
         const leaving = leaver === null ? undefined : live()[leaver];
         if (leaving !== undefined) target.finish(leaving, 'abort');
         if (mayFail && fails) {
-          target.fail(planned);
-          cache.discard(planned);
+          target.fail();
           return;
         }
-        const results = planned.rows.map(({ sequence: s, numNewTokens }, i) => {
-          if (s.numComputedTokens + numNewTokens < s.numTokens) return undefined;
+        const results = planned.rows.map(({ sample }, i) => {
+          if (sample === undefined) return undefined;
           if (mayFail && isBroken[i]) return new EngineError('broken');
           return { tokenId: isEos[i] ? EOS : 7 };
         });
-        for (const { sequence: s } of target.update(planned, results, nowMs)) expect(s.finishReason).not.toBe('abort');
+        for (const { sequence: s } of target.update(results, nowMs)) expect(s.finishReason).not.toBe('abort');
       };
 
       for (const each of happenings) {

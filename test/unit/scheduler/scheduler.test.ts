@@ -1,8 +1,8 @@
 import { describe, expect, test, vi } from 'vitest';
-import { EngineError, greedy, QueueFullError, type Sequence, type Step } from '../../../src/core/index.ts';
-import { gatherWhileRunning, Scheduler } from '../../../src/scheduler/index.ts';
-import { sequence } from '../../support/builders.ts';
-import { describeStep } from '../../support/describe-step.ts';
+import { EngineError, greedy, QueueFullError, type Step } from '../../../src/core/index.ts';
+import { gatherWhileRunning, Scheduler, type Sequence } from '../../../src/scheduler/index.ts';
+import { sequence, traceOfSequences } from '../../support/builders.ts';
+import type { StepTrace } from '../../support/step-trace.ts';
 
 const EOS = 2;
 
@@ -15,19 +15,25 @@ function scheduler({ maxBatchSize = 4, maxStepTokens = 24, batchTimeoutMs = 100,
   });
 }
 
-/** Plans a step and lets it give every row whose prompt is complete a token. */
+const traces = new WeakMap<Scheduler, StepTrace>();
+
+/** A planned step in words. */
+function describeStep(target: Scheduler, planned: Step): string {
+  const trace = traces.get(target) ?? traceOfSequences();
+  traces.set(target, trace);
+  return trace.describe(planned);
+}
+
+/** Plans a step and gives a token to every row that asks for one. */
 function step(target: Scheduler, nowMs = 0, token = 7): string | undefined {
   const planned = target.schedule(nowMs);
   if (planned === undefined) return undefined;
-  const description = describeStep(planned);
-  target.update(planned, sampled(planned, token), nowMs);
-  return description;
+  target.update(sampled(planned, token), nowMs);
+  return describeStep(target, planned);
 }
 
 function sampled({ rows }: Step, tokenId: number) {
-  return rows.map(({ sequence: s, numNewTokens }) =>
-    s.numComputedTokens + numNewTokens === s.numTokens ? { tokenId } : undefined,
-  );
+  return rows.map(({ sample }) => sample && { tokenId });
 }
 
 function add(target: Scheduler, ...sequences: Sequence[]): void {
@@ -115,6 +121,26 @@ describe('a trace of', () => {
   });
 });
 
+test('a step is a plain value: it can be printed and compared, and holds nothing live', () => {
+  const target = scheduler({ maxStepTokens: 12 });
+  const sampling = { ...greedy, temperature: 1, seed: 5 };
+  const prompt = (id: string, promptLength: number) => sequence(id, { promptLength, sampling });
+  const [a, long] = [prompt('a', 2), prompt('long', 10)];
+  add(target, a, long);
+  step(target);
+  const planned = target.schedule(0);
+  expect(planned).toEqual({
+    moves: [],
+    rows: [
+      { slot: 0, start: 2, tokenIds: [7], sample: { params: sampling, tokenIndex: 1 } },
+      { slot: 1, start: 0, tokenIds: long.promptTokenIds.slice(0, 8), sample: undefined },
+    ],
+  });
+  expect(structuredClone(planned)).toEqual(planned);
+  target.update([{ tokenId: 8 }, undefined], 0);
+  expect(planned?.rows[0]?.tokenIds).toEqual([7]);
+});
+
 describe('an abort', () => {
   test('of a waiting sequence costs no step', () => {
     const target = scheduler();
@@ -128,9 +154,9 @@ describe('an abort', () => {
     const target = scheduler({ maxBatchSize: 1 });
     const a = sequence('a');
     add(target, a, sequence('b'));
-    const running = target.schedule(0);
+    target.schedule(0);
     target.finish(a, 'abort');
-    expect(running && target.update(running, [{ tokenId: 7 }], 0)).toEqual([]);
+    expect(target.update([{ tokenId: 7 }], 0)).toEqual([]);
     expect(a).toMatchObject({ finishReason: 'abort', outputTokenIds: [] });
     expect(step(target)).toBe('prefill b');
   });
@@ -150,7 +176,7 @@ describe('a step that fails', () => {
   function failing(target: Scheduler): { readonly step: string; readonly lost: string[] } {
     const planned = target.schedule(0);
     if (planned === undefined) throw new Error('there is nothing to do');
-    return { step: describeStep(planned), lost: target.fail(planned).map(({ id }) => id) };
+    return { step: describeStep(target, planned), lost: target.fail().map(({ id }) => id) };
   }
 
   test('is retried as it is when it has no newcomers, and loses its sequences when it fails again', () => {
@@ -232,8 +258,9 @@ test('a row that ends with an error takes its sequence with it, and no others', 
   const [a, b] = [sequence('a'), sequence('b')];
   add(target, a, b);
   const planned = target.schedule(0) ?? { moves: [], rows: [] };
+  expect(describeStep(target, planned)).toBe('prefill a b');
   const error = new EngineError('not a number');
-  expect(target.update(planned, [error, { tokenId: 7 }], 0)).toEqual([
+  expect(target.update([error, { tokenId: 7 }], 0)).toEqual([
     { sequence: a, result: error },
     { sequence: b, result: { tokenId: 7 } },
   ]);

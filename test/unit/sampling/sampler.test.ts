@@ -1,8 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { greedy, type SamplingParams } from '../../../src/core/index.ts';
-import { philox, uniform } from '../../../src/engine/random.ts';
-import { Sampler } from '../../../src/engine/sampler.ts';
+import { type LogitsAdjuster, Sampler } from '../../../src/sampling/index.ts';
+import { philox, uniform } from '../../../src/sampling/random.ts';
+
+/** The id of the token that a sampler draws for these parameters. */
+function drawn(sampler: Sampler, logits: Float32Array, params: SamplingParams, tokenIndex = 0): number | undefined {
+  return sampler.sample(logits, { params, tokenIndex })?.tokenId;
+}
 
 const hex = (words: readonly number[]) => words.map((word) => word.toString(16).padStart(8, '0'));
 
@@ -43,7 +48,7 @@ describe('from logits that are not numbers there is no token:', () => {
     ['top-p', { temperature: 1, topP: 0.5 }, [1, 3, nan]],
   ])('%s', (_, params, logits) => {
     const sampler = new Sampler(logits.length);
-    expect(sampler.sample(Float32Array.from(logits), { ...greedy, ...params }, 0)).toBeUndefined();
+    expect(drawn(sampler, Float32Array.from(logits), { ...greedy, ...params })).toBeUndefined();
   });
 });
 
@@ -56,7 +61,7 @@ describe('sampling', () => {
     const sampler = new Sampler(logits.length);
     const counts = new Array<number>(logits.length).fill(0);
     for (let seed = 0; seed < numDraws; seed++) {
-      const token = sampler.sample(logits, { ...greedy, temperature: 1, ...params, seed }, 0) ?? Number.NaN;
+      const token = drawn(sampler, logits, { ...greedy, temperature: 1, ...params, seed }) ?? Number.NaN;
       counts[token] = (counts[token] ?? 0) + 1;
     }
     return counts.map((count) => count / numDraws);
@@ -76,8 +81,8 @@ describe('sampling', () => {
   }
 
   test('at temperature 0 takes the likeliest, the first of equals', () => {
-    expect(new Sampler(6).sample(logits, greedy, 0)).toBe(1);
-    expect(new Sampler(6).sample(logits, { ...greedy, temperature: 1e-9, seed: 5 }, 3)).toBe(1);
+    expect(drawn(new Sampler(6), logits, greedy)).toBe(1);
+    expect(drawn(new Sampler(6), logits, { ...greedy, temperature: 1e-9, seed: 5 }, 3)).toBe(1);
   });
 
   test.each([0.5, 1, 3])('at temperature %d follows the softmax', (temperature) => {
@@ -121,7 +126,7 @@ describe('sampling', () => {
         const reaches = top.findIndex((_, i) => sum(top.slice(0, i + 1)) >= topP * sum(top));
         const kept = new Set(top.slice(0, (reaches < 0 ? top.length : reaches) + 1));
         for (let seed = 0; seed < 30; seed++) {
-          expect(kept).toContain(sampler.sample(tail, { ...greedy, temperature: 1, topK, topP, seed }, 0));
+          expect(kept).toContain(drawn(sampler, tail, { ...greedy, temperature: 1, topK, topP, seed }));
         }
       }),
       { numRuns: 60 },
@@ -133,11 +138,11 @@ describe('sampling', () => {
     const tailWeight = 0.095 / 50_000;
     const logs = [1, ...Array<number>(10).fill(0.05), ...Array<number>(50_000).fill(tailWeight)].map(Math.log);
     const sampler = new Sampler(logs.length);
-    const drawn = new Set<number | undefined>();
+    const tokens = new Set<number | undefined>();
     for (let seed = 0; seed < 300; seed++) {
-      drawn.add(sampler.sample(Float32Array.from(logs), { ...greedy, temperature: 1, topP: 0.9, seed }, 0));
+      tokens.add(drawn(sampler, Float32Array.from(logs), { ...greedy, temperature: 1, topP: 0.9, seed }));
     }
-    expect(drawn).toEqual(new Set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
+    expect(tokens).toEqual(new Set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
   });
 
   test('top-p counts within top-k', () => {
@@ -157,15 +162,15 @@ test('from the likeliest tokens alone, the same token is drawn as from all; or i
       fc.integer({ min: 1, max: vocabSize }),
       fc.record({
         temperature: fc.double({ min: 0.2, max: 3, noNaN: true }),
-        topK: fc.constantFrom(-1, 1, 5, 50, 150),
+        topK: fc.constantFrom(0, 1, 5, 50, 150),
         topP: fc.constantFrom(0.1, 0.5, 0.9, 1),
         seed: fc.integer(),
       }),
-      (hundredths, count, drawn) => {
+      (hundredths, count, changes) => {
         const logits = Float32Array.from(hundredths, (value) => value / 100);
-        const params = { ...greedy, ...drawn };
+        const params = { ...greedy, ...changes };
         const sampler = new Sampler(vocabSize);
-        const expected = sampler.sample(logits, params, 3);
+        const expected = drawn(sampler, logits, params, 3);
         const ids = Array.from(logits, (_, id) => id).sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b);
         const max = logits[ids[0] ?? 0] ?? 0;
         const total = logits.reduce((sum, logit) => sum + Math.exp((logit - max) / params.temperature), 0);
@@ -175,7 +180,7 @@ test('from the likeliest tokens alone, the same token is drawn as from all; or i
           logits: Float32Array.from(likeliest, (id) => logits[id] ?? 0),
           total,
         };
-        const token = sampler.sampleAmong(candidates, params, 3);
+        const token = sampler.sampleAmong(candidates, { params, tokenIndex: 3 })?.tokenId;
         if (token !== undefined) numAnswered++;
         expect([undefined, expected]).toContain(token);
         const isDistinct = logits[ids[params.topK - 1] ?? 0] !== logits[ids[count - 1] ?? 0];
@@ -185,4 +190,34 @@ test('from the likeliest tokens alone, the same token is drawn as from all; or i
     { numRuns: 500 },
   );
   expect(numAnswered).toBeGreaterThan(100);
+});
+
+describe('an adjuster', () => {
+  /** Makes token 2 likely for the rows with seed 7. */
+  const bias: LogitsAdjuster = {
+    appliesTo: ({ params }) => params.seed === 7,
+    adjust: (logits) => {
+      logits[2] = 100;
+    },
+  };
+  const sampler = new Sampler(4, { adjusters: [bias], restrictions: [] });
+  const of = (changes: Partial<SamplingParams>) => ({ params: { ...greedy, ...changes }, tokenIndex: 0 });
+  const logits = () => Float32Array.of(0, 3, 1, 2);
+
+  test('changes the logits of the rows that ask for it, greedy or drawn', () => {
+    expect(sampler.sample(logits(), of({ seed: 7 }))).toEqual({ tokenId: 2 });
+    expect(sampler.sample(logits(), of({ seed: 7, temperature: 1 }))).toEqual({ tokenId: 2 });
+    expect(sampler.sample(logits(), of({ seed: 8 }))).toEqual({ tokenId: 1 });
+  });
+
+  test('makes a row need all of its logits; other rows need no more than without it', () => {
+    const needs = (changes: Partial<SamplingParams>) => sampler.needs(of(changes));
+    expect(needs({ seed: 7 })).toBe('all');
+    expect(needs({ seed: 7, temperature: 1, topK: 5 })).toBe('all');
+    expect(needs({ seed: 8 })).toBe('likeliest');
+    expect(needs({ seed: 8, temperature: 1, topK: 5 })).toBe('few');
+    expect(needs({ seed: 8, temperature: 1, topP: 0.9 })).toBe('few');
+    expect(needs({ seed: 8, temperature: 1, topK: 512 })).toBe('all');
+    expect(needs({ seed: 8, temperature: 1 })).toBe('all');
+  });
 });

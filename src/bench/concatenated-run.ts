@@ -1,12 +1,12 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { SessionOptions } from '../engine/index.ts';
 import type { OptConfig } from '../model/index.ts';
-import type { SessionOptions } from './ort/index.ts';
 
 type Feeds = Record<string, Tensor>;
 
 /**
- * Runs steps as one does without a batching server: onnxruntime-node's own `run`, on a graph that takes the cache and gives a longer
- * copy of it. Only to be measured.
+ * Runs steps as most programs do: with onnxruntime-node's `run`, on an exported graph that takes the cache as an input and returns a
+ * longer copy of it.
  */
 export class ConcatenatedRun {
   readonly #session: InferenceSession;
@@ -24,8 +24,8 @@ export class ConcatenatedRun {
   }
 
   /**
-   * A step of rows that all feed as many tokens behind as long a past.
-   * @returns a function that runs it
+   * A step whose rows all feed the same number of tokens behind a past of the same length.
+   * @returns a function that runs the step
    */
   step({
     numRows,

@@ -1,9 +1,8 @@
-import type { FinishReason } from './finish-reason.ts';
-import type { SamplingParams } from './request.ts';
+import type { FinishReason, SamplingParams, StepRow } from '../core/index.ts';
 
 export type SequenceStatus = 'waiting' | 'running' | 'finished';
 
-/** One generation in progress. In a server, only the scheduler changes it. */
+/** One generation in progress. Only the scheduler changes it. */
 export class Sequence {
   readonly id: string;
   readonly promptTokenIds: readonly number[];
@@ -15,11 +14,11 @@ export class Sequence {
   readonly outputTokenIds: number[] = [];
   status: SequenceStatus = 'waiting';
   finishReason: FinishReason | undefined;
-  /** The slot of the KV cache while running. */
+  /** The slot of the KV cache while the sequence runs. */
   slot: number | undefined;
   /** Tokens whose keys and values are in the cache. */
   numComputedTokens = 0;
-  /** When its first step was planned, its first and its last token came. */
+  /** When its first step was planned, and when its first and its last token came. */
   scheduledAtMs: number | undefined;
   firstTokenAtMs: number | undefined;
   lastTokenAtMs: number | undefined;
@@ -42,21 +41,29 @@ export class Sequence {
     return this.promptTokenIds.length + this.outputTokenIds.length;
   }
 
-  /** Known tokens that the model has not been fed yet: the rest of the prompt, or the one token sampled last. */
+  /** Known tokens that were not fed to the model yet: the rest of the prompt, or the token sampled last. */
   get numUncomputedTokens(): number {
     return this.numTokens - this.numComputedTokens;
   }
 
-  /** Whether the whole prompt is in the cache, so that each step feeds one sampled token. */
+  /** Whether the whole prompt is in the cache, so that each step feeds the token sampled last. */
   get isDecoding(): boolean {
     return this.numComputedTokens >= this.promptTokenIds.length;
   }
 
-  /** The token at a position of prompt and output. */
-  tokenAt(position: number): number {
+  /** The row that feeds the next tokens, and draws one if they are the last that are known. */
+  rowOf(numNewTokens: number): StepRow {
+    const { slot, numComputedTokens: start, sampling: params } = this;
+    if (slot === undefined) throw new Error(`sequence ${this.id} runs without a slot`);
+    const isComplete = numNewTokens === this.numUncomputedTokens;
+    const sample = isComplete ? { params, tokenIndex: this.outputTokenIds.length } : undefined;
+    return { slot, start, tokenIds: this.#tokens(start, start + numNewTokens), sample };
+  }
+
+  /** Tokens of prompt and output by their positions. */
+  #tokens(start: number, end: number): readonly number[] {
     const numPrompt = this.promptTokenIds.length;
-    const tokenId = position < numPrompt ? this.promptTokenIds[position] : this.outputTokenIds[position - numPrompt];
-    if (tokenId === undefined) throw new RangeError(`sequence ${this.id} has no token at position ${position}`);
-    return tokenId;
+    if (start >= numPrompt) return this.outputTokenIds.slice(start - numPrompt, end - numPrompt);
+    return this.promptTokenIds.slice(start, end);
   }
 }

@@ -1,4 +1,4 @@
-import { GraphWriter } from './graph-writer.ts';
+import { GraphWriter } from '../model/index.ts';
 
 /** A product of an input [rows, from] with a weight [to, from]. */
 export interface ProductShape {
@@ -13,8 +13,8 @@ export function productNames(index: number): { readonly input: string; readonly 
 }
 
 /**
- * Writes a graph of products in float32 that have nothing to do with each other, to measure what a machine can do.
- * @param folder an existing folder, which gets `model.onnx` and its weights
+ * Writes a graph of independent float32 products.
+ * @param folder an existing folder; receives `model.onnx` and its weights
  * @returns the path of the graph
  */
 export async function writeProducts(folder: string, shapes: readonly ProductShape[]): Promise<string> {

@@ -1,19 +1,19 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type ProductShape, productNames, writeProducts } from '../model/index.ts';
-import { NativeBuffer, Resources, Session, type SessionOptions } from './ort/index.ts';
+import { NativeBuffer, Resources, Session, type SessionOptions } from '../engine/ort/index.ts';
+import { type ProductShape, productNames, writeProducts } from './products-graph.ts';
 
 const numRuns = 40;
 
-/** The least time that ONNX Runtime takes here for these products in float32, one after the other, each with weights of its own (ms). */
+/** The shortest time (ms) that ONNX Runtime takes on this machine for these products in float32, one after another, each with its own weights. */
 export async function bestProductsMs(shapes: readonly ProductShape[], options: SessionOptions): Promise<number> {
   const folder = await mkdtemp(path.join(tmpdir(), 'weft-'));
   const bytesOf = (count: (shape: ProductShape) => number) =>
     Math.max(...shapes.map(count)) * Float32Array.BYTES_PER_ELEMENT;
   const owned = new Resources();
   try {
-    // All read the same and write to the same memory: only the weights are of a step's size.
+    // All products share their input and output memory: only the weights are as large as in a real step.
     const input = owned.own(new NativeBuffer(bytesOf(({ rows, from }) => rows * from)));
     const output = owned.own(new NativeBuffer(bytesOf(({ rows, to }) => rows * to)));
     const session = owned.own(new Session(await writeProducts(folder, shapes), options));

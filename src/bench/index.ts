@@ -1,0 +1,2 @@
+export { ConcatenatedRun } from './concatenated-run.ts';
+export { bestProductsMs } from './product-rate.ts';
