@@ -1,6 +1,6 @@
-/** The time, passed in so that tests can hold it. */
+/** The time, passed in so that tests control it. */
 export interface Clock {
-  /** Milliseconds since some fixed moment; never goes back. */
+  /** Milliseconds since a fixed moment; never decreases. */
   now(): number;
 }
 

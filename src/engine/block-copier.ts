@@ -9,10 +9,10 @@ import {
   type SessionOptions,
 } from './ort/index.ts';
 
-/** Memory of a device in parts that are all cut into the same blocks. */
+/** Memory of a device: parts that are divided into blocks of the same size. */
 export interface Blocks {
   readonly parts: readonly { readonly name: string; readonly buffer: DeviceBuffer }[];
-  /** Elements of a block. */
+  /** Elements per block. */
   readonly blockSize: number;
   readonly type: ComputeType;
 }
@@ -20,18 +20,18 @@ export interface Blocks {
 export interface BlockCopierOptions {
   readonly maxBlocks: number;
   readonly session: SessionOptions;
-  /** Gets what the copier holds. */
+  /** Becomes the owner of the copier's session and host memory. */
   readonly owned: Resources;
 }
 
-/** Copies blocks within the memory of a device, from one place to another that stay the same. */
+/** Copies blocks within the memory of a device, from a fixed source to a fixed target. */
 export class BlockCopier {
   readonly #session: Session;
   readonly #from: NativeArray<Int32Array>;
   readonly #to: NativeArray<Int32Array>;
   #numBlocks = 0;
 
-  /** @param options.maxBlocks that are copied at once, of each part */
+  /** @param options.maxBlocks that one run copies in each part */
   constructor(source: Blocks, target: Blocks, { maxBlocks, session, owned }: BlockCopierOptions) {
     const names = source.parts.map(({ name }) => name);
     this.#session = owned.own(new Session(blockCopyGraph(names, source.type), session));
@@ -42,12 +42,12 @@ export class BlockCopier {
       this.#session.bindInput(copyNames(name).target, tensorOf(target, buffer));
       this.#session.bindOutput(copyNames(name).copied, tensorOf(target, buffer));
     }
-    // As int64, little-endian: the upper halves stay zero, and no number has to become a BigInt.
+    // Read as little-endian int64: the upper halves stay zero, and no number has to become a BigInt.
     this.#from = owned.own(nativeArray(Int32Array, 2 * maxBlocks));
     this.#to = owned.own(nativeArray(Int32Array, 2 * maxBlocks));
   }
 
-  /** Adds neighbouring blocks to what is copied next. */
+  /** Adds consecutive blocks to the next copy. */
   add(from: number, to: number, count: number): void {
     for (let i = 0; i < count; i++) {
       this.#from.values[2 * this.#numBlocks] = from + i;
@@ -55,7 +55,7 @@ export class BlockCopier {
     }
   }
 
-  /** Copies what was added. */
+  /** Copies the blocks that were added. */
   async run(): Promise<void> {
     const count = this.#numBlocks;
     if (count === 0) return;

@@ -14,26 +14,26 @@ import {
 import type { GraphRun, RowGroup } from './run-plan.ts';
 
 /**
- * Tokens that are copied together. CUDA's ScatterND lets a thread copy each block, one element after the other; WebGPU's lets each thread
- * compare all blocks with each other.
+ * Tokens per copied block. In CUDA's ScatterND, one thread copies a whole block, element by element, so blocks should be small. In
+ * WebGPU's, every thread compares all blocks with each other, so there should be few.
  */
 const blockTokensOf = (device: Device | undefined) => (device?.kind === 'cuda' ? 1 : 16);
 
 export interface DeviceKvCacheOptions {
   readonly shape: KvCacheShape;
-  /** New tokens of one run. */
+  /** Tokens fed in one run. */
   readonly maxStepTokens: number;
   readonly session: SessionOptions;
-  /** Gets what the cache holds besides the device's memory, which is freed with the model's session. */
+  /** Becomes the owner of everything except the device's memory, which is freed with the model's session. */
   readonly owned: Resources;
-  /** Tokens that are copied together; by default as it suits the device. */
+  /** Tokens per copied block. The default depends on the device. */
   readonly blockTokens?: number | undefined;
 }
 
 /**
- * A cache in the memory of a device, which the host never reads. There, a tensor can only be bound from its buffer's beginning: what
- * stands for memory of WebGPU is no address. So decoding rows, which hold the first slots, attend in the cache itself; prompts attend in
- * memory beside it, into which what they have cached is copied before a run, and from which what is new is copied to their slots after.
+ * A cache in the memory of a device, which the host never reads. A tensor can only be bound from the beginning of its buffer, since
+ * WebGPU's buffers have no addresses to add to. So decoding rows, which hold the first slots, attend in the cache itself. Prompts attend
+ * in staging memory: their cached tokens are copied there before a run, and their new tokens are copied back to their slots after it.
  */
 export class DeviceKvCache implements KvCache {
   readonly #session: Session;
@@ -41,7 +41,7 @@ export class DeviceKvCache implements KvCache {
   readonly #blockTokens: number;
   readonly #cache: Blocks;
   readonly #staging: Blocks;
-  /** For the row of a group that would be empty. */
+  /** For the row that stands in for an empty group. */
   readonly #idle: Blocks;
   readonly #mover: BlockCopier;
   readonly #loader: BlockCopier;
@@ -50,7 +50,7 @@ export class DeviceKvCache implements KvCache {
   readonly #options: SessionOptions;
   #isZeroed = false;
 
-  /** @throws {ModelError} the device has no room for it */
+  /** @throws {ModelError} the device is out of memory */
   constructor(modelSession: Session, { shape, maxStepTokens, session, owned, ...options }: DeviceKvCacheOptions) {
     this.#session = modelSession;
     this.#shape = shape;
@@ -58,7 +58,7 @@ export class DeviceKvCache implements KvCache {
     const blockTokens = options.blockTokens ?? blockTokensOf(session.device);
     this.#blockTokens = blockTokens;
     const slotTokens = this.#slotBlocks * blockTokens;
-    // Of several prompts each may fill up its last block; all of them have slots.
+    // Each of several prompts may need padding to a whole block; every one of them has a slot.
     const stepTokens = this.#blocksOf(maxStepTokens) * blockTokens + numSlots * blockTokens;
     const stagingTokens = Math.max(slotTokens, Math.min(stepTokens, numSlots * slotTokens));
     try {
@@ -143,17 +143,17 @@ export class DeviceKvCache implements KvCache {
     return { parts: partNames(this.#shape).map(allocated), blockSize: this.#blockTokens * headDim, type };
   }
 
-  /** The first of the blocks of a head in a slot. */
+  /** Index of the first block of a head in a slot. */
   #blockOf(slot: number, head: number): number {
     return (slot * this.#shape.numHeads + head) * this.#slotBlocks;
   }
 
-  /** Of one head. */
+  /** Blocks of one head in a slot. */
   get #slotBlocks(): number {
     return this.#blocksOf(this.#shape.maxModelLen);
   }
 
-  /** Of one head of a row of the group. */
+  /** Blocks of one head of a row in staging memory. */
   #stagedBlocks({ rows, width }: RowGroup): number {
     return this.#blocksOf(Math.max(0, ...rows.map(({ row }) => row.start)) + width);
   }
@@ -162,7 +162,7 @@ export class DeviceKvCache implements KvCache {
     return Math.ceil(numTokens / this.#blockTokens);
   }
 
-  /** What a device gives may hold NaN, which is NaN even if it counts for nothing. */
+  /** Fresh device memory may hold NaN, which spoils attention even where its weight is zero. */
   async #zeroOnce(): Promise<void> {
     if (this.#isZeroed) return;
     const owned = new Resources();

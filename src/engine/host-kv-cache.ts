@@ -4,15 +4,15 @@ import { type KvCache, type KvCacheShape, noRoom, partNames } from './kv-cache.t
 import { elementBytes, NativeBuffer, type Resources, type Session } from './ort/index.ts';
 import type { GraphRun } from './run-plan.ts';
 
-/** The slots that a group of rows attends in. */
+/** The slots of a group of rows. */
 interface SlotRange {
   readonly firstSlot: number;
   readonly numRows: number;
 }
 
 /**
- * A cache in the memory of the host, where every run of neighbouring slots can be bound as it is.
- * Behind the slots is one more, for the row of a group that would be empty.
+ * A cache in the memory of the host, where any range of consecutive slots can be bound in place.
+ * One extra slot at the end is for the row that stands in for an empty group.
  */
 export class HostKvCache implements KvCache {
   readonly #session: Session;
@@ -20,7 +20,7 @@ export class HostKvCache implements KvCache {
   readonly #parts: { readonly name: string; readonly buffer: NativeBuffer }[] = [];
   readonly #bound = new Map<AttentionGroup, SlotRange>();
 
-  /** @throws {ModelError} the system has no room for it */
+  /** @throws {ModelError} the system is out of memory */
   constructor(session: Session, shape: KvCacheShape, owned: Resources) {
     this.#session = session;
     this.#shape = shape;
@@ -44,7 +44,7 @@ export class HostKvCache implements KvCache {
     }
   }
 
-  /** The run has written to the slots themselves. */
+  /** Nothing to do: the run has written to the slots in place. */
   settle(): undefined {}
 
   #move({ from, to, numTokens }: SlotMove): void {

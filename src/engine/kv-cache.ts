@@ -21,17 +21,17 @@ export function kvCacheShape(
   return { numLayers, numHeads, headDim, numSlots, maxModelLen, type: computeTypeOf(precision) };
 }
 
-/** What the cache takes when every slot is full, without what nobody has. On the host, pages are taken from the system as they are written. */
+/** The size of the cache if every slot is full. On the host, pages are allocated when they are written. */
 export function kvCacheBytes({ numLayers, numHeads, headDim, numSlots, maxModelLen, type }: KvCacheShape): number {
   return 2 * numLayers * numSlots * numHeads * maxModelLen * headDim * elementBytes[type];
 }
 
-/** The parts of the cache, as the graph names them: keys and values of each layer. */
+/** The parts of the cache as the graph names them: keys and values of each layer. */
 export function partNames({ numLayers }: KvCacheShape): string[] {
   return Array.from({ length: numLayers }, (_, layer) => [`${layer}.key`, `${layer}.value`]).flat();
 }
 
-/** The error that says so. */
+/** The error for a cache that does not fit. */
 export function noRoom(shape: KvCacheShape, error: unknown): ModelError {
   const mebibytes = Math.round(kvCacheBytes(shape) / 2 ** 20);
   return new ModelError(
@@ -39,12 +39,12 @@ export function noRoom(shape: KvCacheShape, error: unknown): ModelError {
   );
 }
 
-/** Keys and values of every slot: per part [slots, heads, tokens, head size]. What is done at once returns no promise. */
+/** Keys and values of every slot, per part [slots, heads, tokens, head size]. Methods that finish synchronously return no promise. */
 export interface KvCache {
-  /** Copies what slots hold to others. */
+  /** Copies the contents of slots to other slots. */
   move(moves: readonly SlotMove[]): Promise<void> | undefined;
-  /** Binds what the rows of a run attend to as their past and present, so that the run appends to it in place. */
+  /** Binds the slots of a run's rows as past and present, so that the run appends to them in place. */
   bind(run: GraphRun): Promise<void> | undefined;
-  /** To be called when the run has ended: the slots hold what it has appended. */
+  /** Call when the run has ended. Afterwards, the slots hold what the run has appended. */
   settle(run: GraphRun): Promise<void> | undefined;
 }

@@ -24,13 +24,13 @@ export interface OrtModelRunnerOptions {
   readonly limits: StepLimits;
   readonly session: SessionOptions;
   readonly sampler?: TokenSampler;
-  /** Of a cache in the memory of a device: see {@link DeviceKvCache}. */
+  /** For a cache in the memory of a device: see {@link DeviceKvCache}. */
   readonly blockTokens?: number;
 }
 
 /**
- * Runs steps with ONNX Runtime, off the event loop, keys and values appended in place.
- * On the CPU nothing is awaited before a run has started, so that the tokens of the last step are sent while this one is computed.
+ * Runs steps with ONNX Runtime, off the event loop. Keys and values are appended in place.
+ * On the CPU, nothing is awaited before a run starts, so that the last step's tokens are sent while this step is computed.
  */
 export class OrtModelRunner implements ModelRunner {
   readonly limits: StepLimits;
@@ -45,7 +45,7 @@ export class OrtModelRunner implements ModelRunner {
   readonly #nextLogit: NativeArray<Float32Array>;
   readonly #sampler: TokenSampler;
 
-  /** @throws {ModelError} the graph cannot be loaded, or there is no room for what it needs */
+  /** @throws {ModelError} the graph cannot be loaded, or there is not enough memory */
   constructor({ model, limits, session, blockTokens, ...options }: OrtModelRunnerOptions) {
     const { maxBatchSize, maxModelLen, maxStepTokens } = limits;
     const { vocabSize } = model.config;
@@ -75,7 +75,7 @@ export class OrtModelRunner implements ModelRunner {
 
   async run(step: Step): Promise<readonly RowResult[]> {
     const results = new Array<RowResult>(step.rows.length).fill(undefined);
-    // If this fails, nobody knows which slot holds what: a defect.
+    // If this fails, the contents of the slots are unknown: a defect.
     const moving = this.#cache.move(step.moves);
     if (moving !== undefined) await moving;
     try {
@@ -126,8 +126,8 @@ function resultOf(token: SampledToken | undefined): RowResult {
 }
 
 /**
- * Whether a row's attention with the flash kernel is the same in any batch. With more threads than heads, the kernel splits the keys of
- * a row over the threads that are left, and how many are left depends on the other rows. See docs/decisions/0012.
+ * Whether a row's attention with the flash kernel is the same in any batch. With more threads than heads, the kernel splits a row's
+ * keys over the spare threads, and how many are spare depends on the other rows. See docs/decisions/0012.
  */
 function isFlashInvariant({ config: { numHeads } }: Model, { threads }: SessionOptions): boolean {
   return threads <= numHeads;
@@ -140,8 +140,8 @@ function load({ graphPath }: Model, options: SessionOptions): Session {
   } catch (error) {
     const remedy =
       (options.device?.kind ?? 'cpu') === 'cpu'
-        ? 'delete its folder to have it built anew'
-        : 'the device may lack room, or what the graph takes; or delete its folder to have it built anew';
+        ? 'delete its folder to rebuild it'
+        : 'the device may lack memory or an operator of the graph; or delete the folder of the graph to rebuild it';
     throw new ModelError(`ONNX Runtime cannot load ${graphPath}: ${messageOf(error)}; ${remedy}`);
   }
 }

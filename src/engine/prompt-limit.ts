@@ -1,8 +1,8 @@
 import type { Device } from './ort/index.ts';
 
 /**
- * New tokens that the prompts of one step may have. On WebGPU, ONNX Runtime 1.30 attends from 32 new tokens on with a shader that is
- * wrong where subgroups are narrow (SwiftShader's have 4 lanes: logits off by 0.5); below that with another.
+ * The most prompt tokens that one step may feed. On WebGPU, ONNX Runtime 1.30 uses another attention shader from 32 new tokens on, which
+ * is wrong where subgroups are narrow (SwiftShader's have 4 lanes: logits are off by 0.5).
  */
 export function maxPromptTokens({ kind }: Device): number {
   return kind === 'webgpu' ? 31 : Number.POSITIVE_INFINITY;

@@ -25,25 +25,25 @@ import { promptTooLong, toSequence } from './to-sequence.ts';
 
 export interface LlmEngineOptions {
   readonly runner: ModelRunner;
-  /** Undefined where the model has none: then prompts are ids and there is no text. */
+  /** Undefined if the model has none. Then prompts are token ids and there is no text. */
   readonly tokenizer: Tokenizer | undefined;
   readonly clock: Clock;
   readonly vocabSize: number;
   readonly eosTokenIds: readonly number[];
   readonly batchTimeoutMs: number;
   readonly maxQueueSize: number;
-  /** Events of one request that may wait for its client. */
+  /** Events of one request that may wait for the client. */
   readonly maxPendingEvents: number;
-  /** A step failed, or some of its rows did; the requests that this ends are told. The engine goes on. */
+  /** A step failed, or some of its rows did. Requests that end because of it receive the error. The engine continues. */
   readonly onFailure: (error: EngineError) => void;
-  /** A defect has stopped the engine; everything open has ended with an error. */
+  /** A bug has stopped the engine. All open requests have ended with an error. */
   readonly onDefect: (error: unknown) => void;
 }
 
-/** After so many failed steps in a row the engine is not ready until one succeeds. */
+/** After this many failed steps in a row, the engine is not ready until a step succeeds. */
 const maxFailuresInARow = 3;
 
-/** What belongs to a sequence on this side of the scheduler. */
+/** What the engine keeps for each sequence. */
 interface Output {
   readonly stream: OutputStream;
   readonly text: OutputText;
@@ -51,13 +51,13 @@ interface Output {
   detokenizeMs: number;
 }
 
-/** Text in, text out, in this process: tokenizer, scheduler and runner put together. */
+/** A text generator in this process: tokenizer, scheduler and runner combined. */
 export class LlmEngine implements TextGenerator {
   readonly #options: LlmEngineOptions;
   readonly #scheduler: Scheduler;
   readonly #loop: EngineLoop;
   readonly #outputs = new Map<Sequence, Output>();
-  /** Requests whose prompts are being tokenized: they will wait soon, and count as if they did. */
+  /** Requests whose prompts are being tokenized. They count as waiting. */
   #numSubmitting = 0;
   #state: 'starting' | 'ready' | 'draining' | 'stopped' = 'starting';
   #onIdle: (() => void) | undefined;
@@ -84,7 +84,7 @@ export class LlmEngine implements TextGenerator {
         for (const sequence of sequences) this.#fail(sequence, error);
       },
       onFailure: (error) => {
-        // A step that was terminated has failed, too, but that says nothing about the engine.
+        // A terminated step fails, too, but that says nothing about the engine.
         if (this.#state !== 'stopped') options.onFailure(error);
       },
       onDefect: (error) => this.#breakDown(error),
@@ -96,7 +96,7 @@ export class LlmEngine implements TextGenerator {
   }
 
   recover(): void {
-    // While there are requests, their steps show whether the engine works again.
+    // While there are requests, their steps show whether the engine works.
     if (this.#state === 'ready' && !this.isReady && this.#isIdle) this.#startProbe({ topK: 1 });
   }
 
@@ -110,12 +110,11 @@ export class LlmEngine implements TextGenerator {
   }
 
   /**
-   * Runs a step for each way of drawing, so that the first request does not pay for what the runner does only once;
-   * then requests are taken.
+   * Runs a step for each way of drawing a token, so that the first request does not pay for one-time work. Then the engine is ready.
    * @throws {ModelError} the model cannot be run
    */
   async warmUp(): Promise<void> {
-    // The graph finds the likeliest token at any rate; drawing from a few tokens and from all are two ways where a device holds the logits.
+    // The graph always finds the likeliest token. On a device, drawing from a few tokens and drawing from all are two code paths.
     for (const topK of [1, 0]) {
       if (this.#state !== 'starting') return;
       for await (const event of this.#startProbe({ topK })) {
@@ -137,7 +136,7 @@ export class LlmEngine implements TextGenerator {
     }
   }
 
-  /** Takes nothing new and resolves when everything accepted has ended. */
+  /** Refuses new requests, and resolves when all accepted ones have ended. */
   async drain(): Promise<void> {
     if (this.#state !== 'stopped') this.#state = 'draining';
     if (this.#isIdle) return;
@@ -146,7 +145,7 @@ export class LlmEngine implements TextGenerator {
     });
   }
 
-  /** Ends everything still open with an error, terminates the step in flight, and frees the engine when that has ended. */
+  /** Ends all open requests with an error, terminates the step in flight, and frees the engine after it. */
   async dispose(): Promise<void> {
     const { runner, tokenizer } = this.#options;
     this.#state = 'stopped';
@@ -155,7 +154,7 @@ export class LlmEngine implements TextGenerator {
       this.#fail(sequence, stopped());
     }
     runner.terminate();
-    // Rejects what is being tokenized: nobody should wait for the step.
+    // Rejects prompts that are being tokenized, so that they do not wait for the step.
     await tokenizer?.dispose();
     await this.#loop.idle();
     runner.dispose();
@@ -167,7 +166,7 @@ export class LlmEngine implements TextGenerator {
     const tokenIds = await this.#tokenize(request.prompt, signal);
     const tokenizeMs = clock.now() - arrivedAtMs;
     if (signal.aborted) return OutputStream.closed();
-    // While the engine drains, what it has begun to tokenize is served.
+    // A prompt that was being tokenized when draining began is still served.
     if (this.#state === 'stopped') throw stopped();
     const { maxModelLen } = runner.limits;
     const sequence = toSequence(request, { tokenIds, arrivedAtMs }, { maxModelLen, vocabSize });
@@ -188,7 +187,7 @@ export class LlmEngine implements TextGenerator {
     return stream;
   }
 
-  /** A request of one token that nobody has sent. */
+  /** Starts a request of the engine's own, for one token. */
   #startProbe({ topK }: { readonly topK: number }): OutputStream {
     const sequence = new Sequence({
       id: 'warm-up',

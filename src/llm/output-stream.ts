@@ -1,8 +1,8 @@
 import type { GenerationEvent } from '../core/index.ts';
 
 /**
- * The events of one request between the engine, which never waits, and its client, which may be slow.
- * The engine ends the request when the stream is full, so that at most `maxEvents` and the last event wait.
+ * The events of one request between the engine, which never waits, and the client, which may be slow.
+ * The engine ends the request when the stream is full, so at most `maxEvents` and the last event wait.
  */
 export class OutputStream implements AsyncIterableIterator<GenerationEvent> {
   readonly #events: GenerationEvent[] = [];
@@ -14,12 +14,12 @@ export class OutputStream implements AsyncIterableIterator<GenerationEvent> {
     this.#maxEvents = maxEvents;
   }
 
-  /** As many events as allowed wait for the client. */
+  /** Whether the maximum number of events waits for the client. */
   get isFull(): boolean {
     return this.#events.length >= this.#maxEvents;
   }
 
-  /** Of a request whose client left before it was accepted. */
+  /** The stream of a request whose client left before it was accepted. */
   static closed(): OutputStream {
     const stream = new OutputStream(0);
     stream.close();
@@ -33,7 +33,7 @@ export class OutputStream implements AsyncIterableIterator<GenerationEvent> {
     this.#wake?.();
   }
 
-  /** Ends the events without a last one: nobody is listening any more. */
+  /** Drops all events: the client has left. */
   close(): void {
     this.#isClosed = true;
     this.#events.length = 0;

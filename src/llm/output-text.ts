@@ -6,18 +6,18 @@ export class OutputText {
   readonly #decoder: StreamingDecoder | undefined;
   readonly #stopStrings: StopStrings;
 
-  /** @param decoder undefined where the model has no tokenizer: then there is no text */
+  /** @param decoder undefined if the model has no tokenizer; then there is no text */
   constructor(decoder: StreamingDecoder | undefined, stop: readonly string[]) {
     this.#decoder = decoder;
     this.#stopStrings = new StopStrings(stop);
   }
 
-  /** @returns what the token adds to the text, and whether it completed a stop string: then it is the last text. */
+  /** @returns the text that the token adds, and whether it completed a stop string. If so, no further text follows. */
   push(tokenId: number): { readonly text: string; readonly isStopped: boolean } {
     return this.#stopStrings.push(this.#decoder?.push(tokenId) ?? '');
   }
 
-  /** All that was held back, when no further token comes. */
+  /** The text that was held back. Call after the last token. */
   end(): string {
     return this.#stopStrings.push(this.#decoder?.end() ?? '').text + this.#stopStrings.end();
   }

@@ -1,4 +1,4 @@
-/** Finds stop strings in text that comes in pieces, and lets out only what cannot be part of one. */
+/** Finds stop strings in text that arrives in pieces, and holds back whatever could be the beginning of one. */
 export class StopStrings {
   readonly #stops: readonly string[];
   #held = '';
@@ -7,7 +7,7 @@ export class StopStrings {
     this.#stops = stops;
   }
 
-  /** @returns the text that is safe to send, and whether a stop string came: then it is the last text. */
+  /** @returns the text that is safe to send, and whether a stop string appeared. If so, no further text follows. */
   push(text: string): { readonly text: string; readonly isStopped: boolean } {
     if (this.#stops.length === 0) return { text, isStopped: false };
     const all = this.#held + text;
@@ -21,13 +21,13 @@ export class StopStrings {
     return { text: all.slice(0, all.length - numHeld), isStopped: false };
   }
 
-  /** The text that was held back: no stop string has come of it. */
+  /** The text that was held back and did not become a stop string. */
   end(): string {
     return this.#held;
   }
 }
 
-/** The length of the longest end of the text with which the stop string begins. */
+/** The length of the longest suffix of the text that is a prefix of the stop string. */
 function numOverlapping(text: string, stop: string): number {
   let length = Math.min(text.length, stop.length - 1);
   while (length > 0 && !text.endsWith(stop.slice(0, length))) length--;

@@ -5,7 +5,7 @@ const weylB = 0xbb67ae85;
 const rounds = 10;
 
 /**
- * Philox4x32-10, a counter-based generator: block number `counter` of the stream of `key`, without a state to carry along.
+ * Philox4x32-10, a counter-based generator: block `counter` of the stream of `key`, without any state.
  * Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011; the generator of cuRAND and PyTorch.
  * @returns four 32-bit words
  */
@@ -27,7 +27,7 @@ export function philox(key: readonly [number, number], counter: readonly [number
   return [c0, c1, c2, c3];
 }
 
-/** The random number in [0, 1), 53 bits of it, that a request with this seed uses for its token of this index. */
+/** The random number in [0, 1), with 53 random bits, for the token of this index in an answer with this seed. */
 export function uniform(seed: number, tokenIndex: number): number {
   const key = BigInt.asUintN(64, BigInt(seed));
   const [high = 0, low = 0] = philox([Number(key & 0xffffffffn), Number(key >> 32n)], [tokenIndex, 0, 0, 0]);

@@ -45,7 +45,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('--devic
     const folder = await temporaryFolder();
     await writeFile(path.join(folder, 'libcuda.so.1'), 'no library');
     expect(await problemOf(['--device', 'cuda'], { LD_LIBRARY_PATH: folder })).toBe(
-      `--device cuda: there is no driver of NVIDIA (libcuda.so.1 cannot be loaded); install it${hasProvider ? '' : `, then run: ${installCommand}`}`,
+      `--device cuda: there is no NVIDIA driver (libcuda.so.1 cannot be loaded); install it${hasProvider ? '' : `, then run: ${installCommand}`}`,
     );
   });
 
@@ -59,7 +59,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('--devic
   test('with a driver that does not work', async (context) => {
     const environment = await driver(needTool(context, 'cc'), '-DINIT_RESULT=803');
     expect(await problemOf(['--device', 'cuda'], environment)).toBe(
-      '--device cuda: the driver of NVIDIA does not work: cuInit gives error 803',
+      '--device cuda: the NVIDIA driver does not work: cuInit returned error 803',
     );
   });
 

@@ -13,13 +13,13 @@ import {
 import { check, create, reasonOf } from './status.ts';
 
 /*
- * All that only a GPU of NVIDIA can run. Everything else (allocators, bindings, copies, runs) is the same for every device, and is
+ * The code that only an NVIDIA GPU can run. Everything else (allocators, bindings, copies, runs) is the same for every device and is
  * tested on WebGPU.
  */
 
 const flag = '--onnxruntime-node-install=cuda12';
 
-/** How to have the provider. npm 12 takes no flags of packages, and npm rebuilds those of the current folder alone. */
+/** The command that installs the provider. npm 12 does not pass flags to packages, and `npm rebuild` sees only the current folder. */
 function installCommand(): string {
   const script = path.join(packageFolder(), 'script', 'install');
   const relative = path.relative('', script);
@@ -29,7 +29,7 @@ function installCommand(): string {
 }
 
 /**
- * Declared in onnxruntime_c_api.h, `struct OrtApi`; the first number is the place in it.
+ * Declared in onnxruntime_c_api.h, `struct OrtApi`; the first number is the index in that table.
  * https://github.com/microsoft/onnxruntime/blob/main/include/onnxruntime/core/session/onnxruntime_c_api.h
  */
 interface CudaProviderApi {
@@ -52,7 +52,7 @@ function cudaProviderApi(): CudaProviderApi {
   });
 }
 
-/** The CUDA driver. Each returns 0 (`CUDA_SUCCESS`) or a `CUresult`: https://docs.nvidia.com/cuda/cuda-driver-api/ */
+/** The CUDA driver. Each function returns 0 (`CUDA_SUCCESS`) or a `CUresult`: https://docs.nvidia.com/cuda/cuda-driver-api/ */
 interface CudaDriver {
   /** `cuInit(unsigned int Flags)`, "Flags must be 0": group__CUDA__INITIALIZE.html */
   cuInit(flags: 0): number;
@@ -79,36 +79,36 @@ function cudaDriver(): CudaDriver {
 /** `CUDA_ERROR_NO_DEVICE`: group__CUDA__TYPES.html */
 const noDevice = 100;
 
-/** @throws {DeviceError} there is no such device, or something that it needs is not installed */
+/** @throws {DeviceError} there is no such device, or something it needs is not installed */
 export function cudaProvider(index: number): DeviceProvider {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new DeviceError(
-      `onnxruntime-node has a CUDA provider for Linux on x64, and none for ${process.platform} ${process.arch}`,
+      `onnxruntime-node has a CUDA provider for Linux on x64 only, not for ${process.platform} ${process.arch}`,
     );
   }
   const names = deviceNames();
   const name = names[index];
   if (name === undefined) {
     const present = names.map((each, i) => `cuda:${i} (${each})`).join(', ');
-    throw new DeviceError(`there is no cuda:${index}: this machine has ${present || 'no device that CUDA can use'}`);
+    throw new DeviceError(`there is no cuda:${index}: this machine has ${present || 'no CUDA device'}`);
   }
   if (!hasProvider()) throw new DeviceError(`onnxruntime-node has no CUDA provider here; run: ${installCommand()}`);
   return {
     name: `cuda:${index} (${name})`,
-    // `CUDA` in core/framework/allocator.h; memory of the device itself is OrtDeviceAllocator, OrtMemTypeDefault.
+    // `CUDA` in core/framework/allocator.h; the device's own memory is OrtDeviceAllocator, OrtMemTypeDefault.
     memory: { name: 'Cuda', deviceIndex: index },
     append: (sessionOptions) => append(sessionOptions, index),
   };
 }
 
-/** `npm ci` leaves it out: it is large, and comes from elsewhere. */
+/** `npm ci` does not install it: it is large and is not downloaded from npm. */
 function hasProvider(): boolean {
   return existsSync(path.join(libraryFolder(), 'libonnxruntime_providers_cuda.so'));
 }
 
 /**
- * Options: https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html#configuration-options. Left as they are by
- * default: copies in the stream of the computation (`do_copy_in_default_stream`), no CUDA graphs (see docs/gpu.md).
+ * Options: https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html#configuration-options. These keep
+ * their defaults: copies in the compute stream (`do_copy_in_default_stream`), no CUDA graphs (see docs/gpu.md).
  */
 function append(sessionOptions: Pointer, index: number): void {
   const api = cudaProviderApi();
@@ -116,28 +116,28 @@ function append(sessionOptions: Pointer, index: number): void {
   try {
     const settings = {
       device_id: String(index),
-      // The cache is taken at the start and does not grow: doubling the arena with each part would leave half of it unused.
+      // The cache is allocated at the start and does not grow. Doubling the arena with each part would leave half of it unused.
       arena_extend_strategy: 'kSameAsRequested',
     };
     check(api.updateOptions(options, Object.keys(settings), Object.values(settings), Object.keys(settings).length));
     check(api.append(sessionOptions, options));
   } catch (error) {
     throw new DeviceError(
-      `the CUDA provider cannot be used: ${reasonOf(error)}; it needs a driver that is new enough for it, and the libraries of CUDA and cuDNN where the system finds them (LD_LIBRARY_PATH); see docs/gpu.md`,
+      `the CUDA provider cannot be used: ${reasonOf(error)}; it needs a recent enough driver, and the CUDA and cuDNN libraries on the library path (LD_LIBRARY_PATH); see docs/gpu.md`,
     );
   } finally {
     api.releaseOptions(options);
   }
 }
 
-/** The names of the devices, in CUDA's order. @throws {DeviceError} there is no driver, or it does not work */
+/** Device names in CUDA's order. @throws {DeviceError} there is no driver, or it does not work */
 function deviceNames(): string[] {
   let driver: CudaDriver;
   try {
     driver = cudaDriver();
   } catch {
     const then = hasProvider() ? 'install it' : `install it, then run: ${installCommand()}`;
-    throw new DeviceError(`there is no driver of NVIDIA (${driverFile} cannot be loaded); ${then}`);
+    throw new DeviceError(`there is no NVIDIA driver (${driverFile} cannot be loaded); ${then}`);
   }
   const result = driver.cuInit(0);
   if (result === noDevice) return [];
@@ -154,5 +154,5 @@ function deviceNames(): string[] {
 }
 
 function succeed(call: string, result: number): void {
-  if (result !== 0) throw new DeviceError(`the driver of NVIDIA does not work: ${call} gives error ${result}`);
+  if (result !== 0) throw new DeviceError(`the NVIDIA driver does not work: ${call} returned error ${result}`);
 }

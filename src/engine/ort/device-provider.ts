@@ -1,16 +1,16 @@
 import type { Pointer } from './native.ts';
 
-/** A device cannot be used; the message says why and what to do. */
+/** A device cannot be used. The message says why and what to do. */
 export class DeviceError extends Error {
   override readonly name = 'DeviceError';
 }
 
-/** How ONNX Runtime runs graphs on a device with memory of its own; its word is execution provider. */
+/** How ONNX Runtime runs graphs on a device with its own memory: an execution provider. */
 export interface DeviceProvider {
-  /** For people. */
+  /** For messages. */
   readonly name: string;
-  /** Its memory, as `CreateMemoryInfo` wants it to be named. */
+  /** The device's memory, as `CreateMemoryInfo` names it. */
   readonly memory: { readonly name: string; readonly deviceIndex: number };
-  /** Adds it to a session's options. @throws {OrtError | DeviceError} it cannot be had */
+  /** Adds the provider to a session's options. @throws {OrtError | DeviceError} it is not available */
   append(options: Pointer): void;
 }

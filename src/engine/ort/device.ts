@@ -11,7 +11,7 @@ export type Device =
   | { readonly kind: 'cuda'; readonly index: number };
 
 /**
- * WebGPU, which the library of onnxruntime-node has within it.
+ * WebGPU, which is built into onnxruntime-node's library.
  * Source: `SessionOptionsAppendExecutionProvider` in onnxruntime_c_api.h, `WEBGPU_BUFFER` in core/framework/allocator.h
  */
 const webgpuProvider: DeviceProvider = {
@@ -20,7 +20,7 @@ const webgpuProvider: DeviceProvider = {
   append: (options) => check(ortApi().appendProvider(options, 'WebGPU', null, null, 0)),
 };
 
-/** By device: asking the driver takes a moment, and nothing changes. */
+/** By device index: asking the driver takes time, and the answer does not change. */
 const cudaProviders = new Map<number, DeviceProvider>();
 
 function knownCudaProvider(index: number): DeviceProvider {
@@ -29,7 +29,7 @@ function knownCudaProvider(index: number): DeviceProvider {
   return provider;
 }
 
-/** Undefined for the CPU, which needs none. @throws {DeviceError} the device is not there, or not all that it needs */
+/** Undefined for the CPU, which needs none. @throws {DeviceError} the device or something it needs is missing */
 export function providerOf(device: Device): DeviceProvider | undefined {
   switch (device.kind) {
     case 'cpu':
@@ -42,8 +42,8 @@ export function providerOf(device: Device): DeviceProvider | undefined {
 }
 
 /**
- * Makes sure that graphs can run on a device, before one is loaded.
- * @returns its name, for people
+ * Checks that graphs can run on a device.
+ * @returns the device's name, for messages
  * @throws {DeviceError} they cannot
  */
 export function expectDevice(device: Device): string {

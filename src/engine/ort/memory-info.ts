@@ -12,7 +12,7 @@ export function hostMemoryInfo(): Pointer {
   return cpu;
 }
 
-/** An `OrtMemoryInfo` of a device; the caller releases it. Source: `CreateMemoryInfo` in onnxruntime_c_api.h */
+/** The `OrtMemoryInfo` of a device; the caller releases it. Source: `CreateMemoryInfo` in onnxruntime_c_api.h */
 export function deviceMemoryInfo(name: string, deviceIndex: number): Pointer {
   return create((out) => ortApi().createMemoryInfo(name, allocatorTypeDevice, deviceIndex, memoryTypeDefault, out));
 }

@@ -7,14 +7,14 @@ import type { Resource } from './resources.ts';
 /** An address outside the JavaScript heap. */
 export type Pointer = bigint;
 
-/** An `OrtStatus *`: null where the call went well. */
+/** An `OrtStatus *`: null if the call succeeded. */
 type Status = Pointer | null;
-/** Where a call puts the address that it gives. */
+/** Receives the address that a call returns through a parameter. */
 export type Out = [Pointer | null];
 
 /**
- * The functions of ONNX Runtime's C API that are used here. The API is a table of function pointers, whose order is fixed and
- * which only ever grows at the end, so that a function is its place in the table.
+ * The functions of ONNX Runtime's C API that are used here. The API is a table of function pointers. Its order is fixed and it only
+ * grows at the end, so a function is identified by its index.
  * Source: `struct OrtApi` in
  * https://github.com/microsoft/onnxruntime/blob/main/include/onnxruntime/core/session/onnxruntime_c_api.h
  */
@@ -62,7 +62,7 @@ export interface OrtApi {
 
 const pathType = process.platform === 'win32' ? 'str16' : 'str';
 
-/** The type of a parameter through which a call gives an address. */
+/** The type of a parameter through which a call returns an address. */
 export const outAddress: ReturnType<typeof koffi.out> = koffi.out(koffi.pointer('void *'));
 
 type Parameters = (string | typeof outAddress)[];
@@ -109,19 +109,19 @@ const signatures: Readonly<Record<keyof OrtApi, TableFunction>> = {
   releaseRunOptions: [97, 'void', ['void *']],
 };
 
-/** Of ONNX Runtime 1.17: all of these are older, and a newer version would only refuse more libraries. */
+/** The version of ONNX Runtime 1.17. All functions above are older, and a newer version would only reject more libraries. */
 const apiVersion = 17;
 const pointerBytes = 8;
 
-/** ONNX Runtime runs kernels on the calling thread, and koffi's asynchronous calls have a small stack of their own. */
+/** ONNX Runtime runs kernels on the calling thread, and the stack of koffi's asynchronous calls is small by default. */
 const asyncStackBytes = 16 * 2 ** 20;
 
-// koffi takes this before it has loaded its first library, or not at all.
+// koffi accepts this only before it loads its first library.
 koffi.config({ async_stack_size: asyncStackBytes });
 
 interface Loaded {
   readonly table: Pointer;
-  /** Kept alive for the life of the process: collecting it would unload the code under a running call. */
+  /** Kept alive as long as the process: collecting it would unload the code under a running call. */
   readonly library: LibraryHandle;
 }
 
@@ -150,16 +150,16 @@ function load(): Loaded {
   const base: Pointer = library.func('OrtGetApiBase', 'void *', [])();
   const getApi = koffi.decode(koffi.decode(base, 0, 'void *'), koffi.proto('void *', ['uint32']));
   const table: Pointer | null = getApi(apiVersion);
-  if (table === null) throw new Error(`ONNX Runtime does not know version ${apiVersion} of its API`);
+  if (table === null) throw new Error(`ONNX Runtime does not support version ${apiVersion} of its API`);
   return { table, library };
 }
 
-/** Where onnxruntime-node has its libraries for this machine. */
+/** The folder of onnxruntime-node's libraries for this machine. */
 export function libraryFolder(): string {
   return path.join(packageFolder(), 'bin', 'napi-v6', process.platform, process.arch);
 }
 
-/** Where onnxruntime-node is. */
+/** The folder of onnxruntime-node. */
 export function packageFolder(): string {
   return path.dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
 }
@@ -170,7 +170,7 @@ function libraryPath(): string {
   try {
     files = readdirSync(folder);
   } catch {
-    // Reported below: no library for this machine.
+    // Reported below.
   }
   const file = files.find((name) => /^(lib)?onnxruntime[.\d]*\.(so\.1|dylib|dll)$/.test(name));
   if (file === undefined) {
@@ -179,10 +179,10 @@ function libraryPath(): string {
   return path.join(folder, file);
 }
 
-/** Not to be collected, which would unload them. */
+/** Keeps libraries from being collected, which would unload them. */
 const kept: LibraryHandle[] = [];
 
-/** Functions of a library of the system. @throws {Error} it cannot be loaded */
+/** Functions of a system library. @throws {Error} it cannot be loaded */
 export function systemFunctions<Api>(file: string | null, prototypes: Readonly<Record<keyof Api, NamedFunction>>): Api {
   const library = koffi.load(file);
   kept.push(library);
@@ -193,10 +193,10 @@ export function systemFunctions<Api>(file: string | null, prototypes: Readonly<R
   return Object.fromEntries(functions) as Api;
 }
 
-/** Where the functions of the C library are; null is the process itself. */
+/** The library with the C functions; null is the process itself. */
 const cLibrary = process.platform === 'win32' ? 'ucrtbase.dll' : null;
 
-/** The C library's memory functions: koffi's own allocate no more than 2 GiB at once, and a KV cache may need more. */
+/** The C library's memory functions. koffi's own allocate at most 2 GiB at once, and a KV cache may need more. */
 interface CMemory {
   calloc(count: number, size: number): Pointer | null;
   free(pointer: Pointer): void;
@@ -215,21 +215,21 @@ function cMemory(): CMemory {
 }
 
 /**
- * Ends the process without waiting for anything. `process.exit` waits for the threads of Node's pool, and a step that does not end
- * occupies one of them.
+ * Ends the process without waiting for anything. `process.exit` waits for the threads of libuv's pool, and a step that hangs occupies
+ * one of them.
  */
 export function exitNow(code: number): never {
   const { _exit: end } = systemFunctions<{ _exit(code: number): never }>(cLibrary, { _exit: ['void', ['int']] });
   return end(code);
 }
 
-/** An array in {@link NativeBuffer}. */
+/** An array in a {@link NativeBuffer}. */
 export interface NativeArray<Values> extends Resource {
   readonly buffer: NativeBuffer;
   readonly values: Values;
 }
 
-/** @throws {RangeError} the system does not give that much */
+/** @throws {RangeError} the system is out of memory */
 export function nativeArray<Values>(
   Values: { readonly BYTES_PER_ELEMENT: number; new (bytes: ArrayBuffer): Values },
   length: number,
@@ -240,12 +240,12 @@ export function nativeArray<Values>(
 
 let numAllocated = 0;
 
-/** Native buffers that have not been given back to the system. */
+/** Native buffers that were not freed yet. */
 export function numAllocatedBuffers(): number {
   return numAllocated;
 }
 
-/** Memory outside the JavaScript heap, which does not move. Its pages are zero and take no memory until they are written. */
+/** Zeroed memory outside the JavaScript heap, which does not move. Its pages occupy no memory until they are written. */
 export class NativeBuffer implements Resource {
   readonly pointer: Pointer;
   readonly byteLength: number;
@@ -253,16 +253,16 @@ export class NativeBuffer implements Resource {
   /** The owner, and the sessions that have bound it. */
   #numHolders = 1;
 
-  /** @throws {RangeError} the system does not give that much */
+  /** @throws {RangeError} the system is out of memory */
   constructor(byteLength: number) {
     this.byteLength = Math.max(1, byteLength);
     const pointer = cMemory().calloc(1, this.byteLength);
-    if (pointer === null) throw new RangeError(`the system does not give ${this.byteLength} bytes`);
+    if (pointer === null) throw new RangeError(`the system cannot allocate ${this.byteLength} bytes`);
     this.pointer = pointer;
     numAllocated++;
   }
 
-  /** The buffer's bytes, to be wrapped in a typed array. Not to be touched after {@link free}. */
+  /** The buffer's bytes, to wrap in a typed array. Must not be used after {@link free}. */
   get bytes(): ArrayBuffer {
     return koffi.view(this.pointer, this.byteLength);
   }
@@ -283,7 +283,7 @@ export class NativeBuffer implements Resource {
     numAllocated--;
   }
 
-  /** The memory goes back to the system as soon as no session has it bound. */
+  /** Releases the memory as soon as no session has it bound. */
   free(): void {
     if (this.#isFreed) return;
     this.#isFreed = true;

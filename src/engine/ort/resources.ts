@@ -1,20 +1,20 @@
-/** What is held outside the JavaScript heap. */
+/** Something outside the JavaScript heap. */
 export interface Resource {
-  /** Gives it back. Calling it again does nothing. */
+  /** Releases it. Calling this again does nothing. */
   free(): void;
 }
 
-/** Resources with one owner. They are freed together, the last one first. */
+/** Resources with one owner. They are freed together, in reverse order. */
 export class Resources implements Resource {
   readonly #frees: (() => void)[] = [];
 
-  /** Owns a resource from now on. @returns the resource */
+  /** Takes ownership of a resource. @returns the resource */
   own<Owned extends Resource>(resource: Owned): Owned {
     this.onFree(() => resource.free());
     return resource;
   }
 
-  /** Calls this once when the others are freed. */
+  /** Calls `free` once, when the resources are freed. */
   onFree(free: () => void): void {
     this.#frees.push(free);
   }

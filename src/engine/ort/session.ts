@@ -8,32 +8,32 @@ import { check, create } from './status.ts';
 import { DeviceBuffer, keyOf, TensorValues, type TensorView } from './tensor-values.ts';
 
 export interface SessionOptions {
-  /** Threads that a run uses, the calling one included. */
+  /** Threads that a run uses, including the calling one. */
   readonly threads: number;
-  /** Whether threads that wait during a run spin for a while before they sleep: quicker, but others get less of the cores. */
+  /** Whether threads that wait during a run spin for a while before they sleep: faster, but leaves less of the cores to others. */
   readonly spinning: boolean;
   /** By default the CPU. */
   readonly device?: Device;
   /** Whether GroupQueryAttention may use its flash kernel on the CPU. By default it may. */
   readonly flashAttention?: boolean;
-  /** With it, ONNX Runtime writes where every node ran and how long: to a file that begins so, when the session is released. */
+  /** If given, ONNX Runtime records where and how long every node ran, in a file with this prefix, written when the session is released. */
   readonly profilePrefix?: string;
 }
 
 const optimizeAll = 99;
-/** Enough for 40 to 80 compositions of a batch: each binds the keys and values of 12 to 24 layers for two groups of rows. */
+/** Enough for 40 to 80 compositions of a batch. Each binds the keys and values of 12 to 24 layers for two groups of rows. */
 const maxValues = 4096;
 
-/** ONNX Runtime tells files apart by milliseconds alone. */
+/** Makes file names unique: ONNX Runtime itself only adds a time in milliseconds. */
 let numProfiles = 0;
 
-/** Takes memory of a device from ONNX Runtime. */
+/** Allocates a device's memory through ONNX Runtime. */
 interface DeviceMemory {
   readonly allocator: Pointer;
   readonly memoryInfo: Pointer;
 }
 
-/** A loaded graph with its one binding of inputs and outputs. It keeps the host memory that it has bound. */
+/** A loaded graph and its binding of inputs and outputs. Bound host memory is kept alive. */
 export class Session implements Resource {
   readonly #owned = new Resources();
   readonly #session: Pointer;
@@ -42,12 +42,12 @@ export class Session implements Resource {
   readonly #deviceMemory: DeviceMemory | undefined;
   readonly #bound = new Map<string, NativeBuffer>();
   readonly #values = new TensorValues(maxValues);
-  /** The keys of what is bound. */
+  /** The key of the tensor that is bound to each output. */
   readonly #outputs = new Map<string, string>();
 
   /**
    * @param model path of a graph, or the graph itself
-   * @throws {OrtError} the graph cannot be loaded, or not on that device
+   * @throws {OrtError} the graph cannot be loaded on the device
    * @throws {DeviceError} the device cannot be used
    */
   constructor(model: string | Uint8Array, options: SessionOptions) {
@@ -71,12 +71,12 @@ export class Session implements Resource {
     }
   }
 
-  /** Whether it runs on a device: then binding an input copies it there, and what is written afterwards is not seen. */
+  /** Whether the session runs on a device. Binding an input then copies it, and later writes to it are not seen. */
   get hasDeviceMemory(): boolean {
     return this.#deviceMemory !== undefined;
   }
 
-  /** Memory of the device that the session runs on. @throws {OrtError} there is no room */
+  /** Allocates memory of the device that the session runs on. @throws {OrtError} the device is out of memory */
   allocate(byteLength: number): DeviceBuffer {
     const memory = this.#deviceMemory;
     if (memory === undefined) throw new Error('the CPU has no memory but NativeBuffer');
@@ -85,13 +85,13 @@ export class Session implements Resource {
     return new DeviceBuffer(pointer, byteLength, memory.memoryInfo);
   }
 
-  /** Binds an input until another is bound to the name. A device's buffer has to outlive the session. */
+  /** Binds an input until another one is bound to the name. A device's buffer has to outlive the session. */
   bindInput(name: string, tensor: TensorView): void {
     check(ortApi().bindInput(this.#binding, name, this.#values.of(tensor)));
     this.#keep(name, tensor.buffer);
   }
 
-  /** Binds an output until another is bound to the name. Binding the same again costs nothing. */
+  /** Binds an output until another one is bound to the name. Binding the same tensor again costs nothing. */
   bindOutput(name: string, tensor: TensorView): void {
     const key = keyOf(tensor);
     if (this.#outputs.get(name) === key) return;
@@ -102,7 +102,7 @@ export class Session implements Resource {
 
   /**
    * Runs the graph on another thread. One run at a time.
-   * @throws {OrtError} the run failed, or was terminated
+   * @throws {OrtError} the run failed or was terminated
    */
   run(): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -123,7 +123,7 @@ export class Session implements Resource {
     });
   }
 
-  /** Makes the run in flight fail at its next node, and every later run at once. */
+  /** Makes the run in flight fail at its next node, and every later run fail at once. */
   terminate(): void {
     check(ortApi().runOptionsSetTerminate(this.#runOptions));
   }
@@ -168,17 +168,17 @@ function createSession(
   const env = environment();
   const options = create((out) => ort.createSessionOptions(out));
   try {
-    // Patterns are kept per set of input shapes, and ours change with every step: they would pile up.
+    // Patterns are kept per set of input shapes. Ours change with every step, so patterns would pile up.
     check(ort.disableMemPattern(options));
     check(ort.setSessionGraphOptimizationLevel(options, optimizeAll));
     check(ort.setIntraOpNumThreads(options, threads));
     check(ort.addSessionConfigEntry(options, 'session.intra_op.allow_spinning', spinning ? '1' : '0'));
-    // Between two runs the cores are for others: the event loop, and clients on the same machine.
+    // Between two runs, the cores belong to others: the event loop, and clients on the same machine.
     check(ort.addSessionConfigEntry(options, 'session.force_spinning_stop', '1'));
     if (profilePrefix !== undefined) check(ort.enableProfiling(options, `${profilePrefix}-${numProfiles++}`));
     if (provider !== undefined) {
       provider.append(options);
-      // What the device cannot compute is an error: on the CPU it would be slow, and take the cache along.
+      // An operator that the device cannot run is an error: on the CPU it would be slow and pull the cache there.
       check(ort.addSessionConfigEntry(options, 'session.disable_cpu_ep_fallback', '1'));
     }
     const createNow = () =>
@@ -193,7 +193,7 @@ function createSession(
 
 const flashSwitch = 'ORT_GQA_DISABLE_FLASH_ATTENTION';
 
-/** ONNX Runtime has no option for this. It reads the variable from the process's environment when it creates the kernels of a session. */
+/** ONNX Runtime has no option for this. It reads the process's environment when it creates the kernels of a session. */
 function withoutFlashAttention<Result>(createNow: () => Result): Result {
   const before = process.env[flashSwitch];
   process.env[flashSwitch] = '1';

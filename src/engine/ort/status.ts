@@ -1,6 +1,6 @@
 import { type Out, ortApi, type Pointer } from './native.ts';
 
-/** A call to ONNX Runtime failed; the message is its own. */
+/** A call to ONNX Runtime failed. The message is ONNX Runtime's. */
 export class OrtError extends Error {
   override readonly name = 'OrtError';
 }
@@ -14,7 +14,7 @@ export function check(status: Pointer | null): void {
   throw error;
 }
 
-/** The object that a call gives. @throws {OrtError} the call failed */
+/** The object that a call creates. @throws {OrtError} the call failed */
 export function create(call: (out: Out) => Pointer | null): Pointer {
   const out: Out = [null];
   check(call(out));
@@ -22,7 +22,7 @@ export function create(call: (out: Out) => Pointer | null): Pointer {
   return out[0];
 }
 
-/** Why a call failed, on one line, without the functions of ONNX Runtime that it names in front of it. */
+/** Why a call failed, on one line, without the names of ONNX Runtime's functions in front. */
 export function reasonOf(error: unknown): string {
   const message = (error instanceof Error ? error.message : String(error)).replace(/\s+/g, ' ').trim();
   return /(?:was false\.|with error:|CUDA failure \d+:) ([^;]*)/.exec(message)?.[1]?.trim() ?? message;

@@ -8,20 +8,20 @@ const elementTypes = { float32: 1, int32: 6, int64: 7, float16: 10 } as const;
 export const elementBytes = { float32: 4, int32: 4, int64: 8, float16: 2 } as const;
 export type ElementType = keyof typeof elementTypes;
 
-/** A tensor over memory of the host or of a device, row-major. */
+/** A row-major tensor in the memory of the host or of a device. */
 export interface TensorView {
   readonly buffer: NativeBuffer | DeviceBuffer;
-  /** Where it begins; in a device's memory always at 0, since what stands for memory of WebGPU is no address. */
+  /** Where the tensor begins. Always 0 in a device's memory: WebGPU's buffers have no addresses to add to. */
   readonly byteOffset?: number;
   readonly type: ElementType;
   readonly shape: readonly number[];
 }
 
-/** Memory of a device; freed with the session that it is from. */
+/** Memory of a device, freed with the session that allocated it. */
 export class DeviceBuffer {
   readonly pointer: Pointer;
   readonly byteLength: number;
-  /** The `OrtMemoryInfo` that tells where it is. */
+  /** The `OrtMemoryInfo` of the device. */
   readonly memoryInfo: Pointer;
 
   constructor(pointer: Pointer, byteLength: number, memoryInfo: Pointer) {
@@ -31,31 +31,31 @@ export class DeviceBuffer {
   }
 }
 
-/** Two tensors with the same key are the same to ONNX Runtime. The buffer's size is part of it: memory that was freed may come back smaller. */
+/** Tensors with the same key are the same to ONNX Runtime. The key includes the buffer's size, since an address may be reused for a smaller buffer. */
 export function keyOf({ buffer, byteOffset = 0, type, shape }: TensorView): string {
   const memory = buffer instanceof DeviceBuffer ? 'device' : 'host';
   return `${memory} ${buffer.pointer} ${buffer.byteLength} ${byteOffset} ${type} ${shape.join()}`;
 }
 
 /**
- * The `OrtValue`s of tensors, as many as were used last. Every change of the batch binds some fifty tensors, most of them not for the
- * first time. A value says where a tensor is and which shape it has; it does not own the memory.
+ * The most recently used `OrtValue`s of tensors. Every change of the batch binds about fifty tensors, most of them not for the first
+ * time. A value holds a tensor's address and shape; it does not own the memory.
  */
 export class TensorValues implements Resource {
   readonly #maxValues: number;
-  /** The most recently used one comes last. */
+  /** The most recently used value is last. */
   readonly #values = new Map<string, Pointer>();
 
   constructor(maxValues: number) {
     this.#maxValues = maxValues;
   }
 
-  /** How many are kept. */
+  /** How many values are kept. */
   get size(): number {
     return this.#values.size;
   }
 
-  /** The value is valid until the next call; what is bound stays bound. @throws {RangeError} the tensor exceeds its buffer */
+  /** The value is valid until the next call; a binding keeps its own reference. @throws {RangeError} the tensor exceeds its buffer */
   of(tensor: TensorView, key = keyOf(tensor)): Pointer {
     const known = this.#values.get(key);
     const value = known ?? createValue(tensor);
@@ -84,7 +84,7 @@ function createValue({ buffer, byteOffset = 0, type, shape }: TensorView): Point
     throw new RangeError(`a tensor of ${byteLength} bytes at ${byteOffset} exceeds its buffer of ${buffer.byteLength}`);
   }
   if (buffer instanceof DeviceBuffer && byteOffset !== 0) {
-    throw new RangeError('a tensor in the memory of a device begins where its buffer does');
+    throw new RangeError('a tensor in the memory of a device has to begin at the start of its buffer');
   }
   const dims = BigInt64Array.from(shape, BigInt);
   const address = buffer.pointer + BigInt(byteOffset);
