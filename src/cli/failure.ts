@@ -46,7 +46,7 @@ const shortages: readonly Shortage[] = [
     advice: adviceOnMemory,
   },
   {
-    pattern: /out of memory|allocation failed|the system does not give/i,
+    pattern: /out of memory|allocation failed|the system cannot allocate/i,
     isInUserErrors: false,
     advice: adviceOnMemory,
   },

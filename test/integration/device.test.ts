@@ -66,7 +66,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('--devic
   test('without a device', async (context) => {
     const environment = await driver(needTool(context, 'cc'), '-DNUM_DEVICES=0');
     expect(await problemOf(['--device', 'cuda:0'], environment)).toBe(
-      '--device cuda:0: there is no cuda:0: this machine has no device that CUDA can use',
+      '--device cuda:0: there is no cuda:0: this machine has no CUDA device',
     );
   });
 

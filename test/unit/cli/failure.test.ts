@@ -14,14 +14,14 @@ test.each<[unknown, RegExp]>([
     new ModelError(`ONNX Runtime cannot load x: ${noThread}`),
     /^no more threads can be started; raise ulimit -u.*code: 11$/,
   ],
-  [new RangeError('the system does not give 20054016 bytes'), /^memory .* run out; .*: the system does not give/],
+  [new RangeError('the system cannot allocate 20054016 bytes'), /^memory .* run out; .*: the system cannot allocate/],
   [new Error('write\nENOSPC: no space left'), /^a disk is full; free some space: write ENOSPC: no space left$/],
 ])('what the user can change is one line, and exit code 2: %s', (error, text) => {
   expect(describeFailure(error)).toEqual({ text: expect.stringMatching(text), exitCode: 2 });
 });
 
 test.each([
-  'there is no room for a KV cache of 225 MiB (the system does not give 9 bytes): lower --max-batch-size',
+  'there is no room for a KV cache of 225 MiB (the system cannot allocate 9 bytes): lower --max-batch-size',
   'the graph cannot be built in x: ENOSPC: no space left on device; choose another folder with --cache-dir',
 ])('a user error that says itself what to do stays as it is: %s', (message) => {
   expect(describeFailure(new UserError(message)).text).toBe(message);
