@@ -2,8 +2,8 @@
 const mayImport = {
   core: [],
   config: ['core'],
-  tokenizer: ['core'],
-  files: [],
+  tokenizer: ['core', 'files'],
+  files: ['core'],
   model: ['core', 'files'],
   store: ['core', 'config', 'files', 'model'],
   scheduler: ['core'],
@@ -15,6 +15,9 @@ const mayImport = {
   load: ['core'],
   bench: ['core', 'model', 'engine', 'engine/ort'],
 };
+
+/** Rooms without I/O: they compute, and could run in a browser. */
+const pureRooms = ['core', 'scheduler', 'sampling'];
 
 const room = (name) => `^src/${name}/`;
 
@@ -31,6 +34,13 @@ module.exports = {
         path: '^src/',
         pathNot: [...(name === 'engine' ? ['^src/engine/(?!ort/)'] : [room(name)]), ...allowed.map(room)],
       },
+    })),
+    ...pureRooms.map((name) => ({
+      name: `${name}-is-pure`,
+      comment: `${name} imports no Node.js module and no package`,
+      severity: 'error',
+      from: { path: room(name) },
+      to: { pathNot: '^src/' },
     })),
     {
       name: 'rooms-are-entered-through-their-index',

@@ -26,7 +26,6 @@ export type {
   TextGenerator,
   TokenEvent,
 } from './generator.ts';
-export { type JsonObject, readJsonFile, readTextFile } from './json-file.ts';
 export { millions, readableSize } from './readable.ts';
 export { defaultMaxNewTokens, type GenerateRequest, greedy, type SamplingParams } from './request.ts';
 export type {

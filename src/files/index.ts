@@ -8,6 +8,7 @@ export {
 } from './build-folder.ts';
 export { exists, type FileContent, hashFile, replaceFile } from './files.ts';
 export { ensureFolder } from './folders.ts';
+export { type JsonObject, readJsonFile, readTextFile } from './json-file.ts';
 export {
   expectRegularFile,
   type FileRange,

@@ -39,7 +39,11 @@ export async function readSmallFile(file: string, maxBytes: number): Promise<str
   const handle = await openRegularFile(file);
   try {
     const { size } = await handle.stat();
-    if (size > maxBytes) throw new Error(`it has ${size} bytes, and at most ${maxBytes} are allowed`);
+    if (size > maxBytes) {
+      throw new Error(
+        `it has ${size.toLocaleString('en')} bytes; at most ${maxBytes.toLocaleString('en')} are allowed`,
+      );
+    }
     return (await readExactly(handle, { position: 0, length: size })).toString('utf8');
   } finally {
     await handle.close();

@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { type JsonObject, ModelError, readJsonFile, show } from '../core/index.ts';
+import { ModelError, show } from '../core/index.ts';
+import { type JsonObject, readJsonFile } from '../files/index.ts';
 
 const activations = ['relu', 'gelu', 'gelu_new', 'gelu_pytorch_tanh'] as const;
 export type Activation = (typeof activations)[number];

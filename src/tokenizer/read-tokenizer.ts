@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { type JsonObject, ModelError, readJsonFile, readTextFile, show } from '../core/index.ts';
+import { ModelError, show } from '../core/index.ts';
+import { type JsonObject, readJsonFile, readTextFile } from '../files/index.ts';
 import { tokenizerLimits } from './limits.ts';
 import type { AddedToken, TokenizerSpec } from './tokenizer-spec.ts';
 

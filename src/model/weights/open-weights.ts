@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelError, messageOf, readJsonFile, show } from '../../core/index.ts';
+import { ModelError, messageOf, show } from '../../core/index.ts';
+import { readJsonFile } from '../../files/index.ts';
 import { OnnxWeights } from './onnx-weights.ts';
 import { PytorchWeights } from './pytorch-bin.ts';
 import { SafetensorsWeights } from './safetensors.ts';

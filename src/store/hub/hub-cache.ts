@@ -1,7 +1,6 @@
 import { copyFile, readdir, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { readJsonFile } from '../../core/index.ts';
-import { ensureFolder, readSmallFile, replaceFile } from '../../files/index.ts';
+import { ensureFolder, readJsonFile, readSmallFile, replaceFile } from '../../files/index.ts';
 
 /** A ref holds a commit. */
 const maxRefBytes = 1024;

@@ -61,7 +61,7 @@ describe('reading', () => {
     const file = path.join(await temporaryFolder(), 'file');
     await writeFile(file, 'once');
     expect(await readSmallFile(file, 4)).toBe('once');
-    await expect(readSmallFile(file, 3)).rejects.toThrow('it has 4 bytes, and at most 3 are allowed');
+    await expect(readSmallFile(file, 3)).rejects.toThrow('it has 4 bytes; at most 3 are allowed');
   });
 });
 

@@ -1,30 +1,31 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelError, messageOf } from './errors.ts';
-import { readableSize } from './readable.ts';
+import { ModelError, messageOf } from '../core/index.ts';
+import { readSmallFile } from './regular-file.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** What a file may hold at most. */
+/** How large a file may be. */
 export interface FileLimits {
-  /** 16 MiB if absent: enough for configuration. */
+  /** Defaults to 16 MiB, which is plenty for configuration. */
   readonly maxBytes?: number;
 }
 
-/** What a JSON file may hold at most. Parsing many millions of values takes many seconds and gigabytes, and nothing else runs meanwhile. */
+/**
+ * How large a JSON file may be and how much it may hold.
+ * Parsing millions of values blocks the event loop for seconds and takes gigabytes of memory.
+ */
 export interface JsonLimits extends FileLimits {
-  /** Of all objects together. */
+  /** Keys of all objects together. */
   readonly maxKeys?: number;
-  /** Elements, values of keys, objects and lists, all together. */
+  /** List elements, property values, objects and lists together. */
   readonly maxValues?: number;
 }
 
 const defaultMaxBytes = 16 * 2 ** 20;
 
 /**
- * A JSON object in a file of a model folder; undefined where there is no such file.
- * @throws {ModelError} the file cannot be read, is not a regular file, is too large, or holds something else than an object
+ * Reads a JSON object from a model folder. Returns undefined if the file does not exist.
+ * @throws {ModelError} the file cannot be read, is not a regular file, is too large, or does not hold an object
  */
 export async function readJsonFile(
   folder: string,
@@ -41,7 +42,7 @@ export async function readJsonFile(
 }
 
 /**
- * A text file of a model folder, as UTF-8; undefined where there is no such file.
+ * Reads a UTF-8 text file from a model folder. Returns undefined if the file does not exist.
  * @throws {ModelError} the file cannot be read, is not a regular file, or is too large
  */
 export async function readTextFile(
@@ -50,22 +51,11 @@ export async function readTextFile(
   { maxBytes = defaultMaxBytes }: FileLimits = {},
 ): Promise<string | undefined> {
   const file = path.join(folder, name);
-  let handle: FileHandle | undefined;
   try {
-    // Opening a FIFO waits for a writer unless it is opened without blocking.
-    handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
-    const stats = await handle.stat();
-    if (!stats.isFile()) throw new ModelError(`${file} is not a regular file`);
-    if (stats.size > maxBytes) {
-      throw new ModelError(`${file} has ${readableSize(stats.size)}; at most ${readableSize(maxBytes)} are allowed`);
-    }
-    return await handle.readFile('utf8');
+    return await readSmallFile(file, maxBytes);
   } catch (error) {
-    if (error instanceof ModelError) throw error;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new ModelError(`${file} cannot be read: ${messageOf(error)}`);
-  } finally {
-    await handle?.close();
   }
 }
 
@@ -77,7 +67,7 @@ function parse(text: string, file: string): unknown {
   }
 }
 
-/** Counts punctuation, that in strings included, which costs far less than parsing. */
+/** Estimates by counting punctuation, also inside strings. That costs far less than parsing. */
 function expectSmallStructure(text: string, file: string, { maxKeys, maxValues }: JsonLimits): void {
   if (maxKeys === undefined || maxValues === undefined) return;
   let keys = 0;

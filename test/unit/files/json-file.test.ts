@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ModelError, readJsonFile, readTextFile } from '../../../src/core/index.ts';
+import { ModelError } from '../../../src/core/index.ts';
+import { readJsonFile, readTextFile } from '../../../src/files/index.ts';
 import { temporaryFolder } from '../../support/fixtures.ts';
 
 const name = 'config.json';
@@ -26,22 +27,28 @@ describe('what is refused', () => {
   test.skipIf(process.platform === 'win32')('a FIFO', async () => {
     const folder = await temporaryFolder();
     execFileSync('mkfifo', [path.join(folder, name)]);
-    await expect(readJsonFile(folder, name)).rejects.toThrow(/config\.json is not a regular file$/);
+    await expect(readJsonFile(folder, name)).rejects.toThrow(
+      /config\.json cannot be read: it is .*, not a regular file$/,
+    );
     await expect(readTextFile(folder, name)).rejects.toThrow(ModelError);
   });
 
   test('a folder', async () => {
     const folder = await temporaryFolder();
     await mkdir(path.join(folder, name));
-    await expect(readJsonFile(folder, name)).rejects.toThrow(/config\.json is not a regular file$/);
+    await expect(readJsonFile(folder, name)).rejects.toThrow(
+      /config\.json cannot be read: it is .*, not a regular file$/,
+    );
   });
 
   test('a file over its limit, before it is read', async () => {
     const folder = await folderWith('{}');
     // The file is a hole: it takes no room on the disk.
     await truncate(path.join(folder, name), 2 ** 36);
-    await expect(readJsonFile(folder, name)).rejects.toThrow(/has 68.7 GB; at most 16\.8 MB are allowed$/);
-    await expect(readTextFile(folder, name, { maxBytes: 1000 })).rejects.toThrow(/at most 1 kB are allowed$/);
+    await expect(readJsonFile(folder, name)).rejects.toThrow(
+      /config\.json cannot be read: it has 68,719,476,736 bytes; at most 16,777,216 are allowed$/,
+    );
+    await expect(readTextFile(folder, name, { maxBytes: 1000 })).rejects.toThrow(/at most 1,000 are allowed$/);
   });
 
   test.each([
