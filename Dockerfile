@@ -1,10 +1,10 @@
 # syntax=docker/dockerfile:1
 
 # docker build -t weft .                       the CPU image
-# docker build -t weft:cuda --target cuda .    for GPUs of NVIDIA
+# docker build -t weft:cuda --target cuda .    for NVIDIA GPUs
 # .ci/image/image.ts runs the steps of the CPU image without Docker.
 
-# Presumably of the version that the provider of onnxruntime-node is built for (docs/gpu.md); a step below says which libraries it misses.
+# Presumably the CUDA version that onnxruntime-node's provider is built for (docs/gpu.md). A step below fails if libraries are missing.
 ARG CUDA_IMAGE=nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
 
 FROM node:24-bookworm-slim AS build
@@ -16,12 +16,12 @@ COPY src src
 COPY models models
 RUN npm run build
 RUN npm prune --omit=dev --ignore-scripts
-# ONNX Runtime comes for six systems, and tiktoken with the vocabularies of other models.
+# Remove ONNX Runtime's libraries for other systems, and tiktoken's vocabularies of other models.
 RUN rm -r node_modules/tiktoken/encoders && find node_modules/onnxruntime-node/bin/napi-v6 \
     -mindepth 2 -maxdepth 2 ! -path "*/linux/$(node -p process.arch)" -exec rm -r {} +
-# Whoever made the checkout may have kept it to themselves.
+# The checkout may not be readable by other users.
 RUN chmod -R a+rX package.json models
-# The graph is built here, so that a server on a read-only root has it.
+# Build the graph now, because a server on a read-only root cannot.
 RUN node dist/cli/main.js models convert opt-stories --cache-dir cache
 
 FROM build AS build-cuda
@@ -37,7 +37,7 @@ COPY --from=build-cuda /app/models models
 COPY --from=build-cuda /app/dist dist
 RUN needed=$(ldd node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so) \
     && ! echo "$needed" | grep 'not found' | grep -v libcuda.so.1
-# The user 1000 is this image's "ubuntu", as it is "node" in the other.
+# User 1000 is "ubuntu" in this image and "node" in the CPU image.
 COPY --from=build-cuda --chown=1000:1000 /app/cache cache
 ENV NODE_ENV=production WEFT_HOST=0.0.0.0 WEFT_DEVICE=cuda WEFT_CACHE_DIR=/app/cache HF_HOME=/app/cache/huggingface
 USER 1000:1000

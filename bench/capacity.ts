@@ -1,11 +1,11 @@
 /**
- * The highest rate that keeps an SLO, batching on and off, and a planning sheet, as a page:
+ * Makes a page with the highest rate that keeps an SLO, a comparison of batching on and off, and a planning sheet:
  *
  *     npm run bench:capacity [-- MODEL --slo "p95<120ms,errors<0.1%" --target-rps 200 --tune on …]
  *     npm run bench:capacity -- --sheet
  *
- * Takes what `weft bench capacity` takes; the page is bench/results/capacity.html. With `--sheet` nothing is measured: the page is the
- * planning sheet alone.
+ * Takes the arguments of `weft bench capacity`. The page is bench/results/capacity.html. With `--sheet`, nothing is measured and the
+ * page is only the planning sheet.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';

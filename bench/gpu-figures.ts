@@ -1,5 +1,5 @@
 /**
- * Compares what `bench/gpu.sh` measured with what it has to be; ends with 1 if it is not.
+ * Compares the measurements of `bench/gpu.sh` with their targets. Exits with 1 if a target is missed.
  *
  *     node --import tsx bench/gpu-figures.ts FOLDER
  */
@@ -7,12 +7,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Results } from './race/results.ts';
 
-/** Requests per second of the TitanML article on an RTX 3060, and how many times that it has to be. */
+/** Requests per second in the TitanML article, on an RTX 3060, and the factor to reach. */
 const articleRate = 404;
 const minTimes = 5;
-/** A step of 50 rows (ms): about 2. */
+/** Limit for a step of 50 rows, which should take about 2 ms. */
 const maxStepMs = 2.5;
-/** In fp16 on the CPU it is all of them. */
+/** In fp16 on the CPU, all tokens agree. */
 const minAgreement = 0.9;
 
 const [folder = ''] = process.argv.slice(2);
@@ -27,14 +27,14 @@ const { numSame = 0, numTokens = 1 } = contestants.find(({ name }) => name === '
 const agreement = numSame / numTokens;
 const figures = [
   {
-    what: 'requests/s, prompts of 16 tokens, 10 new ones',
+    what: 'requests/s, prompts of 16 tokens, 10 new tokens',
     reached: rate,
     wanted: `at least ${minTimes * articleRate}`,
     holds: rate >= minTimes * articleRate,
   },
-  { what: 'ms a step of 50 rows', reached: stepMs, wanted: `at most ${maxStepMs}`, holds: stepMs <= maxStepMs },
+  { what: 'ms per step of 50 rows', reached: stepMs, wanted: `at most ${maxStepMs}`, holds: stepMs <= maxStepMs },
   {
-    what: 'of the tokens are those of transformers.js',
+    what: 'share of tokens equal to transformers.js',
     reached: agreement,
     wanted: `at least ${minAgreement}`,
     holds: agreement >= minAgreement,
@@ -48,7 +48,7 @@ const single = bestRate('naive-engine');
 if (single > 0) console.log(`continuous is ${(rate / single).toFixed(1)} times one request at a time`);
 if (!figures.every(({ holds }) => holds)) process.exitCode = 1;
 
-/** The best that a contestant did with `seed`, whatever the number of users. */
+/** A contestant's best rate in `seed`, over all numbers of users. */
 function bestRate(contestant: string): number {
   const own = runs.filter((run) => run.contestant === contestant && run.scenario === 'seed');
   return Math.max(0, ...own.map(({ summary }) => summary?.requestsPerSecond ?? 0));

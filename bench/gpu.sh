@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What has to be seen on a GPU of NVIDIA, in one command: that it computes rightly, what a step takes, and the race; then whether
-# the figures of docs/gpu.md are reached. Takes Linux on x64, a driver, the libraries of CUDA and cuDNN, and some twenty minutes.
+# Checks an NVIDIA GPU in one command: correct results, step times, the race, and whether the targets in docs/gpu.md are reached.
+# Needs Linux on x64, a driver, and the CUDA and cuDNN libraries. Takes about twenty minutes.
 #
 #     bench/gpu.sh [DEVICE] [MODEL] [FLAGS of the race…]
 #
-# DEVICE: cuda:0 by default; with webgpu it shows how it goes where there is no such GPU, on Chromium's in software.
+# DEVICE: cuda:0 by default. Without such a GPU, webgpu runs the same on Chromium's software GPU.
 # MODEL: opt-125m-random by default.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,10 +23,10 @@ else
 fi
 if [[ $model == opt-*-random ]]; then node dist/cli/main.js models random "${model%-random}"; fi
 
-echo '== it computes what transformers does'
+echo '== conformance with transformers'
 CI=true WEFT_TEST_DEVICE=$device npx vitest run test/conformance/device.test.ts
 
-echo '== steps, without a server'
+echo '== step times, without a server'
 node dist/cli/main.js bench engine "$model" --device "$device" | tee "$results/engine.md"
 
 echo '== the race'

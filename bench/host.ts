@@ -1,5 +1,5 @@
 /**
- * What Weft itself costs: its server with a model that takes no time, and the load client, on the same cores.
+ * Measures Weft's own overhead: its server with a model that takes no time. The load client shares the cores.
  *
  *     npm run bench:host [-- SECONDS]
  */

@@ -1,10 +1,10 @@
 /**
- * The race: what continuous batching buys, beside servers that go without.
+ * The race: Weft against servers without continuous batching.
  *
  *     npm run bench [-- --quick] [--model NAME] [--rounds N] [--seconds N] [--only NAME,NAME] [--peers FOLDER]
  *                   [--device DEVICE] [--output FOLDER] [--update-readme]
  *
- * Ctrl-C ends all servers and reports what is finished; the results lie in bench/results.
+ * Ctrl-C stops all servers and reports the finished runs. Results go to bench/results.
  */
 import { parseArgs } from 'node:util';
 import { fastApiControl, type ModelFolders, maxBatchSize, racersOf, racersOn, reference } from './race/contestants.ts';
@@ -32,9 +32,9 @@ const { values } = parseArgs({
   },
 });
 if (values['update-readme'] && (values.only !== undefined || values.device !== 'cpu')) {
-  fail('--update-readme writes a whole race on the CPU: leave --only and --device out');
+  fail('--update-readme needs a complete race on the CPU: omit --only and --device');
 }
-if (values.peers !== undefined && values.device !== 'cpu') fail('--peers are on the CPU: leave --device out');
+if (values.peers !== undefined && values.device !== 'cpu') fail('--peers run on the CPU: omit --device');
 const base = values.quick ? quickPlan : fullPlan;
 const measureMs = values.seconds === undefined ? undefined : positive('--seconds', values.seconds) * 1000;
 const plan = {
@@ -65,19 +65,20 @@ const startMs = performance.now();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     killServers();
-    abort.abort(new Error('the race was ended from outside'));
+    abort.abort(new Error('the race was interrupted'));
   });
 }
 
 try {
-  // On a device, the first server that starts builds the one graph that there is.
+  // On a device there is only one graph; the first server to start builds it.
   const precisions = values.device === 'cpu' ? ['fp32', 'int8', 'int8-fast'] : [];
   await withModel({ name: plan.model, precisions }, onProgress, async (folders) => {
     const all = racers(folders);
     const names = all.map(({ name }) => name);
     const only = values.only?.split(',') ?? names;
     const unknown = only.find((name) => !names.includes(name));
-    if (unknown !== undefined) throw new Error(`--only has ${unknown}; there are ${names.join(', ')}`);
+    if (unknown !== undefined)
+      throw new Error(`--only names ${unknown}, which does not exist: choose from ${names.join(', ')}`);
     const first = all.find(({ name }) => name === reference);
     if (first === undefined) throw new Error(`${reference} is missing`);
     const contestants = all.filter(({ name }) => only.includes(name));
@@ -115,7 +116,7 @@ function report(): void {
 
 function positive(flag: string, text: string): number {
   const value = Number(text);
-  return value > 0 ? value : fail(`${flag} is ${text}; it has to be a number above 0`);
+  return value > 0 ? value : fail(`${flag} is ${text}; it must be a number above 0`);
 }
 
 function fail(message: string): never {

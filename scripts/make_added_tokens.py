@@ -1,4 +1,4 @@
-"""Makes test/fixtures/added-tokens/expected.json: random sets of added tokens, and what Hugging Face tokenizers finds in random texts.
+"""Makes test/fixtures/added-tokens/expected.json: random sets of added tokens, and what Hugging Face's tokenizers finds in random texts.
 
     pip install tokenizers && python scripts/make_added_tokens.py
 """
@@ -11,7 +11,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 OUT = Path(__file__).resolve().parent.parent / "test" / "fixtures" / "added-tokens" / "expected.json"
 NUM_SETS, NUM_TEXTS = 40, 16
-# Letters, marks and digits of several kinds; white space of one, two and three bytes; U+FEFF, which is none.
+# Letters, marks and digits of several kinds; white space of one, two and three bytes; U+FEFF, which is not white space.
 UNITS = [*"aab<>m_ 1é²", "<m>", "  ", "\n", "\n\n", "\t", "\x85", "\ufeff", "\u3000", "\xa0", "🦉", "\u0301", "‿", "\u200d", "Ⅷ"]
 MASK = dict(content="<mask>", single_word=False, lstrip=True, rstrip=False, normalized=False, special=True)
 
@@ -36,7 +36,7 @@ def tokenizer_with(tokens, add_prefix_space):
 def random_tokens(rng):
     contents = {"".join(rng.choices(UNITS, k=rng.randint(1, 3))) for _ in range(rng.randint(1, 6))}
     flags = dict(single_word=0.25, lstrip=0.3, rstrip=0.3, normalized=0.3, special=0.5)
-    # A byte that is added as well would keep its id.
+    # A single byte is in the vocabulary already: as an added token it would keep its id.
     return [dict(content=content, **{flag: rng.random() < chance for flag, chance in flags.items()})
             for content in sorted(contents) if len(content.encode()) > 1]
 
@@ -50,7 +50,7 @@ def make_set(rng, tokens):
         text = "".join(rng.choices(pieces, k=rng.randint(0, 14)))
         try:
             cases.append(dict(text=text, ids=tokenizer.encode(text, add_special_tokens=False).ids))
-        except BaseException:  # tokenizers panics where white space is taken along twice
+        except BaseException:  # tokenizers panics if two tokens absorb the same white space
             continue
     added = [dict(id=tokenizer.token_to_id(token["content"]), **token) for token in tokens]
     return dict(added_tokens=added, add_prefix_space=add_prefix_space, cases=cases)

@@ -1,4 +1,4 @@
-"""Makes the onnx-* folders of test/fixtures/variants: tiny random OPT models as Optimum and PyTorch export them.
+"""Makes the onnx-* folders of test/fixtures/variants: tiny random OPT models, exported by Optimum and PyTorch.
 
     pip install "optimum-onnx[onnxruntime]" "torch==2.6.*" && python scripts/make_onnx_variants.py
 """
@@ -21,7 +21,7 @@ def export_to(file, model, opset, with_past=True):
 
 
 def merged(folder, model):
-    """The prompt's and the token's graph as branches of one, as transformers.js has them; operator set 14 knows no LayerNormalization."""
+    """The graphs for prompt and token as branches of one, as transformers.js uses them. Opset 14 has no LayerNormalization."""
     with tempfile.TemporaryDirectory() as scratch:
         export_to(f"{scratch}/prompt.onnx", model, 14, with_past=False)
         export_to(f"{scratch}/token.onnx", model, 14)
@@ -39,7 +39,7 @@ def external_fp16(folder, model):
 
 
 def alike(folder, model):
-    """Weights that are equal are stored once and reached through Identity."""
+    """Equal weights are stored once and referenced through Identity."""
     for parameter in model.parameters():
         if parameter.dim() == 1:
             parameter.data.fill_(0.5)
@@ -55,7 +55,7 @@ VARIANTS = {
 
 for seed, (name, (changes, save)) in enumerate(VARIANTS.items(), start=100):
     folder, model = make(name, seed, changes)
-    model.half().float()  # what fp16 cannot hold would not be in both
+    model.half().float()  # round to fp16, so that the fp16 export loses nothing
     model.config.save_pretrained(folder)
     save(folder, model)
     finish(folder, model)

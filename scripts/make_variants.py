@@ -1,5 +1,5 @@
-"""Makes test/fixtures/variants: tiny random OPT models, one per corner of the architecture and of the weight formats,
-with what Hugging Face transformers computes for them (fp32, greedy, EOS ignored).
+"""Makes test/fixtures/variants: tiny random OPT models, one per corner case of the architecture and the weight formats,
+with the output of Hugging Face transformers (fp32, greedy, EOS ignored).
 
     pip install torch transformers && python scripts/make_variants.py
 """
@@ -14,7 +14,7 @@ BASE = dict(vocab_size=128, hidden_size=32, num_hidden_layers=2, ffn_dim=64, num
             max_position_embeddings=48, word_embed_proj_dim=32, init_std=0.3, dropout=0.0, attention_dropout=0.0)
 NUM_TOKENS = 12
 
-# name: (changes to the configuration, dtype of the file, how it is saved)
+# name: (changes to the configuration, dtype of the file, how to save it)
 VARIANTS = {
     "no-bias": (dict(enable_bias=False), torch.float32, "safetensors"),
     "no-norm-weights": (dict(layer_norm_elementwise_affine=False), torch.float32, "safetensors"),
@@ -54,14 +54,14 @@ def expected(model):
 
 
 def make(name, seed, changes):
-    """An empty folder for a variant, and its model, in which no two weights are alike."""
+    """Makes an empty folder for a variant, and its model, with no two weights alike."""
     torch.manual_seed(seed)
     folder = OUT / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     model = OPTForCausalLM(OPTConfig(**{**BASE, **changes})).eval()
     for parameter in model.parameters():
-        if parameter.dim() == 1:  # norms and biases start at 1 and 0, which would hide a mix-up
+        if parameter.dim() == 1:  # norms and biases are initialized to 1 and 0, which would hide a mix-up
             parameter.data.add_(torch.randn_like(parameter) * 0.2)
     return folder, model
 

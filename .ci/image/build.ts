@@ -11,16 +11,16 @@ import {
 } from 'dockerfile-ast';
 import { nobody, Stage, shell } from './stage.ts';
 
-/** What is copied from and to. */
+/** Where COPY may read from. */
 interface Sources {
   readonly stages: ReadonlyMap<string, Stage>;
-  /** The folder of the files that are given to Docker. */
+  /** The folder of the build context. */
   readonly context: string;
 }
 
 type Step = (stage: Stage, instruction: Instruction, sources: Sources) => void;
 
-/** What Docker does at each instruction, as far as this Dockerfile has it. */
+/** What Docker does for each instruction that this Dockerfile uses. */
 const steps: Readonly<Record<string, Step>> = {
   WORKDIR: (stage, instruction) => {
     stage.workdir = instruction.getArgumentsContent() ?? '';
@@ -29,7 +29,7 @@ const steps: Readonly<Record<string, Step>> = {
   },
   COPY: (stage, instruction, sources) => copy(stage, instruction as Copy, sources),
   RUN: (stage, instruction) => {
-    if (instruction.getArgumentsContent()?.startsWith('--')) throw new Error('flags of RUN are not known here');
+    if (instruction.getArgumentsContent()?.startsWith('--')) throw new Error('flags of RUN are not supported here');
     const [program, args] = stage.command(['sh', '-euc', instruction.getArgumentsContent() ?? ''], npmEnvironment());
     execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   },
@@ -52,7 +52,7 @@ const steps: Readonly<Record<string, Step>> = {
 
 /**
  * Builds stages of a Dockerfile.
- * @param wanted their names; what they copy from included
+ * @param wanted names of the stages, including those that others copy from
  * @returns the last of them, the image
  */
 export function build(
@@ -63,24 +63,24 @@ export function build(
   const stages = new Map<string, Stage>();
   for (const { name, base, instructions } of parse(dockerfile)) {
     if (!wanted.includes(name)) continue;
-    if (stages.has(base)) throw new Error(`${name} is made from ${base}: not known here`);
-    // Who builds owns all that is built with; in the image all is root's.
+    if (stages.has(base)) throw new Error(`${name} starts from the stage ${base}, which is not supported here`);
+    // A build stage belongs to the user who builds; the files of the image belong to root.
     const stage = new Stage(path.join(folder, name), name === wanted.at(-1) ? 0 : nobody);
     stages.set(name, stage);
     for (const instruction of instructions) {
       const keyword = instruction.getKeyword();
       onStep(`${keyword} ${instruction.getRawArgumentsContent()?.replace(/\s+/g, ' ') ?? ''}`);
       const step = steps[keyword];
-      if (step === undefined) throw new Error(`${keyword} is not known here: add it to ${import.meta.url}`);
+      if (step === undefined) throw new Error(`${keyword} is not supported yet: add it to ${import.meta.url}`);
       step(stage, instruction, { stages, context });
     }
   }
   const image = stages.get(wanted.at(-1) ?? '');
-  if (image === undefined) throw new Error(`the Dockerfile has no ${wanted.at(-1)}`);
+  if (image === undefined) throw new Error(`the Dockerfile has no stage ${wanted.at(-1)}`);
   return image;
 }
 
-/** What stands behind each FROM. */
+/** The stages: each FROM with the instructions that follow it. */
 function parse(dockerfile: string): { name: string; base: string; instructions: Instruction[] }[] {
   const parsed: ReturnType<typeof parse> = [];
   for (const instruction of DockerfileParser.parse(dockerfile).getInstructions()) {
@@ -102,10 +102,10 @@ function copy(stage: Stage, instruction: Copy, { stages, context }: Sources): vo
   const values = instruction.getArguments().map((argument) => argument.getValue());
   const target = values.pop() ?? '';
   const unknown = [...flags.keys()].filter((flag) => !['from', 'chown'].includes(flag));
-  if (unknown.length > 0) throw new Error(`COPY --${unknown[0]} is not known here`);
+  if (unknown.length > 0) throw new Error(`COPY --${unknown[0]} is not supported here`);
   const owner = flags.has('chown') ? nobody : stage.owner;
   for (const value of values) {
-    // Of a folder, its contents are copied.
+    // COPY copies the contents of a folder, not the folder.
     const isFile = statSync(path.join(from, value)).isFile();
     const name = isFile && target.endsWith('/') ? path.basename(value) : '';
     const to = path.join(stage.files, stage.workdir, target, name);
@@ -114,7 +114,7 @@ function copy(stage: Stage, instruction: Copy, { stages, context }: Sources): vo
   }
 }
 
-/** How npm reaches its registry on this machine. */
+/** The variables that tell npm how to reach its registry on this machine. */
 function npmEnvironment(): Record<string, string> {
   const isOfNetwork = /^(npm_config_(registry|cafile)|NODE_EXTRA_CA_CERTS|.*_proxy)$/i;
   const names = Object.keys(process.env).filter((name) => isOfNetwork.test(name));

@@ -1,10 +1,10 @@
 /**
- * Runs the steps of the Dockerfile's CPU image without Docker, and then the image: as a user without rights, on a read-only root.
+ * Runs the steps of the Dockerfile's CPU image without Docker, then the image itself: as an unprivileged user, on a read-only root.
  *
  *     node --import tsx .ci/image/image.ts
  *
- * Its context is what git has committed and .dockerignore lets in. This machine's own files stand for the base image, so that it has to
- * have Node where everybody can read it. Takes Linux, and root for mounts that nobody else sees.
+ * The build context is what git has committed and .dockerignore admits. This machine's own files replace the base image, so Node must be
+ * installed where every user can read it. Needs Linux, and root for private mounts.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,12 +24,12 @@ const scratch = process.env.WEFT_IMAGE_SCRATCH;
 if (scratch === undefined) await inOwnMounts();
 else await buildAndTry(scratch);
 
-/** Starts this program again, where its mounts are seen by itself alone and are gone with it. */
+/** Restarts this program in a namespace of its own: its mounts are private and disappear with it. */
 async function inOwnMounts(): Promise<void> {
-  if (process.getuid?.() !== 0) throw new Error('the steps of the image take root, for mounts');
+  if (process.getuid?.() !== 0) throw new Error('building the image needs root, for mounts');
   const folder = mkdtempSync(path.join(tmpdir(), 'weft-image-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
-  // Whatever ends the first of its processes ends all of them.
+  // When the first process of the namespace ends, all of them end.
   const namespaces = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
   const args = [...namespaces, process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const child = spawn('unshare', args, { env: { ...process.env, WEFT_IMAGE_SCRATCH: folder }, stdio: 'inherit' });
@@ -45,14 +45,16 @@ async function buildAndTry(folder: string): Promise<void> {
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
   const isAllowList = first === '*' && rest.every((line) => line.startsWith('!'));
-  if (!isAllowList) throw new Error('.dockerignore is not * and what is let in: not known here');
+  if (!isAllowList) throw new Error('.dockerignore must be * followed by exceptions; nothing else is supported here');
   const named = rest.map((line) => line.slice(1));
   shell(`git -C ${root} archive HEAD ${named.join(' ')} | tar -x -C ${context}`);
   const image = build(committed('Dockerfile'), { wanted: ['build', 'cpu'], context, folder }, note);
   note(`${mebibytes(image.layer)} MiB on top of the base image`);
   if (/^(root|0)?(:|$)/.test(image.user)) throw new Error('the image runs as root');
-  if (!succeeds(image.command(['test', '-w', 'cache']))) throw new Error('its user cannot write to its cache');
-  if (succeeds(image.command(['test', '-w', 'dist/cli/main.js']))) throw new Error('its user can change its program');
+  if (!succeeds(image.command(['test', '-w', 'cache'])))
+    throw new Error('the user of the image cannot write to the cache');
+  if (succeeds(image.command(['test', '-w', 'dist/cli/main.js'])))
+    throw new Error('the user of the image can change the program');
   image.freeze();
   await tryOut(image);
 }
@@ -61,28 +63,28 @@ function committed(file: string): string {
   return execFileSync('git', ['-C', root, 'show', `HEAD:${file}`], { encoding: 'utf8' });
 }
 
-/** Does what `docker run --read-only` and its health check do, and a request. */
+/** Does what `docker run --read-only` does, then runs the health check and sends a request. */
 async function tryOut(image: Stage): Promise<void> {
   const port = await freePort();
-  // A flag, as after `docker run weft`: the health check has to find it out.
+  // A flag, as after `docker run weft`: the health check must find it.
   const [program, args] = image.command([...image.entrypoint, '--port', String(port)]);
   const server = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   const ended = once(server, 'exit');
   try {
     const deadline = performance.now() + healthTimeoutMs;
     while (!succeeds(image.command(image.healthcheck))) {
-      if (server.exitCode !== null) throw new Error(`it ends at once, with ${server.exitCode}`);
-      if (performance.now() > deadline) throw new Error('its health check fails');
+      if (server.exitCode !== null) throw new Error(`the server exited at once with ${server.exitCode}`);
+      if (performance.now() > deadline) throw new Error('the health check fails');
       await setTimeout(200);
     }
-    if (succeeds(image.command(['touch', '/app/cache/x']))) throw new Error('its root is not read-only');
-    note(`its health check and /generate succeed as user ${nobody} on a read-only root: ${await story(port)}`);
+    if (succeeds(image.command(['touch', '/app/cache/x']))) throw new Error('the root of the image is not read-only');
+    note(`health check and /generate succeed as user ${nobody} on a read-only root: ${await story(port)}`);
   } finally {
     server.kill('SIGTERM');
   }
   const stopTimeout = setTimeout(stopTimeoutMs, ['nothing'], { ref: false });
   const [code] = await Promise.race([ended, stopTimeout]);
-  if (code !== 0) throw new Error(`after SIGTERM it ends with ${code}`);
+  if (code !== 0) throw new Error(`after SIGTERM the server exited with ${code}`);
 }
 
 async function story(port: number): Promise<string> {

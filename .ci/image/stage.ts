@@ -2,17 +2,17 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 
-/** Who has no rights: all steps run as this user, the image too. */
+/** The unprivileged user that runs all build steps and the image. */
 export const nobody = 65534;
 
 /** A command and its arguments. */
 export type Command = readonly [program: string, args: readonly string[]];
 
-/** A stage of a Dockerfile: an overlay on this machine's own files, which stand for the base image. */
+/** A stage of a Dockerfile: an overlay on this machine's own files, which replace the base image. */
 export class Stage {
-  /** What it has changed of the files below it. */
+  /** The files that the stage has changed or added. */
   readonly layer: string;
-  /** All of its files. */
+  /** All files of the stage. */
   readonly files: string;
   workdir = '/';
   readonly env: Record<string, string> = {};
@@ -21,7 +21,7 @@ export class Stage {
   entrypoint: readonly string[] = [];
   healthcheck: readonly string[] = [];
 
-  /** @param folder one that is not there yet @param owner whose everything is that is not given away */
+  /** @param folder must not exist yet @param owner of all files that `--chown` does not give to another user */
   constructor(folder: string, owner: number) {
     this.owner = owner;
     this.layer = path.join(folder, 'layer');
@@ -33,7 +33,7 @@ export class Stage {
       mount --rbind /dev ${this.files}/dev`);
   }
 
-  /** How to run something in the stage, as nobody. */
+  /** The command that runs something in the stage, as {@link nobody}. */
   command(args: readonly string[], env: Readonly<Record<string, string>> = {}): Command {
     const all = { PATH: process.env.PATH ?? '', HOME: '/nonexistent', ...this.env, ...env };
     const assignments = Object.entries(all).map(([name, value]) => `${name}=${value}`);
@@ -42,13 +42,13 @@ export class Stage {
     return ['chroot', [this.files, 'env', '-i', ...assignments, 'sh', '-c', inside, 'sh', ...args]];
   }
 
-  /** From here on nothing can be written. */
+  /** Makes the stage read-only. */
   freeze(): void {
     shell(`mount -o remount,ro ${this.files}`);
   }
 }
 
-/** @throws {Error} it fails */
+/** @throws {Error} the script fails */
 export function shell(script: string): void {
   execFileSync('bash', ['-euc', script], { stdio: 'inherit' });
 }

@@ -1,9 +1,9 @@
 /**
- * What a tutorial builds: Fastify, a transformers.js pipeline, one request at a time.
+ * The server that tutorials build: Fastify and a transformers.js pipeline, one request at a time.
  *
  *     node --import tsx bench/contestants/naive-server.ts PORT FOLDER [cold]
  *
- * FOLDER: of `weft models export`. With `cold` the model is loaded anew for every request.
+ * FOLDER: written by `weft models export`. With `cold`, the model is reloaded for every request.
  */
 import path from 'node:path';
 import { env, pipeline, Tensor, type TextGenerationPipeline } from '@huggingface/transformers';
@@ -24,10 +24,10 @@ async function load(): Promise<TextGenerationPipeline> {
 
 async function generate(generator: TextGenerationPipeline, { prompt, max_new_tokens = 128 }: Body) {
   const inputs = typeof prompt === 'string' ? generator.tokenizer(prompt) : tensorsOf(prompt);
-  // To the full length: the token that ends a text is a token like any other.
+  // Always generate the full length: the end-of-sequence token does not stop.
   const options = { max_new_tokens, eos_token_id: [], do_sample: false };
   const output = await generator.model.generate({ ...inputs, ...options });
-  if (!(output instanceof Tensor)) throw new Error('transformers.js gave no tensor');
+  if (!(output instanceof Tensor)) throw new Error('transformers.js did not return a tensor');
   const numPrompt = inputs.input_ids.dims.at(-1) ?? 0;
   const tokenIds = Array.from(output.data, Number).slice(numPrompt);
   return { text: generator.tokenizer.decode(tokenIds, { skip_special_tokens: true }), token_ids: tokenIds };

@@ -1,4 +1,4 @@
-/** A server whose model takes no time: what is left is what Weft itself costs. Its argument is the port. */
+/** Weft's server with a model that takes no time, to measure Weft's own overhead. Its argument is the port. */
 import { setImmediate } from 'node:timers/promises';
 import { loadSettings } from '../../src/config/index.ts';
 import { type ModelRunner, systemClock } from '../../src/core/index.ts';
@@ -11,7 +11,7 @@ const vocabSize = 3072;
 const runner: ModelRunner = {
   limits: { maxBatchSize: 50, maxModelLen: 512, maxStepTokens: 306 },
   async run({ rows }) {
-    // As with a real step, the result comes in a later turn of the event loop.
+    // As with a real step, the result arrives in a later turn of the event loop.
     await setImmediate();
     return rows.map(({ start, tokenIds, sample }) =>
       sample === undefined ? undefined : { tokenId: 300 + ((start + tokenIds.length) % 1000) },

@@ -1,10 +1,10 @@
 /**
- * Batches in the classical way, on Weft's own engine: up to 50 requests, or 100 ms after the oldest of them came; all of them are
- * computed until the longest ends, and only then the next batch begins.
+ * Static batching on Weft's own engine. A batch starts with 50 requests, or 100 ms after its oldest request arrived. It is computed until
+ * its longest answer ends; only then does the next batch start.
  *
  *     node --import tsx bench/contestants/static-server.ts PORT FOLDER CACHE_FOLDER
  *
- * Prompts are padded to the longest, and the padding is computed: as rows of their own, since Weft's engine has no other padding.
+ * Prompts are padded to the longest and the padding is computed, in extra rows because Weft's engine does not pad.
  */
 import { availableParallelism } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
@@ -15,7 +15,7 @@ import { openModel } from '../../src/model/index.ts';
 import { maxBatchSize } from '../race/contestants.ts';
 
 const batchTimeoutMs = 100;
-/** Of a run: what pads the prompts included. */
+/** Per run, padding included. */
 const maxPromptTokens = 2048;
 const [port = '0', folder = '', cacheDir = ''] = process.argv.slice(2);
 
@@ -38,7 +38,7 @@ interface Waiting {
 
 const model = await openModel(folder, cacheDir);
 const limits = {
-  // As many again for the padding.
+  // Twice the rows, for the padding.
   maxBatchSize: 2 * maxBatchSize,
   maxModelLen: model.config.maxPositions,
   maxStepTokens: 2 * maxBatchSize + maxPromptTokens,
@@ -72,7 +72,7 @@ async function runBatches(): Promise<void> {
   isRunning = false;
 }
 
-/** Every row is computed until the longest ends; what it has too many is cut off. */
+/** Computes every row until the longest ends and cuts off the surplus tokens. */
 async function generate(bodies: readonly Body[]) {
   const lengths = bodies.map(({ max_new_tokens = 128 }) => max_new_tokens);
   const longest = Math.max(...lengths);

@@ -1,6 +1,6 @@
-// Users who each send their next request when the last one is answered, with Locust's words:
+// Closed-loop users: each sends its next request when the last one is answered. The options have Locust's names:
 //   k6 run -e USERS=40 -e SPAWN_RATE=40 -e RUN_TIME=20s -e HOST=http://127.0.0.1:8080 bench/k6/generate.js
-// `npm run bench:k6` runs it and writes Locust's CSV files beside k6's summary.
+// `npm run bench:k6` runs this and writes Locust's CSV files and k6's summary.
 import exec from 'k6/execution';
 import http from 'k6/http';
 import { Counter, Trend } from 'k6/metrics';
@@ -14,11 +14,11 @@ const newTokens = 10;
 const contentSize = new Trend('content_size');
 const failures = new Counter('failures');
 
-/** Locust's `20`, `20s`, `3m`, `1h30m` as seconds. */
+/** Converts Locust's `20`, `20s`, `3m`, `1h30m` to seconds. */
 function seconds(text) {
   if (/^\d+$/.test(text)) return Number(text);
   const parts = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(text);
-  if (text === '' || parts === null) throw new Error(`RUN_TIME is ${text}; it has to be like 20, 20s, 3m or 1h30m`);
+  if (text === '' || parts === null) throw new Error(`RUN_TIME is ${text}; use the form 20, 20s, 3m or 1h30m`);
   const [, h = 0, m = 0, s = 0] = parts;
   return Number(h) * 3600 + Number(m) * 60 + Number(s);
 }

@@ -18,19 +18,19 @@ interface Failure {
   readonly error: string;
 }
 
-/** What k6's time series holds, as far as Locust's files need it. */
+/** The parts of k6's time series that Locust's files need. */
 export interface TimeSeries {
   readonly samples: readonly Sample[];
   readonly failures: readonly Failure[];
-  /** The number of users, as it changed. */
+  /** Changes of the number of users. */
   readonly users: readonly { readonly atMs: number; readonly count: number }[];
-  /** Bytes of the answers. */
+  /** Sizes of the answers. */
   readonly sizes: readonly { readonly atMs: number; readonly bytes: number }[];
 }
 
 type Row = Record<string, string>;
 
-/** Reads what `k6 run --out csv=…` wrote, with `K6_CSV_TIME_FORMAT=unix_milli`. */
+/** Reads the output of `k6 run --out csv=…` with `K6_CSV_TIME_FORMAT=unix_milli`. */
 export function readTimeSeries(file: string): TimeSeries {
   const rows: Row[] = parse(readFileSync(file), { columns: true, relax_column_count: true });
   const of = (metric: string) => rows.filter(({ metric_name }) => metric_name === metric);
@@ -56,7 +56,7 @@ export function readTimeSeries(file: string): TimeSeries {
 const shares = [0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999, 1];
 const shareColumns = ['50%', '66%', '75%', '80%', '90%', '95%', '98%', '99%', '99.9%', '99.99%', '100%'];
 
-/** Locust's rates and percentiles of a moment are those of the seconds before it. */
+/** Locust computes current rates and percentiles over this window. */
 const currentMs = 10_000;
 
 /** Writes `PREFIX_stats.csv`, `PREFIX_stats_history.csv` and `PREFIX_failures.csv`, with the columns of Locust 2. */
@@ -158,7 +158,7 @@ function failureRows({ failures }: TimeSeries): Row[] {
 
 const aggregated = 'Aggregated';
 
-/** Every kind of request by itself, then all of them. */
+/** One group per kind of request, then one for all. */
 function groupsOf({ samples, failures }: TimeSeries) {
   const keys = new Set(samples.map(({ method, name }) => JSON.stringify([method, name])));
   const each = [...keys].map((key) => {
@@ -205,11 +205,11 @@ function averageSize({ sizes }: TimeSeries, untilMs = Number.POSITIVE_INFINITY):
   return String(past.length === 0 ? 0 : past.reduce((sum, { bytes }) => sum + bytes, 0) / past.length);
 }
 
-/** The row of all requests in a `*_stats.csv`, whoever wrote it. @throws {Error} it has none */
+/** The row for all requests in a `*_stats.csv` of Locust or k6. @throws {Error} there is no such row */
 export function readLocustStats(file: string) {
   const rows: Row[] = parse(readFileSync(file), { columns: true });
   const total = rows.find((row) => row.Name === aggregated);
-  if (total === undefined) throw new Error(`${file} has no row ${aggregated}`);
+  if (total === undefined) throw new Error(`${file} has no row named ${aggregated}`);
   return {
     columns: Object.keys(total),
     numRequests: Number(total['Request Count']),
@@ -220,7 +220,7 @@ export function readLocustStats(file: string) {
   };
 }
 
-/** The columns of a CSV file, and how many rows it has. */
+/** The columns of a CSV file, and its number of rows. */
 export function shapeOf(file: string): { readonly columns: readonly string[]; readonly numRows: number } {
   const [columns = [], ...rows]: string[][] = parse(readFileSync(file));
   return { columns, numRows: rows.length };

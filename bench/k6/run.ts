@@ -1,9 +1,9 @@
 /**
- * Runs the k6 scenario and writes Locust's CSV files beside k6's own summary.
+ * Runs the k6 scenario and writes Locust's CSV files in addition to k6's own summary.
  *
  *     USERS=40 SPAWN_RATE=40 RUN_TIME=20s HOST=http://127.0.0.1:8080 npm run bench:k6 [-- PREFIX]
  *
- * PREFIX: of the files, bench/results/k6 by default.
+ * PREFIX: start of the file names, bench/results/k6 by default.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { readLocustStats, readTimeSeries, writeLocustFiles } from './locust-csv.
 const install = 'go install go.k6.io/k6@v1.8.1, or https://grafana.com/docs/k6/latest/set-up/install-k6/';
 const k6 = process.env.K6 ?? 'k6';
 if (spawnSync(k6, ['version']).status !== 0) {
-  console.error(`k6 is not here (set K6 to its path, or install it: ${install})`);
+  console.error(`k6 was not found (set K6 to its path, or install it: ${install})`);
   process.exit(1);
 }
 const [prefix = fileURLToPath(new URL('../results/k6', import.meta.url))] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-"""The scenario of bench/k6/generate.js for Locust:
+"""The scenario of bench/k6/generate.js, for Locust:
 
 locust -f bench/locust/locustfile.py --headless -u 40 -r 40 -t 20s --host http://127.0.0.1:8080 --csv OUT/locust --csv-full-history
 """

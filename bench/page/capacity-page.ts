@@ -10,7 +10,7 @@ import {
 } from '../../src/load/index.ts';
 import { escapeHtml, type Plot, renderPage } from './page.ts';
 
-/** The sheet alone. */
+/** The planning sheet alone. */
 export function renderPlanning(): string {
   return renderPage({
     title: 'What a server can take',
@@ -22,7 +22,7 @@ export function renderPlanning(): string {
   });
 }
 
-/** @param provenance where it was measured */
+/** @param provenance machine and version of the measurement */
 export function renderCapacity(result: CapacityReport, provenance: string): string {
   const { model, slo, capacity, settings } = result;
   return renderPage({
@@ -44,7 +44,7 @@ function headline({ slo, capacity, safeShare, headroom, settings: { targetRps } 
       ? `<p>${targetRps} requests/s need ⌈${targetRps} × ${1 + headroom} ÷ ${safe.toFixed(0)}⌉ = <b id="instances">${instancesFor(targetRps, headroom, safe)}</b> instances.</p>`
       : '';
   return `<p class="ratio">${highestRate.toFixed(0)}</p>
-<p>requests per second is the highest rate that was seen to keep ${escapeHtml(slo)}. The knee is at ${kneeRate.toFixed(0)}; ${safeShare} × ${highestRate.toFixed(0)} = ${safe.toFixed(0)} is safe to plan with.</p>${instances}`;
+<p>requests per second is the highest rate that kept ${escapeHtml(slo)}. The knee is at ${kneeRate.toFixed(0)}; ${safeShare} × ${highestRate.toFixed(0)} = ${safe.toFixed(0)} is safe to plan with.</p>${instances}`;
 }
 
 function latencyByRate({ capacity: { probes } }: CapacityReport): Plot {
@@ -57,7 +57,7 @@ function latencyByRate({ capacity: { probes } }: CapacityReport): Plot {
   return {
     id: 'latency-by-rate',
     title: 'Latency by rate',
-    explanation: 'Of the whole request. A line ends where so many requests were lost that it has no value.',
+    explanation: 'End-to-end latency of a request. A line ends where too many requests were lost to compute it.',
     height: 320,
     config: {
       type: 'line',
@@ -82,7 +82,8 @@ function batchingOnAndOff({ comparison }: CapacityReport): Plot {
   return {
     id: 'batching-on-and-off',
     title: 'Batching on and off',
-    explanation: 'The 95th percentile of the whole request. A line ends where more than a twentieth was lost.',
+    explanation:
+      '95th percentile of the end-to-end latency. A line ends where more than 5 % of the requests were lost.',
     height: 320,
     config: { type: 'line', data: { datasets }, options: lineOptions('requests/s') },
   };
@@ -95,7 +96,8 @@ function tuned({ tuning, settings: { targetRps } }: CapacityReport): Plot {
   return {
     id: 'tuned',
     title: `Batch sizes and timeouts at ${targetRps} requests/s`,
-    explanation: 'The 95th percentile of the whole request; nothing where more than a twentieth was lost.',
+    explanation:
+      '95th percentile of the end-to-end latency. A bar is missing where more than 5 % of the requests were lost.',
     height: 320,
     config: {
       type: 'bar',
@@ -131,28 +133,28 @@ function lineOptions(x: string) {
 }
 
 const fields: readonly (readonly [id: string, label: string, value: number])[] = [
-  ['fixed', 'a: ms of a batch', 6],
-  ['each', 'c: ms of a request in it', 4],
-  ['size', 'b: requests of a batch', 8],
+  ['fixed', 'a: ms per batch', 6],
+  ['each', 'c: ms per request in it', 4],
+  ['size', 'b: requests per batch', 8],
   ['wait', 'longest wait (ms)', 20],
-  ['limit', 'p95 within (ms)', 120],
+  ['limit', 'p95 limit (ms)', 120],
   ['rate', 'requests per second', 200],
   ['service', 'service time (ms)', 12],
-  ['workers', 'workers of an instance', 2],
+  ['workers', 'workers per instance', 2],
   ['cap', 'cap (%)', 70],
   ['target', 'target (requests/s)', 600],
   ['headroom', 'headroom (%)', 20],
 ];
 
-/** The same arithmetic for numbers of one's own. */
-const planningSheet = `<section id="planning"><h2>From numbers of your own</h2>
+/** The same arithmetic for the reader's own numbers. */
+const planningSheet = `<section id="planning"><h2>Plan with your own numbers</h2>
 <p>A batch of b requests takes a + c·b.</p>
 <form>${fields.map(([id, label, value]) => `<label>${label}<input id="${id}" type="number" min="0" step="any" value="${value}"></label>`).join('')}</form>
 <div class="table"><table><tbody>
 <tr><td>service time: a + c·b</td><td><output id="of-service"></output></td></tr>
 <tr><td>worst case: wait + a + c·b</td><td><output id="of-worst"></output></td></tr>
 <tr><td>rate: b ÷ (a + c·b)</td><td><output id="of-rate"></output></td></tr>
-<tr><td>smallest batch for the rate, within the limit</td><td><output id="of-tuning"></output></td></tr>
+<tr><td>smallest batch that reaches the rate within the limit</td><td><output id="of-tuning"></output></td></tr>
 <tr><td>safe rate of an instance: workers ÷ service time × cap</td><td><output id="of-safe"></output></td></tr>
 <tr><td>instances: ⌈target × (1 + headroom) ÷ safe rate⌉</td><td><output id="of-instances"></output></td></tr>
 </tbody></table></div></section>`;

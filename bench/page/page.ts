@@ -4,25 +4,25 @@ import type { ChartConfiguration } from 'chart.js';
 
 const library = fileURLToPath(new URL('../../node_modules/chart.js/dist/chart.umd.min.js', import.meta.url));
 
-/** One plot: what the library draws, and what stands beside it. */
+/** One plot: the chart and its texts. */
 export interface Plot {
   readonly id: string;
   readonly title: string;
   readonly explanation: string;
   readonly config: ChartConfiguration<'bar'> | ChartConfiguration<'line'>;
-  /** Of the canvas (CSS pixels). */
+  /** Height of the canvas in CSS pixels. */
   readonly height: number;
 }
 
 export interface Page {
   readonly title: string;
-  /** HTML in front of the plots. */
+  /** HTML before the plots. */
   readonly before: string;
   readonly plots: readonly Plot[];
-  /** HTML behind the plots. */
+  /** HTML after the plots. */
   readonly after: string;
   readonly footer: string;
-  /** Runs when the page is there. */
+  /** Runs when the page has loaded. */
   readonly script?: string;
 }
 
@@ -58,7 +58,7 @@ draw();
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
 `;
 
-/** A page that needs nothing else: the library and the data are in it. */
+/** A self-contained page: the chart library and the data are embedded. */
 export function renderPage({ title, before, plots, after, footer, script = '' }: Page): string {
   const figures = plots.map(
     (plot) => `<section>
@@ -93,7 +93,7 @@ export function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 }
 
-/** JSON that cannot end the element that it stands in. */
+/** JSON that cannot close the element around it. */
 function embedded(value: unknown): string {
   return JSON.stringify(value).replaceAll('<', '\\u003c');
 }

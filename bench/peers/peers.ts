@@ -1,5 +1,5 @@
 /**
- * Weft beside other servers, one after the other on this machine: requests and tokens a second, TTFT and ITL.
+ * Compares Weft with other servers, one after the other on this machine: requests and tokens per second, TTFT and ITL.
  *
  *     bench/peers/setup.sh FOLDER MODEL_FOLDER
  *     npm run bench:peers -- FOLDER MODEL_FOLDER [--seconds N] [--rounds N] [--only NAME,NAME]
@@ -26,7 +26,7 @@ const { values, positionals } = parseArgs({
 });
 const [home, modelFolder] = positionals.map((name) => path.resolve(name));
 if (home === undefined || modelFolder === undefined) {
-  console.error('give the folder of bench/peers/setup.sh and the folder of the model');
+  console.error('usage: npm run bench:peers -- FOLDER MODEL_FOLDER (FOLDER: made by bench/peers/setup.sh)');
   process.exit(2);
 }
 const only = values.only?.split(',');
@@ -55,7 +55,7 @@ async function run(contestant: Contestant): Promise<void> {
   }
 }
 
-/** Medians of the rounds. */
+/** Prints the medians of the rounds. */
 function print(): void {
   console.log('| server | load | requests/s | tokens/s | TTFT p50 / p95 (ms) | ITL p50 / p95 (ms) | errors |');
   console.log('| --- | --- | --- | --- | --- | --- | --- |');
@@ -105,7 +105,7 @@ function peersOf(home: string, modelFolder: string): Contestant[] {
   ];
 }
 
-/** @param cores by default vLLM keeps one of two for itself */
+/** @param cores for the model's threads; with `auto`, vLLM keeps one core free */
 function vllm(
   name: string,
   { home, modelFolder, dtype, cores }: { home: string; modelFolder: string; dtype: string; cores: string },

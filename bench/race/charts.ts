@@ -3,7 +3,7 @@ import type { LoadSummary, Percentiles } from '../../src/load/index.ts';
 import type { Plot } from '../page/page.ts';
 import { type Lane, lanesMs, medianOf, type Results } from './results.ts';
 
-/** Readable on light and on dark ground. */
+/** Readable on light and dark backgrounds. */
 const colors = ['#8a8f98', '#c0504d', '#d98c2b', '#8e6bbf', '#2e8b57', '#2f7fd1', '#1aa5b8', '#b0417e'];
 const stageColors: Readonly<Record<string, string>> = {
   load: '#a0785a',
@@ -21,7 +21,7 @@ const stageColors: Readonly<Record<string, string>> = {
 const barHeight = 34;
 const milliseconds = 'milliseconds';
 
-/** All plots that the results have data for. */
+/** The plots for which the results have data. */
 export function plotsOf(results: Results): Plot[] {
   return [
     rates(results),
@@ -35,7 +35,7 @@ export function plotsOf(results: Results): Plot[] {
   ].filter(({ config }) => config.data.datasets.some(({ data }) => data.length > 0));
 }
 
-/** Those who have run a scenario, each with the median of what is asked. */
+/** The contestants that ran a scenario, each with the median of a figure. */
 function medians(results: Results, scenario: string, of: (summary: LoadSummary) => number) {
   return results.contestants.flatMap(({ name }, i) => {
     const value = medianOf(results, { contestant: name, scenario }, of);
@@ -68,8 +68,8 @@ function latencies(results: Results): Plot {
   const shades = ['#9cc3ea', '#5b9bd5', '#2f7fd1', '#7a6bd0'];
   return {
     id: 'latencies',
-    title: 'How long a request takes',
-    explanation: 'From sending to the last token, 40 users. On a logarithmic scale.',
+    title: 'Latency of a request',
+    explanation: 'From sending the request to the last token, 40 users. Logarithmic scale.',
     height: 80 + (byLevel[0]?.length ?? 0) * 2 * barHeight,
     config: {
       type: 'bar',
@@ -96,14 +96,14 @@ function firstTokens(results: Results): Plot {
   const columns = kinds.map(([label, color, of]) => ({ label, color, rows: medians(results, 'mixed', of) }));
   return {
     id: 'first-tokens',
-    title: 'The first token, and the time between tokens',
-    explanation: `${results.scenarios.mixed ?? ''}. Servers that answer in one piece give their first token with the last one, and have no time between.`,
+    title: 'Time to first token, and time between tokens',
+    explanation: `${results.scenarios.mixed ?? ''}. For servers that answer in one piece, the first token comes with the last one, and there is no time between tokens.`,
     height: 80 + (columns[0]?.rows.length ?? 0) * 2 * barHeight,
     config: {
       type: 'bar',
       data: {
         labels: columns[0]?.rows.map(({ name }) => name) ?? [],
-        // The logarithm of zero cannot be drawn.
+        // A logarithmic scale cannot show zero.
         datasets: columns.map(({ label, color, rows }) => ({
           label,
           data: rows.map(({ value }) => (value >= 0.1 ? value : null)),
@@ -129,7 +129,7 @@ function curve(results: Results): Plot {
   return {
     id: 'curve',
     title: 'Throughput against concurrency',
-    explanation: 'Tokens per second by the number of users, prompts of 16 tokens, 10 new ones.',
+    explanation: 'Tokens per second by number of users; prompts of 16 tokens, 10 new tokens.',
     height: 340,
     config: {
       type: 'line',
@@ -158,7 +158,7 @@ function stageBars(results: Results, level: keyof Percentiles): Plot {
   return {
     id: `stages-${level}`,
     title: `Where the time of a request goes, ${level}`,
-    explanation: `Every stage at its own ${level}, 40 users. What a server does not tell counts as network.`,
+    explanation: `Each stage at its own ${level}, 40 users. Time that a server does not report counts as network.`,
     height: 110 + staged.length * barHeight,
     config: {
       type: 'bar',
@@ -178,8 +178,8 @@ function timeline(name: string, lanes: readonly Lane[]): Plot {
   const numRows = Math.max(0, ...rows) + 1;
   return {
     id: `timeline-${name}`,
-    title: `Who joins and who leaves: ${name}`,
-    explanation: 'A line has one request at a time. A server that answers in one piece shows no decoding.',
+    title: `When requests join and leave: ${name}`,
+    explanation: 'Each line shows one request at a time. A server that answers in one piece shows no decoding.',
     height: 90 + numRows * 9,
     config: {
       type: 'bar',
@@ -209,7 +209,7 @@ function lengthOf(lanes: readonly Lane[]): number {
   return Math.min(lanesMs, Math.ceil(lanes.reduce((ms, { endedMs }) => Math.max(ms, endedMs), 0)));
 }
 
-/** A row for every request, so that those of one row do not overlap: the first that is free. */
+/** Assigns each request the first free row, so that the requests of a row do not overlap. */
 function rowsOf(lanes: readonly Lane[]): number[] {
   const freeAt: number[] = [];
   return lanes.map(({ sentMs, endedMs }) => {
@@ -226,7 +226,7 @@ function fullness(name: string, lanes: readonly Lane[], maxBatchSize: number): P
   return {
     id: `fullness-${name}`,
     title: `How full the batch is: ${name}`,
-    explanation: `Sequences in the works; on average ${mean.toFixed(1)}, which is ${((100 * mean) / maxBatchSize).toFixed(0)} % of ${maxBatchSize} slots.`,
+    explanation: `Sequences in progress; on average ${mean.toFixed(1)}, which is ${((100 * mean) / maxBatchSize).toFixed(0)} % of ${maxBatchSize} slots.`,
     height: 220,
     config: {
       type: 'line',
@@ -255,7 +255,7 @@ function fullness(name: string, lanes: readonly Lane[], maxBatchSize: number): P
   };
 }
 
-/** How many sequences were in the works, every 10 ms. */
+/** The number of sequences in progress, every 10 ms. */
 function fullnessOf(lanes: readonly Lane[], lengthMs: number): { x: number; y: number }[] {
   return Array.from({ length: Math.ceil(lengthMs / 10) }, (_, i) => {
     const x = i * 10;

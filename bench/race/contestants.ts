@@ -5,24 +5,24 @@ import type { Contestant } from './measure.ts';
 
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
-/** Who takes part in the race. */
+/** A contestant of the race. */
 export interface Racer extends Contestant {
-  /** Computes in float32, and so has to give the tokens of the {@link reference}. */
+  /** Computes in float32, and so must give the tokens of the {@link reference}. */
   readonly isExact: boolean;
-  /** Takes one request at a time: its runs are kept short. */
+  /** Serves one request at a time; its runs are kept short. */
   readonly isSlow: boolean;
-  /** Whether it runs every scenario, or only the two that everybody runs. */
+  /** Whether it runs every scenario, or only the two that all contestants run. */
   readonly runsAll: boolean;
   readonly isOnCurve: boolean;
 }
 
-/** Whose tokens and requests per second the others' are compared with. */
+/** The contestant that the others are compared with, in tokens and requests per second. */
 export const reference = 'naive';
 
-/** Slots of a batch, as Weft has them by default. */
+/** Weft's default number of slots. */
 export const maxBatchSize = 50;
 
-/** Weft itself, as shipped but for these flags. */
+/** Weft as shipped, except for these flags. */
 export function weft(
   { name, description }: Pick<Contestant, 'name' | 'description'>,
   model: string,
@@ -44,11 +44,11 @@ export function weft(
   };
 }
 
-/** Where the model is, in the forms that the contestants load. */
+/** The folders of the model, in the formats that the contestants load. */
 export interface ModelFolders {
-  /** As Weft serves it. */
+  /** The folder that Weft serves. */
   readonly folder: string;
-  /** As `weft models export` writes it. */
+  /** Written by `weft models export`. */
   readonly exported: string;
   readonly cacheDir: string;
 }
@@ -57,20 +57,20 @@ const slow = { isExact: true, isSlow: true, runsAll: false, isOnCurve: false };
 const batching = { isExact: true, isSlow: false, runsAll: true, isOnCurve: true };
 const inexact = { isExact: false, isSlow: false, runsAll: false, isOnCurve: false };
 
-/** Who races, slowest first: the same network on the same weights. */
+/** All contestants, slowest first: the same network with the same weights. */
 export function racersOf({ folder, exported, cacheDir }: ModelFolders): Racer[] {
   const own = (name: string, description: string, ...flags: readonly string[]) =>
     weft({ name, description }, folder, flags);
   return [
     {
       ...slow,
-      ...script('cold', 'transformers.js, the model loaded for every request', tutorial, exported, 'cold'),
+      ...script('cold', 'transformers.js, model loaded for every request', tutorial, exported, 'cold'),
     },
     naive({ exported }),
     { ...slow, ...own('naive-engine', "Weft's engine, one request at a time", '--max-batch-size', '1') },
     {
       ...batching,
-      ...script('static', "Weft's engine, batches that run to their longest", 'static-server.ts', folder, cacheDir),
+      ...script('static', "Weft's engine, static batches", 'static-server.ts', folder, cacheDir),
     },
     { ...batching, ...own('continuous', 'Weft as shipped') },
     { ...inexact, ...own('continuous-int8', 'with --precision int8', '--precision', 'int8') },
@@ -78,7 +78,7 @@ export function racersOf({ folder, exported, cacheDir }: ModelFolders): Racer[] 
   ];
 }
 
-/** Who races where Weft runs on a GPU; `naive`, on the CPU, tells the tokens. @param device as `weft serve` takes it */
+/** The contestants when Weft runs on a GPU; `naive`, on the CPU, is the reference for tokens. @param device as for `weft serve` */
 export function racersOn(device: string, folders: ModelFolders): Racer[] {
   // On CUDA, Weft computes in fp16.
   const isExact = !device.startsWith('cuda');
@@ -98,14 +98,14 @@ function naive({ exported }: Pick<ModelFolders, 'exported'>): Racer {
   return { ...slow, isOnCurve: true, ...script(reference, description, tutorial, exported) };
 }
 
-/** A server of `bench/contestants`. */
+/** A server from `bench/contestants`. */
 function script(name: string, description: string, file: string, ...args: readonly string[]): Contestant {
   const server = fileURLToPath(new URL(`../contestants/${file}`, import.meta.url));
   const command = (port: number) => [process.execPath, '--import', 'tsx', server, String(port), ...args] as const;
   return { name, description, readyPath: '/readyz', command };
 }
 
-/** The FastAPI control: Hugging Face transformers, one request at a time. @param home of `bench/peers/setup.sh` */
+/** The FastAPI control: Hugging Face transformers, one request at a time. @param home folder made by `bench/peers/setup.sh` */
 export function fastApiControl(home: string, folder: string): Racer {
   const server = fileURLToPath(new URL('../peers/static_server.py', import.meta.url));
   return {

@@ -26,14 +26,14 @@ export interface MeasureOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What one contestant made of one scenario. */
+/** The measurements of one contestant in one scenario. */
 export interface Measured {
   readonly summary: LoadSummary;
   readonly window: Window;
   readonly traces: readonly RequestTrace[];
 }
 
-/** Starts a fresh server, uses it and stops it. @throws {Error} it cannot be started, or `use` failed; with its last words if it died */
+/** Starts a fresh server, uses it and stops it. @throws {Error} it did not start, or `use` failed; with its last output if it exited */
 export async function withServer<Result>(
   contestant: Contestant,
   signal: AbortSignal | undefined,
@@ -44,16 +44,16 @@ export async function withServer<Result>(
     return await use(server);
   } catch (error) {
     if (!server.hasEnded) throw error;
-    throw new Error(`it ended in the middle (${error instanceof Error ? error.message : error}): ${server.lastWords}`);
+    throw new Error(`exited during the run (${error instanceof Error ? error.message : error}): ${server.lastOutput}`);
   } finally {
     await server.stop();
   }
 }
 
-/** Of a window: silence for so long, while requests are under way, is no answer any more. */
+/** A server that is silent for this share of the window while requests are open has stopped answering. */
 const hungShare = 0.75;
 
-/** Lets a scenario run on a server. @throws {Error} it ended, nothing was answered, or it fell silent; the message says which */
+/** Runs a scenario on a server. @throws {Error} the server exited, answered nothing, or stopped answering; the message says which */
 export async function measure(
   server: Pick<ServerProcess, 'url' | 'hasEnded'>,
   { dialect }: Pick<Contestant, 'dialect'>,
@@ -62,7 +62,7 @@ export async function measure(
 ): Promise<Measured> {
   const durationMs = warmUpMs + measureMs;
   const startedAt = performance.now();
-  // Behind the window: what is still under way then counts with the tokens that came in time.
+  // After the window: requests that are still open count with the tokens that came in time.
   const cut = cutAfter(durationMs + 50, signal);
   const client = new GenerateClient({ url: server.url, signal: cut.signal, ...(dialect && { dialect }) });
   const plan = { client, durationMs, signal: cut.signal, request: (n: number) => requestOf(scenario, n) };
@@ -82,7 +82,7 @@ export async function measure(
   }
 }
 
-/** Aborts after a time, or with another signal. `AbortSignal.any` of a timeout may never do so: its timer is garbage (nodejs/node#57736). */
+/** Aborts after a time, or with another signal. `AbortSignal.any` of a timeout may never abort: its timer can be collected (nodejs/node#57736). */
 function cutAfter(ms: number, signal: AbortSignal | undefined): { readonly signal: AbortSignal; end(): void } {
   const controller = new AbortController();
   const abort = () => controller.abort();
@@ -101,7 +101,7 @@ function expectAlive(
   traces: readonly RequestTrace[],
   { fromMs, toMs }: Window,
 ): void {
-  if (server.hasEnded) throw new Error('it is gone');
+  if (server.hasEnded) throw new Error('the server has exited');
   const inTime = traces.filter(({ endedAtMs }) => endedAtMs < toMs);
   if (!inTime.some(({ error, endedAtMs }) => error === undefined && endedAtMs >= fromMs)) {
     throw new Error(inTime.find(({ error }) => error !== undefined)?.error ?? 'no request was answered in time');
@@ -109,6 +109,6 @@ function expectAlive(
   const heardAt = traces.flatMap(({ tokenAtMs }) => tokenAtMs).filter((at) => at < toMs);
   const silentMs = toMs - heardAt.reduce((a, b) => Math.max(a, b), fromMs);
   if (inTime.length < traces.length && silentMs > hungShare * (toMs - fromMs)) {
-    throw new Error(`it fell silent ${(silentMs / 1000).toFixed(1)} s before the end`);
+    throw new Error(`stopped answering ${(silentMs / 1000).toFixed(1)} s before the end`);
   }
 }

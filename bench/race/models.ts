@@ -14,8 +14,8 @@ async function weft(...args: readonly string[]): Promise<string> {
 }
 
 /**
- * Has a model in the forms that the contestants load, for as long as `use` takes.
- * @param wanted its name, as `weft serve` takes it (a random model is made if it is not here), and what its graphs compute in
+ * Provides a model in the formats that the contestants load, until `use` resolves.
+ * @param wanted its name as for `weft serve` (a random model is made if it does not exist), and the precisions of its graphs
  */
 export async function withModel(
   { name, precisions }: { readonly name: string; readonly precisions: readonly string[] },
@@ -24,10 +24,10 @@ export async function withModel(
 ): Promise<void> {
   const shape = /^(opt-.+)-random$/.exec(name)?.[1];
   if (shape !== undefined) {
-    onProgress(`making ${name}, unless it is here`);
+    onProgress(`making ${name} unless it exists`);
     await weft('models', 'random', shape);
   }
-  onProgress(`building the graphs of ${name}, and exporting it`);
+  onProgress(`building the graphs of ${name} and exporting it`);
   for (const precision of precisions) await weft('models', 'convert', name, '--precision', precision);
   const folder = /^folder +(.+)$/m.exec(await weft('models', 'info', name))?.[1];
   if (folder === undefined) throw new Error(`${name} has no folder`);

@@ -2,24 +2,24 @@ import type { Racer } from './contestants.ts';
 import type { Run } from './results.ts';
 import type { ScenarioName } from './scenarios.ts';
 
-/** How long a run takes. */
+/** Durations of a run. */
 interface Times {
   readonly warmUpMs: number;
   readonly measureMs: number;
 }
 
-/** How much of the race is run. */
+/** What the race runs, and for how long. */
 export interface RacePlan {
   readonly model: string;
   readonly rounds: number;
-  /** Longest that a server may be silent while its tokens are checked (ms). */
+  /** Longest time without data from a server while its tokens are checked (ms). */
   readonly checkTimeoutMs: number;
   readonly times: Times;
-  /** Of those who batch: a static batch of `mixed` lasts longer than most runs. */
+  /** `mixed`, on servers that batch: a static batch takes longer than most runs. */
   readonly mixedTimes: Times;
-  /** Of the curve. A single user warms a server up slowly: V8 compiles for some four seconds. */
+  /** The curve. A single user warms a server up slowly: V8 compiles for about four seconds. */
   readonly curveTimes: Times;
-  /** Users of the curve of throughput against concurrency. */
+  /** Numbers of users for the curve of throughput against concurrency. */
   readonly users: readonly number[];
   readonly scenarios: readonly ScenarioName[];
 }
@@ -36,7 +36,7 @@ export const quickPlan: RacePlan = {
   scenarios: ['seed', 'mixed'],
 };
 
-/** Some twenty minutes on two cores, on random weights of the published size. */
+/** About twenty minutes on two cores, on random weights of the published size. */
 export const fullPlan: RacePlan = {
   model: 'opt-125m-random',
   rounds: 3,

@@ -7,21 +7,21 @@ import type { ContestantResult, Results, Run } from './results.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 import { lanesOf, stagesOf } from './stages.ts';
 
-/** Some prompts of each kind: the check is made before anything is timed. */
+/** Prompts of each kind for the check before anything is timed. */
 const checked = { scenarios: [scenarios.seed, { ...scenarios.mixed, newTokens: [16, 24] as const }], numEach: 5 };
 
 export interface RaceOptions {
   readonly plan: RacePlan;
   readonly contestants: readonly Racer[];
-  /** Gives the tokens to compare with, whether or not it races. */
+  /** Provides the tokens to compare with, whether or not it races. */
   readonly reference: Racer;
   readonly results: Results;
   readonly signal: AbortSignal;
-  /** Called whenever there is something new. */
+  /** Called with each new result. */
   onProgress(line: string): void;
 }
 
-/** Runs the race: agreement, then rounds in alternating order, then the curve, once. What goes wrong with a contestant is noted with it. */
+/** Runs the race: the agreement check, then rounds in alternating order, then the curve once. A contestant's problems are part of its results. */
 export class Race {
   readonly #options: RaceOptions;
   #numDone = 0;
@@ -38,7 +38,7 @@ export class Race {
     options.results.contestants.push(...contestants.map(({ name, description }) => ({ name, description })));
   }
 
-  /** @throws {Error} `naive` and `continuous` do not give the same tokens: nothing is worth timing then */
+  /** @throws {Error} `naive` and `continuous` do not give the same tokens, so timing them makes no sense */
   async run(): Promise<void> {
     await this.#checkAgreement();
     const { plan, contestants } = this.#options;
@@ -65,7 +65,7 @@ export class Race {
     const answer = (racer: Racer) => withServer(racer, signal, (server) => answersOf(server, racer, options));
     const expected = await answer(reference).catch((error: unknown) => {
       signal.throwIfAborted();
-      throw new Error(`${reference.name}: ${messageOf(error)}; its tokens are those that all others have to give`);
+      throw new Error(`${reference.name}: ${messageOf(error)}; without its tokens the others cannot be checked`);
     });
     for (const racer of contestants.filter(({ name }) => name !== reference.name)) {
       const result = this.#resultOf(racer);
@@ -73,9 +73,9 @@ export class Race {
         const agreement = agreementOf(await answer(racer), expected);
         result.agreement = agreement;
         const { numSame, numTokens } = agreement;
-        onProgress(`${racer.name}: ${numSame} of ${numTokens} tokens are those of ${reference.name}`);
+        onProgress(`${racer.name}: ${numSame} of ${numTokens} tokens are equal to ${reference.name}`);
         if (racer.isExact && numSame < numTokens) {
-          result.problem = `answers wrongly: ${numTokens - numSame} of ${numTokens} tokens are not those of ${reference.name}`;
+          result.problem = `gives wrong tokens: ${numTokens - numSame} of ${numTokens} differ from ${reference.name}`;
         }
       } catch (error) {
         signal.throwIfAborted();
@@ -86,12 +86,12 @@ export class Race {
     if (problem !== undefined) throw new Error(`continuous ${problem}: there is nothing to report`);
   }
 
-  /** Runs one after the other, each on a fresh server: none works for clients of an earlier one. */
+  /** Runs one after the other, each on a fresh server, so that no server still works for clients of an earlier run. */
   async #runAll(contestant: Racer, runs: readonly Omit<Run, 'summary' | 'problem'>[]): Promise<void> {
     for (const run of runs) await this.#runOne(contestant, run);
   }
 
-  /** A contestant that cannot be started or dies is out. What it does not answer in time is lost to it, and no more. */
+  /** A contestant that does not start, or exits, is out. One that does not answer in time loses only this run. */
   async #runOne(contestant: Racer, run: Omit<Run, 'summary' | 'problem'>): Promise<void> {
     const { plan, signal } = this.#options;
     const result = this.#resultOf(contestant);
@@ -119,7 +119,7 @@ export class Race {
     }
   }
 
-  /** Stages of all rounds of `seed`, and the last one's lanes of `mixed`, where one sees sequences of all lengths. */
+  /** Keeps the stages of all rounds of `seed`, and the lanes of the last round of `mixed`, which has sequences of all lengths. */
   #keep(contestant: Racer, scenario: string, { traces, window }: Measured): void {
     const result = this.#resultOf(contestant);
     if (scenario === 'mixed') result.lanes = lanesOf(traces, window);

@@ -5,13 +5,13 @@ const begin = '<!-- race: written by npm run bench -- --update-readme -->';
 const end = '<!-- /race -->';
 const readme = fileURLToPath(new URL('../../README.md', import.meta.url));
 
-/** Puts text between the markers of the README. @throws {Error} they are not there */
+/** Replaces the text between the README's markers. @throws {Error} the markers are missing */
 export function updateReadme(content: string): void {
   const text = readFileSync(readme, 'utf8');
   writeFileSync(readme, withSection(text, content));
 }
 
-/** @throws {Error} the text has no such section */
+/** @throws {Error} the text has no markers */
 export function withSection(text: string, content: string): string {
   const from = text.indexOf(begin);
   const to = text.indexOf(end);

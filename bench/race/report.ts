@@ -4,9 +4,9 @@ import { reference } from './contestants.ts';
 import { medianOf, type Results } from './results.ts';
 import { problemsOf, provenanceOf } from './table.ts';
 
-/** The report as one page that needs nothing else. */
+/** The report as one self-contained page. */
 export function renderReport(results: Results): string {
-  const incomplete = results.isComplete ? '' : '<p class="problem">This race was not run to its end.</p>';
+  const incomplete = results.isComplete ? '' : '<p class="problem">This race was not finished.</p>';
   return renderPage({
     title: 'What continuous batching buys',
     before: headline(results) + incomplete + problems(results),
@@ -39,7 +39,7 @@ function problems(results: Results): string {
 const kinds = ['ttft', 'itl', 'tpot', 'e2el'] as const;
 const levels = ['p50', 'p90', 'p95', 'p99'] as const;
 
-/** Every run, raw. */
+/** A table of every single run. */
 function runTable({ runs }: Results): string {
   const times = kinds.flatMap((kind) => levels.map((level) => ({ kind, level })));
   const header = [
@@ -51,12 +51,12 @@ function runTable({ runs }: Results): string {
     if (summary === undefined) return [...run, problem];
     const { requestsPerSecond, tokensPerSecond, goodput, numErrors } = summary;
     const rates = [requestsPerSecond, tokensPerSecond, goodput].map((rate) => rate?.toFixed(1) ?? '');
-    // What nobody has measured is not a number, or nothing where it was read from JSON.
+    // A figure that was not measured is NaN, or null if it was read from JSON.
     const shown = times.map(({ kind, level }) => summary[kind][level]?.toFixed(kind === 'itl' ? 1 : 0));
     return [...run, ...rates, numErrors, ...shown.map((text = '') => (text === 'NaN' ? '' : text))];
   });
   const line = (tag: string, cells: readonly unknown[]) =>
     `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(String(cell))}</${tag}>`).join('')}</tr>`;
-  return `<section><h2>Every run</h2><p>Goodput: requests a second with their first token within 500 ms. Times in milliseconds; who still waited at the end of a run counts with the time waited so far.</p>
+  return `<section><h2>Every run</h2><p>Goodput: requests per second whose first token came within 500 ms. Times are in milliseconds. Requests that were still open at the end of a run count with the time waited so far.</p>
 <div class="table"><table><thead>${line('th', header)}</thead><tbody>${rows.map((row) => line('td', row)).join('\n')}</tbody></table></div></section>`;
 }

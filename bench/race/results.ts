@@ -5,7 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type LoadSummary, type Percentiles, percentile } from '../../src/load/index.ts';
 
-/** How many of the tokens that were compared are those of `naive`. */
+/** How many of the compared tokens are equal to those of `naive`. */
 export interface Agreement {
   readonly numTokens: number;
   readonly numSame: number;
@@ -16,20 +16,20 @@ export interface Run {
   readonly contestant: string;
   readonly scenario: string;
   readonly round: number;
-  /** Closed-loop users, where they differ from the scenario's. */
+  /** Closed-loop users, if not the scenario's number. */
   readonly users?: number;
   readonly summary?: LoadSummary;
   /** Why there is no summary. */
   readonly problem?: string;
 }
 
-/** How much of a run is shown as lanes. */
+/** The part of a run that the timeline shows. */
 export const lanesMs = 12_000;
 
-/** One request in a timeline (ms since its beginning). */
+/** One request in a timeline (ms since the timeline's start). */
 export interface Lane {
   readonly sentMs: number;
-  /** Its first step began. */
+  /** When its first step began. */
   readonly startedMs: number;
   readonly firstTokenMs: number;
   readonly endedMs: number;
@@ -39,14 +39,14 @@ export interface ContestantResult {
   readonly name: string;
   readonly description: string;
   agreement?: Agreement;
-  /** Why it was not measured, or not to the end. */
+  /** Why it was not measured, or not completely. */
   problem?: string;
-  /** Where the time of its requests went in `seed` (ms); the last is what the client saw beyond all others. */
+  /** Where the time of its requests went in `seed` (ms); the last stage is the rest of what the client measured. */
   stages?: Readonly<Record<string, Percentiles>>;
   lanes?: readonly Lane[];
 }
 
-/** Everything that a race has found out; written after every run. */
+/** All results of a race; written after every run. */
 export interface Results {
   readonly startedAt: string;
   isComplete: boolean;
@@ -86,7 +86,7 @@ export function describeVersions(): Readonly<Record<string, string>> {
   };
 }
 
-/** The commit, marked if there are changes on top of it. */
+/** The commit, marked if the working tree has changes. */
 export function describeCommit(): string {
   try {
     const git = (...args: string[]) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
@@ -96,7 +96,7 @@ export function describeCommit(): string {
   }
 }
 
-/** Writes a file whole or not at all. @returns its path */
+/** Writes a file atomically. @returns its path */
 export function writeResult(name: string, content: string, folder = resultsFolder): string {
   mkdirSync(folder, { recursive: true });
   const file = path.join(folder, name);

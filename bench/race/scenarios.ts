@@ -4,9 +4,9 @@ import { burstArrivals, type LoadRequest, poissonArrivals, seededRandom } from '
 type Range = readonly [min: number, max: number];
 
 type Arrivals =
-  /** Users who each send their next request when the last one is answered. */
+  /** Each user sends its next request when the last one is answered. */
   | { readonly kind: 'closed'; readonly users: number }
-  /** Without memory. */
+  /** A Poisson process. */
   | { readonly kind: 'poisson'; readonly perSecond: number }
   | { readonly kind: 'burst'; readonly size: number; readonly everyMs: number };
 
@@ -17,7 +17,7 @@ export interface Scenario {
   readonly arrivals: Arrivals;
   readonly promptTokens: Range;
   readonly newTokens: Range;
-  /** Of the prompt, the same for all. */
+  /** The part of the prompt that all requests share. */
   readonly sharedPrefixTokens?: number;
   readonly seed: number;
 }
@@ -49,7 +49,7 @@ export const scenarios = {
   },
   chat: {
     name: 'chat',
-    description: '20 users, 128 tokens that all prompts begin with and 8 to 64 of their own, 16 to 64 new tokens',
+    description: '20 users, prompts that share 128 tokens and have 8 to 64 of their own, 16 to 64 new tokens',
     arrivals: { kind: 'closed', users: 20 },
     promptTokens: [136, 192],
     newTokens: [16, 64],
@@ -58,7 +58,7 @@ export const scenarios = {
   },
   poisson: {
     name: 'poisson',
-    description: 'arrivals without memory, 15 a second, prompts of 16 to 64 tokens, 8 to 32 new tokens',
+    description: 'Poisson arrivals, 15 a second, prompts of 16 to 64 tokens, 8 to 32 new tokens',
     arrivals: { kind: 'poisson', perSecond: 15 },
     promptTokens: [16, 64],
     newTokens: [8, 32],
@@ -76,7 +76,7 @@ export const scenarios = {
 
 export type ScenarioName = keyof typeof scenarios;
 
-/** Ids that every OPT has, the special ones in front left out. */
+/** Ids that every OPT has, without the special tokens. */
 const firstId = 4;
 const endId = 3000;
 const startOfText = 2;
@@ -99,7 +99,7 @@ function within([min, max]: Range, share: number): number {
   return min + Math.floor(share * (max - min + 1));
 }
 
-/** When requests come (ms); undefined where users decide. */
+/** When requests arrive (ms); undefined for closed-loop users. */
 export function arrivalsOf({ arrivals, seed }: Scenario, durationMs: number): readonly number[] | undefined {
   switch (arrivals.kind) {
     case 'closed':

@@ -5,12 +5,12 @@ import { setTimeout } from 'node:timers/promises';
 
 /** How a server is started. */
 export interface ServerCommand {
-  /** Program and arguments; it is to listen on this port of 127.0.0.1. */
+  /** Program and arguments; the server must listen on this port of 127.0.0.1. */
   command(port: number): readonly [string, ...string[]];
   readonly environment?: Readonly<Record<string, string>>;
-  /** Answers 200 as soon as requests are taken. */
+  /** Answers 200 once the server accepts requests. */
   readonly readyPath: string;
-  /** Longest that this may take. */
+  /** Longest time until then. */
   readonly readyTimeoutMs?: number;
 }
 
@@ -21,7 +21,7 @@ const keptOutput = 4000;
 
 const running = new Set<ServerProcess>();
 
-/** Any server, in a process group of its own, so that nothing of it is left behind. */
+/** A server in a process group of its own, so that none of its processes is left behind. */
 export class ServerProcess {
   readonly url: string;
   readonly #child: ChildProcess;
@@ -41,14 +41,14 @@ export class ServerProcess {
       this.#hasEnded = true;
       running.delete(this);
     });
-    // A program that cannot be started is reported by whoever waits for it to be ready.
+    // A program that does not start is reported by #ready.
     this.#ended.catch((error: unknown) => {
       this.#output += String(error);
     });
     running.add(this);
   }
 
-  /** Resolves when it takes requests. @throws {Error} it ended, or took too long; the message has its last words */
+  /** Resolves when the server accepts requests. @throws {Error} it exited, or took too long; the message has its last output */
   static async start(server: ServerCommand, signal?: AbortSignal): Promise<ServerProcess> {
     const { command, environment } = server;
     const port = await freePort();
@@ -65,17 +65,17 @@ export class ServerProcess {
     return started;
   }
 
-  /** Whether it is gone, whatever ended it. */
+  /** Whether the process has exited, for any reason. */
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
 
-  /** What it printed last. */
-  get lastWords(): string {
+  /** The last lines that it printed. */
+  get lastOutput(): string {
     return this.#output.trim().split('\n').slice(-5).join('\n');
   }
 
-  /** Ends it, by force if it does not end by itself. */
+  /** Stops the server, by force if it does not exit on SIGTERM. */
   async stop(): Promise<void> {
     if (this.#hasEnded) return;
     this.kill('SIGTERM');
@@ -91,7 +91,7 @@ export class ServerProcess {
     try {
       process.kill(-this.#child.pid, signal);
     } catch {
-      // The whole group is gone already.
+      // The whole group has exited already.
     }
   }
 
@@ -102,31 +102,31 @@ export class ServerProcess {
     const deadline = performance.now() + readyTimeoutMs;
     while (performance.now() < deadline) {
       signal?.throwIfAborted();
-      if (this.#hasEnded) throw new Error(`it ended before it was ready: ${this.lastWords}`);
+      if (this.#hasEnded) throw new Error(`exited before it was ready: ${this.lastOutput}`);
       const response = await fetch(this.url + readyPath, { signal: AbortSignal.timeout(5000) }).catch(() => undefined);
       await response?.body?.cancel();
       if (response?.ok) return;
       await Promise.race([setTimeout(pollMs), this.#ended.catch(() => {})]);
     }
-    throw new Error(`it was not ready after ${readyTimeoutMs / 1000} s: ${this.lastWords}`);
+    throw new Error(`not ready after ${readyTimeoutMs / 1000} s: ${this.lastOutput}`);
   }
 }
 
-/** Ends every server at once. */
+/** Kills every server. */
 export function killServers(): void {
   for (const server of running) server.kill('SIGKILL');
 }
 
-// None outlives this process, however it ends.
+// No server outlives this process, however it ends.
 process.on('exit', killServers);
 
-/** Without settings of Weft, which would make one server other than it is said to be; the cache may be where it is. */
+/** The environment without Weft's settings, which would change how the servers run. The cache folder is kept. */
 function ownEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('WEFT_') || name === 'WEFT_CACHE_DIR');
   return Object.fromEntries(kept);
 }
 
-/** A port of 127.0.0.1 that nobody listens on. */
+/** A free port of 127.0.0.1. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -4,11 +4,11 @@ import { type Lane, lanesMs } from './results.ts';
 /** In the order in which a request passes them. */
 const stages = ['receive', 'validate', 'load', 'tokenize', 'queue', 'generate', 'prefill', 'decode'] as const;
 
-/** What passes while later tokens are decoded: it is taken out of that. */
+/** Stages that overlap with decoding; their time is subtracted from it. */
 const withinDecoding = ['detokenize', 'write'] as const;
 
 /**
- * Where the time of each request went, as far as its server says, and `network`: what the client saw beyond it. The parts of one
+ * Where the time of each request went, as reported by its server, and `network`: the rest of what the client measured. The parts of a
  * request add up to its end-to-end latency.
  */
 export function stagesOf(traces: readonly RequestTrace[]): Record<string, Percentiles> {
@@ -31,7 +31,7 @@ function partsOf({ sentAtMs, endedAtMs, timings }: RequestTrace): Record<string,
 
 const stagesOfWaiting = ['receive', 'validate', 'load', 'tokenize', 'queue'] as const;
 
-/** The requests of the first part of a window, as lanes. */
+/** The requests in the first part of a window, as lanes. */
 export function lanesOf(traces: readonly RequestTrace[], { fromMs, toMs }: Window): Lane[] {
   const untilMs = Math.min(toMs, fromMs + lanesMs);
   const shown = traces.filter(({ sentAtMs, endedAtMs }) => endedAtMs > fromMs && sentAtMs < untilMs);
@@ -40,7 +40,7 @@ export function lanesOf(traces: readonly RequestTrace[], { fromMs, toMs }: Windo
     .map(({ sentAtMs, endedAtMs, tokenAtMs, timings, error }) => {
       const firstTokenAtMs = tokenAtMs[0] ?? endedAtMs;
       const waited = stagesOfWaiting.reduce((sum, stage) => sum + (timings[`${stage}_ms`] ?? 0), 0);
-      // Of one that was cut nobody has said when it began.
+      // For a request that was cut, the server has not reported when it started.
       const startedAtMs = error === undefined ? sentAtMs + waited : firstTokenAtMs;
       return {
         sentMs: sentAtMs - fromMs,

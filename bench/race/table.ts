@@ -1,18 +1,18 @@
 import { reference } from './contestants.ts';
 import { medianOf, type Results } from './results.ts';
 
-/** The race as a table in markdown: medians of the rounds. */
+/** The race as a Markdown table: medians of the rounds. */
 export function tableOf(results: Results): string {
   const header = [
     '',
     'requests/s',
-    `beside ${reference}`,
+    `vs. ${reference}`,
     'TTFT p95 (ms)',
     'ITL p95 (ms)',
     'mixed: tokens/s',
     'mixed: TTFT p95 (ms)',
     'errors',
-    `tokens as in ${reference}`,
+    `same tokens as ${reference}`,
   ];
   const rows = results.contestants.map(({ name, description, problem, agreement }) => {
     const seed = { contestant: name, scenario: 'seed' };
@@ -36,7 +36,7 @@ export function tableOf(results: Results): string {
   return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-/** What went wrong with single runs of a contestant. */
+/** Problems in single runs of a contestant. */
 export function problemsOf({ runs }: Results, contestant: string): string[] {
   const own = runs.filter((run) => run.contestant === contestant);
   const failed = own.filter(({ problem }) => problem !== undefined);
@@ -51,7 +51,7 @@ function numErrors({ runs }: Results, contestant: string): number {
   return own.reduce((sum, { summary }) => sum + (summary?.numErrors ?? 0), 0);
 }
 
-/** Where a race was run, in one line. */
+/** Machine, versions and date of a race, in one line. */
 export function provenanceOf({ model, machine, commit, versions, startedAt, command }: Results): string {
   const { cpu, cores, memoryGiB } = machine;
   return `${model}, ${cores} cores of ${cpu}, ${memoryGiB} GiB, Node ${versions.node}, commit ${commit}, ${startedAt.slice(0, 10)} (\`${command}\`)`;
@@ -61,7 +61,7 @@ function shown(value: number | undefined, digits = 0): string {
   return value === undefined || Number.isNaN(value) ? '' : value.toFixed(digits);
 }
 
-/** Behind `>` where it is the time of somebody who still waited when the run ended, in most rounds. */
+/** Marked with `>` if, in most rounds, it is the time of a request that was still waiting when the run ended. */
 function ttftP95(results: Results, at: { readonly contestant: string; readonly scenario: string }): string {
   const isOpen = medianOf(results, at, ({ isTtftP95Open }) => Number(isTtftP95Open)) === 1;
   const value = shown(medianOf(results, at, ({ ttft }) => ttft.p95));

@@ -65,7 +65,7 @@ test('k6 reports what fails by its error', async (context) => {
 test('k6 that is absent is asked for', async () => {
   const env = { ...process.env, K6: '/nowhere/k6' };
   await expect(run(process.execPath, ['--import', 'tsx', path.join(bench, 'k6/run.ts')], { env })).rejects.toThrow(
-    /k6 is not here .* go install go\.k6\.io\/k6@/,
+    /k6 was not found .* go install go\.k6\.io\/k6@/,
   );
 });
 

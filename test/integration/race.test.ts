@@ -79,19 +79,19 @@ test('who crashes, hangs, is wrong or does not start is reported as such, and th
   expect(results.isComplete).toBe(true);
   const problems = Object.fromEntries(results.contestants.map(({ name, problem }) => [name, problem]));
   expect(problems).toEqual({
-    cold: expect.stringMatching(/^it ended before it was ready: no luck/),
+    cold: expect.stringMatching(/^exited before it was ready: no luck/),
     naive: undefined,
-    'naive-engine': expect.stringMatching(/^answers wrongly: \d+ of \d+ tokens are not those of naive$/),
-    static: expect.stringMatching(/^it ended in the middle \(.*\): out of luck$/),
+    'naive-engine': expect.stringMatching(/^gives wrong tokens: \d+ of \d+ differ from naive$/),
+    static: expect.stringMatching(/^exited during the run \(.*\): out of luck$/),
     fastapi: 'nothing came for 5000 ms',
     continuous: undefined,
     'continuous-int8': undefined,
     'continuous-int8-fast': undefined,
   });
   const table = tableOf(results);
-  expect(table).toContain('**static**: crashes (it ended in the middle');
+  expect(table).toContain('**static**: crashes (exited during the run');
   expect(table).toMatch(
-    /\*\*continuous-int8-fast\*\*: falls silent \(\d of 3 runs failed, seed: (it fell silent \d\.\d s before the end|no request was answered in time)\)/,
+    /\*\*continuous-int8-fast\*\*: falls silent \(\d of 3 runs failed, seed: (stopped answering \d\.\d s before the end|no request was answered in time)\)/,
   );
   const rate = (name: string) => medianOf(results, { contestant: name, scenario: 'seed' }, (s) => s.requestsPerSecond);
   for (const name of ['naive', 'continuous', 'continuous-int8']) expect(rate(name)).toBeGreaterThan(0);
@@ -102,7 +102,7 @@ test('who crashes, hangs, is wrong or does not start is reported as such, and th
 
 test('nothing is reported where continuous does not give the tokens of naive', async () => {
   await expect(race([contestant('naive'), contestant('continuous', 'is wrong')])).rejects.toThrow(
-    /^continuous answers wrongly: .*: there is nothing to report$/,
+    /^continuous gives wrong tokens: .*: there is nothing to report$/,
   );
 });
 
