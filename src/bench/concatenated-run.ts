@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { SessionOptions } from '../engine/index.ts';
-import type { OptConfig } from '../model/index.ts';
+import type { ModelConfig } from '../model/index.ts';
 
 type Feeds = Record<string, Tensor>;
 
@@ -10,15 +10,15 @@ type Feeds = Record<string, Tensor>;
  */
 export class ConcatenatedRun {
   readonly #session: InferenceSession;
-  readonly #config: OptConfig;
+  readonly #config: ModelConfig;
 
-  private constructor(session: InferenceSession, config: OptConfig) {
+  private constructor(session: InferenceSession, config: ModelConfig) {
     this.#session = session;
     this.#config = config;
   }
 
   /** @param graphPath of an exported model */
-  static async load(graphPath: string, config: OptConfig, { threads }: SessionOptions): Promise<ConcatenatedRun> {
+  static async load(graphPath: string, config: ModelConfig, { threads }: SessionOptions): Promise<ConcatenatedRun> {
     const session = await InferenceSession.create(graphPath, { intraOpNumThreads: threads, enableMemPattern: false });
     return new ConcatenatedRun(session, config);
   }
@@ -36,15 +36,15 @@ export class ConcatenatedRun {
     numTokens: number;
     numPast: number;
   }): () => Promise<unknown> {
-    const { numLayers, numHeads, headDim } = this.#config;
+    const { numLayers, numHeads, headSize } = this.#config;
     const feeds: Feeds = {
       input_ids: int64([numRows, numTokens], 5n),
       attention_mask: int64([numRows, numPast + numTokens], 1n),
     };
-    const past = new Float32Array(numRows * numHeads * numPast * headDim);
+    const past = new Float32Array(numRows * numHeads * numPast * headSize);
     for (let layer = 0; layer < numLayers; layer++) {
       for (const part of ['key', 'value']) {
-        feeds[`past_key_values.${layer}.${part}`] = new Tensor('float32', past, [numRows, numHeads, numPast, headDim]);
+        feeds[`past_key_values.${layer}.${part}`] = new Tensor('float32', past, [numRows, numHeads, numPast, headSize]);
       }
     }
     return () => this.#session.run(feeds);

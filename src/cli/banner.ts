@@ -1,6 +1,6 @@
 import { millions, type StepLimits } from '../core/index.ts';
 import { kvCacheBytes, kvCacheShape } from '../engine/index.ts';
-import { type Model, numParameters } from '../model/index.ts';
+import type { Model } from '../model/index.ts';
 
 export interface BannerFacts {
   readonly version: string;
@@ -14,13 +14,13 @@ export interface BannerFacts {
 
 /** What is printed when the server is ready: what it serves, how, and a line to try it with. */
 export function banner({ version, model, limits, device, batchTimeoutMs, address, hasTokenizer }: BannerFacts): string {
-  const { numLayers, numHeads, hiddenSize } = model.config;
+  const { architecture, numParameters, numLayers, numHeads, hiddenSize } = model.config;
   const cache = kvCacheBytes(kvCacheShape(model, limits.maxBatchSize, limits.maxModelLen));
   const prompt = hasTokenizer ? '"Once upon a time"' : '[2, 100, 101]';
   return `
   weft ${version}
 
-  model     ${model.name}: OPT, ${millions(numParameters(model.config))} parameters, ${numLayers} layers, ${numHeads} heads, ${hiddenSize} wide
+  model     ${model.name}: ${architecture}, ${millions(numParameters)} parameters, ${numLayers} layers, ${numHeads} heads, ${hiddenSize} wide
   device    ${device}, ${model.precision}
   batch     up to ${limits.maxBatchSize} sequences, newcomers gathered for at most ${batchTimeoutMs} ms
   context   ${limits.maxModelLen} tokens, in steps of up to ${limits.maxStepTokens}

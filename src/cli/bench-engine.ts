@@ -5,7 +5,7 @@ import { bestProductsMs, ConcatenatedRun } from '../bench/index.ts';
 import { loadCommand, type Settings } from '../config/index.ts';
 import { greedy, type StepRow } from '../core/index.ts';
 import { OrtModelRunner, type SessionOptions } from '../engine/index.ts';
-import { exportModel, type OptConfig, type Precision, readOptConfig } from '../model/index.ts';
+import { exportModel, type ModelConfig, type Precision, readModelConfig, readParameters } from '../model/index.ts';
 import { openDevice } from './device.ts';
 import { locate, openByName } from './local-models.ts';
 import { expectOperands } from './operands.ts';
@@ -55,8 +55,10 @@ export async function benchEngine(args: readonly string[]): Promise<void> {
   const [name = embeddedModelFolder] = operands;
   const { device, description, precisions, session } = openDevice(settings);
   const lines: Measured[] = [];
-  for (const precision of precisions) lines.push(...(await benchPrecision(name, settings, { precision, session })));
   const { config, folder } = await describe(name, settings);
+  for (const precision of precisions) {
+    lines.push(...(await benchPrecision(name, settings, { precision, session, config })));
+  }
   if (device.kind !== 'cpu') return print(lines, footnote(config, description));
   lines.push(...(await benchConcatenated(folder, config, session)));
   const peak = await peakGflops(config, session);
@@ -64,18 +66,37 @@ export async function benchEngine(args: readonly string[]): Promise<void> {
   print(lines, `${footnote(config, description)} ${best}`, peak);
 }
 
-async function describe(name: string, settings: BenchSettings): Promise<{ config: OptConfig; folder: string }> {
+async function describe(name: string, settings: BenchSettings): Promise<{ config: BenchConfig; folder: string }> {
   const { folder } = await locate(name, settings);
-  return { folder, config: await readOptConfig(folder) };
+  const config = await readModelConfig(folder);
+  const parameters = await readParameters(folder);
+  // Parameters are listed in the order of their use. A tied head uses the table of the embeddings, which comes first.
+  const last = parameters.at(-1);
+  const head = last?.kind === 'linear' && last.shape[0] === config.vocabSize ? last : parameters[0];
+  const layers = parameters.filter((parameter) => parameter.kind === 'linear' && parameter !== head);
+  return { folder, config: { ...config, layers: layers.map(productOf), head: productOf(head) } };
+}
+
+/** The `[to, from]` of a weight. */
+type Product = readonly [to: number, from: number];
+
+/** A network with the products of all its layers and of its head. */
+interface BenchConfig extends ModelConfig {
+  readonly layers: readonly Product[];
+  readonly head: Product;
+}
+
+function productOf(parameter: { readonly shape: readonly number[] } | undefined): Product {
+  const [to = 0, from = 0] = parameter?.shape ?? [];
+  return [to, from];
 }
 
 async function benchPrecision(
   name: string,
   settings: BenchSettings,
-  { precision, session }: { readonly precision: Precision; readonly session: SessionOptions },
+  { precision, session, config }: { precision: Precision; session: SessionOptions; config: BenchConfig },
 ): Promise<Measured[]> {
   const { model } = await openByName(name, settings, precision);
-  const { config } = model;
   const limits = { maxBatchSize, maxModelLen: maxModelLenOf(config), maxStepTokens: maxBatchSize + 512 };
   const runner = new OrtModelRunner({ model, limits, session });
   const run = (rows: readonly StepRow[]) => runner.run({ moves: [], rows });
@@ -98,7 +119,7 @@ async function benchPrecision(
 }
 
 /** The same steps by onnxruntime-node's `run` on the export that everybody uses. */
-async function benchConcatenated(folder: string, config: OptConfig, session: SessionOptions): Promise<Measured[]> {
+async function benchConcatenated(folder: string, config: BenchConfig, session: SessionOptions): Promise<Measured[]> {
   const exported = path.join(await mkdtemp(path.join(tmpdir(), 'weft-')), 'export');
   try {
     await exportModel(folder, exported);
@@ -116,11 +137,11 @@ async function benchConcatenated(folder: string, config: OptConfig, session: Ses
   }
 }
 
-function maxModelLenOf({ maxPositions }: OptConfig): number {
+function maxModelLenOf({ maxPositions }: ModelConfig): number {
   return Math.min(1024, maxPositions);
 }
 
-async function measure(precision: string, config: OptConfig, steps: Steps): Promise<Measured[]> {
+async function measure(precision: string, config: BenchConfig, steps: Steps): Promise<Measured[]> {
   const maxModelLen = maxModelLenOf(config);
   const numKeys = Math.min(contextTokens, maxModelLen - 1);
   const lines: Measured[] = [];
@@ -147,7 +168,7 @@ function decodingRow(slot: number, numKeys: number): StepRow {
   return { slot, start: numKeys, tokenIds: [5], sample: { params: greedy, tokenIndex: 1 } };
 }
 
-function promptRow({ vocabSize }: OptConfig, slot: number, promptTokens: number): StepRow {
+function promptRow({ vocabSize }: ModelConfig, slot: number, promptTokens: number): StepRow {
   const tokenIds = Array.from({ length: promptTokens }, (_, i) => (slot * 131 + i * 17) % vocabSize);
   return { slot, start: 0, tokenIds, sample: { params: greedy, tokenIndex: 0 } };
 }
@@ -162,30 +183,18 @@ async function medianMs(run: () => Promise<unknown>): Promise<number> {
   return times.sort((a, b) => a - b)[numRuns >> 1] ?? 0;
 }
 
-/** The products of one layer: `[to, from]` of their weights. */
-function layerProducts({ hiddenSize, ffnDim }: OptConfig): readonly (readonly [to: number, from: number])[] {
-  return [
-    [3 * hiddenSize, hiddenSize],
-    [hiddenSize, hiddenSize],
-    [ffnDim, hiddenSize],
-    [hiddenSize, ffnDim],
-  ];
+function tokenFlops({ layers, numLayers, numHeads, headSize }: BenchConfig, keys: number): number {
+  const products = layers.reduce((sum, [to, from]) => sum + 2 * to * from, 0);
+  return products + numLayers * 4 * keys * numHeads * headSize;
 }
 
-function tokenFlops(config: OptConfig, keys: number): number {
-  const products = layerProducts(config).reduce((sum, [to, from]) => sum + 2 * to * from, 0);
-  return config.numLayers * (products + 4 * keys * config.hiddenSize);
-}
-
-function headFlops({ vocabSize, wordEmbedDim }: OptConfig): number {
-  return 2 * vocabSize * wordEmbedDim;
+function headFlops({ head: [to, from] }: BenchConfig): number {
+  return 2 * to * from;
 }
 
 /** The rate of the products of a decode step of 50 rows by themselves, every weight read from memory as in the step. */
-async function peakGflops(config: OptConfig, session: SessionOptions): Promise<number> {
-  const { numLayers, vocabSize, wordEmbedDim } = config;
-  const layers = Array.from({ length: numLayers }, () => layerProducts(config)).flat();
-  const products = [...layers, [vocabSize, wordEmbedDim] as const];
+async function peakGflops({ layers, head }: BenchConfig, session: SessionOptions): Promise<number> {
+  const products = [...layers, head];
   const flops = products.reduce((sum, [to, from]) => sum + 2 * maxBatchSize * to * from, 0);
   const shapes = products.map(([to, from]) => ({ rows: maxBatchSize, from, to }));
   return flops / (await bestProductsMs(shapes, session)) / 1e6;
@@ -206,7 +215,7 @@ function table(lines: readonly Measured[], peak: number | undefined): string {
   return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-function footnote(config: OptConfig, where: string): string {
+function footnote(config: ModelConfig, where: string): string {
   const { numLayers, hiddenSize } = config;
   return `${numLayers} layers, ${hiddenSize} wide, vocabulary of ${config.vocabSize}; ${where}; decode with ${contextTokens} tokens of context; medians of ${numRuns}.`;
 }

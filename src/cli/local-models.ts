@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir, totalmem } from 'node:os';
 import path from 'node:path';
 import { loadHubEnvironment, type Settings } from '../config/index.ts';
-import { expectMemoryFor, type Int8Range, type OptConfig, openModel, type Precision } from '../model/index.ts';
+import { expectMemoryFor, type Int8Range, type ModelConfig, openModel, type Precision } from '../model/index.ts';
 import { ModelStore, type StoredModel } from '../store/index.ts';
 import { embeddedModelFolder } from './package-info.ts';
 import { progressOf, progressOfPull } from './progress.ts';
@@ -29,7 +29,7 @@ export async function openByName(
 ) {
   // What is in half precision is for devices: of what they hold, the host sees no more than a part at a time.
   const memoryBytes = precision === 'fp16' ? Number.POSITIVE_INFINITY : memoryLimit();
-  const checkConfig = (config: OptConfig) => expectMemoryFor(config, { precision, memoryBytes });
+  const checkConfig = (config: ModelConfig) => expectMemoryFor(config, { precision, memoryBytes });
   const { folder, ...stored } = await locate(name, settings, checkConfig);
   const model = await openModel(folder, settings.cacheDir || userCacheDir(), {
     name: stored.name,
@@ -47,7 +47,7 @@ export async function openByName(
 export async function locate(
   name: string,
   { cacheDir, revision }: Pick<Settings, 'cacheDir' | 'revision'>,
-  checkConfig: (config: OptConfig) => void = () => {},
+  checkConfig: (config: ModelConfig) => void = () => {},
 ): Promise<StoredModel> {
   return openStore(cacheDir || userCacheDir()).locate(name, { revision, ...progressOfPull(), checkConfig });
 }

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { flagOf, loadCommand, type Settings } from '../config/index.ts';
 import { messageOf, millions, readableSize, show, UserError } from '../core/index.ts';
-import { exportModel, findGraphs, inspectModel, numParameters, removeGraphs, weightsBytes } from '../model/index.ts';
-import { type ModelStore, publishedShapes, type StoredModel } from '../store/index.ts';
+import { exportModel, findGraphs, inspectModel, publishedShapes, removeGraphs, weightsBytes } from '../model/index.ts';
+import type { ModelStore, StoredModel } from '../store/index.ts';
 import { locate, openByName, openStore, userCacheDir } from './local-models.ts';
 import { expectOperands } from './operands.ts';
 import { progressOf, progressOfPull } from './progress.ts';
@@ -52,7 +52,7 @@ const commands: Readonly<Record<string, ModelsCommand>> = {
     run: prune,
   },
   random: {
-    operands: [publishedShapes.join('|')],
+    operands: [publishedShapes().join('|')],
     description: 'make a model of that shape with random weights, to measure with',
     flags: ['seed'],
     run: random,
@@ -108,7 +108,7 @@ async function list({ store }: CommandInput): Promise<string> {
 async function rowOf(model: StoredModel): Promise<string[]> {
   try {
     const { config, weights } = await inspectModel(model.folder);
-    return [model.name, millions(numParameters(config)), readableSize(totalBytes(weights)), originOf(model)];
+    return [model.name, millions(config.numParameters), readableSize(totalBytes(weights)), originOf(model)];
   } catch (error) {
     return [model.name, '', '', messageOf(error)];
   }
@@ -118,13 +118,13 @@ async function info({ store, name, revision, cacheDir }: CommandInput): Promise<
   const model = await store.get(name, revision);
   const { config, weights } = await inspectModel(model.folder);
   const graphs = await findGraphs(model.folder, cacheDir);
-  const { numLayers, numHeads, hiddenSize, ffnDim, vocabSize, maxPositions } = config;
+  const { architecture, numLayers, numHeads, hiddenSize, vocabSize, maxPositions, numParameters } = config;
   return table([
     ['name', model.name],
     ['from', originOf(model)],
     ['folder', path.resolve(model.folder)],
-    ['network', `OPT, ${numLayers} layers, ${numHeads} heads, ${hiddenSize} wide, feed-forward ${ffnDim}`],
-    ['weights', `${numParameters(config).toLocaleString('en')}, ${readableSize(weightsBytes(config, 'fp32'))} in fp32`],
+    ['network', `${architecture}, ${numLayers} layers, ${numHeads} heads, ${hiddenSize} wide`],
+    ['weights', `${numParameters.toLocaleString('en')}, ${readableSize(weightsBytes(config, 'fp32'))} in fp32`],
     ['vocabulary', `${vocabSize.toLocaleString('en')} tokens`],
     ['context', `${maxPositions.toLocaleString('en')} tokens`],
     ...weights.map(({ path: file, bytes }) => ['file', `${path.relative(model.folder, file)}, ${readableSize(bytes)}`]),
@@ -141,10 +141,7 @@ async function remove({ store, name, cacheDir }: CommandInput): Promise<string> 
 }
 
 async function random({ store, name, seed }: CommandInput): Promise<string> {
-  const shape = publishedShapes.find((candidate) => candidate === name);
-  if (shape === undefined)
-    throw new UserError(`there is no shape ${show(name)}: there are ${publishedShapes.join(', ')}`);
-  const made = await store.makeRandom(shape, { seed, onProgress: progressOf(`making ${name}`) });
+  const made = await store.makeRandom(name, { seed, onProgress: progressOf(`making ${name}`) });
   return `${made.name} is in ${made.folder}\nweft serve ${made.name}`;
 }
 

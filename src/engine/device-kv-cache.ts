@@ -54,7 +54,7 @@ export class DeviceKvCache implements KvCache {
   constructor(modelSession: Session, { shape, maxStepTokens, session, owned, ...options }: DeviceKvCacheOptions) {
     this.#session = modelSession;
     this.#shape = shape;
-    const { numSlots, numHeads } = shape;
+    const { numSlots, numKvHeads } = shape;
     const blockTokens = options.blockTokens ?? blockTokensOf(session.device);
     this.#blockTokens = blockTokens;
     const slotTokens = this.#slotBlocks * blockTokens;
@@ -68,8 +68,8 @@ export class DeviceKvCache implements KvCache {
     } catch (error) {
       throw noRoom(shape, error);
     }
-    const stagingBlocks = (stagingTokens / blockTokens) * numHeads;
-    const slotBlocks = this.#slotBlocks * numHeads;
+    const stagingBlocks = (stagingTokens / blockTokens) * numKvHeads;
+    const slotBlocks = this.#slotBlocks * numKvHeads;
     this.#mover = new BlockCopier(this.#cache, this.#cache, { maxBlocks: numSlots * slotBlocks, session, owned });
     this.#loader = new BlockCopier(this.#cache, this.#staging, { maxBlocks: stagingBlocks, session, owned });
     this.#storer = new BlockCopier(this.#staging, this.#cache, { maxBlocks: stagingBlocks, session, owned });
@@ -78,7 +78,7 @@ export class DeviceKvCache implements KvCache {
 
   async move(moves: readonly SlotMove[]): Promise<void> {
     for (const { from, to, numTokens } of moves) {
-      for (let head = 0; head < this.#shape.numHeads; head++) {
+      for (let head = 0; head < this.#shape.numKvHeads; head++) {
         this.#mover.add(this.#blockOf(from, head), this.#blockOf(to, head), this.#blocksOf(numTokens));
       }
     }
@@ -92,8 +92,8 @@ export class DeviceKvCache implements KvCache {
     const numBlocks = this.#stagedBlocks(prompt);
     this.#bind('prompt', this.#staging, { numRows: prompt.rows.length, numBlocks });
     for (const [i, { row }] of prompt.rows.entries()) {
-      for (let head = 0; head < this.#shape.numHeads; head++) {
-        const staged = (i * this.#shape.numHeads + head) * numBlocks;
+      for (let head = 0; head < this.#shape.numKvHeads; head++) {
+        const staged = (i * this.#shape.numKvHeads + head) * numBlocks;
         this.#loader.add(this.#blockOf(row.slot, head), staged, this.#blocksOf(row.start));
       }
     }
@@ -105,8 +105,8 @@ export class DeviceKvCache implements KvCache {
     for (const [i, { row }] of prompt.rows.entries()) {
       const first = Math.floor(row.start / this.#blockTokens);
       const count = this.#blocksOf(row.start + row.tokenIds.length) - first;
-      for (let head = 0; head < this.#shape.numHeads; head++) {
-        const staged = (i * this.#shape.numHeads + head) * numBlocks;
+      for (let head = 0; head < this.#shape.numKvHeads; head++) {
+        const staged = (i * this.#shape.numKvHeads + head) * numBlocks;
         this.#storer.add(staged + first, this.#blockOf(row.slot, head) + first, count);
       }
     }
@@ -121,11 +121,11 @@ export class DeviceKvCache implements KvCache {
     const bound = `${numRows} x ${numBlocks}`;
     if (this.#bound.get(group) === bound) return;
     this.#bound.delete(group);
-    const { numHeads, headDim, type } = this.#shape;
+    const { numKvHeads, headSize, type } = this.#shape;
     const isIdle = numRows === 0;
     const shape = isIdle
-      ? [1, numHeads, this.#blockTokens, headDim]
-      : [numRows, numHeads, numBlocks * this.#blockTokens, headDim];
+      ? [1, numKvHeads, this.#blockTokens, headSize]
+      : [numRows, numKvHeads, numBlocks * this.#blockTokens, headSize];
     for (const { name, buffer } of isIdle ? this.#idle.parts : parts) {
       this.#session.bindInput(`${group}.past.${name}`, { buffer, type, shape });
       this.#session.bindOutput(`${group}.present.${name}`, { buffer, type, shape });
@@ -134,18 +134,18 @@ export class DeviceKvCache implements KvCache {
   }
 
   #allocate(numTokens: number): Blocks {
-    const { numHeads, headDim, type } = this.#shape;
-    const bytes = numTokens * numHeads * headDim * elementBytes[type];
+    const { numKvHeads, headSize, type } = this.#shape;
+    const bytes = numTokens * numKvHeads * headSize * elementBytes[type];
     const allocated = (name: string): { name: string; buffer: DeviceBuffer } => ({
       name,
       buffer: this.#session.allocate(bytes),
     });
-    return { parts: partNames(this.#shape).map(allocated), blockSize: this.#blockTokens * headDim, type };
+    return { parts: partNames(this.#shape).map(allocated), blockSize: this.#blockTokens * headSize, type };
   }
 
   /** Index of the first block of a head in a slot. */
   #blockOf(slot: number, head: number): number {
-    return (slot * this.#shape.numHeads + head) * this.#slotBlocks;
+    return (slot * this.#shape.numKvHeads + head) * this.#slotBlocks;
   }
 
   /** Blocks of one head in a slot. */

@@ -48,11 +48,11 @@ export class HostKvCache implements KvCache {
   settle(): undefined {}
 
   #move({ from, to, numTokens }: SlotMove): void {
-    const { numHeads, headDim, type } = this.#shape;
-    const headBytes = this.#slotBytes / numHeads;
-    const usedBytes = numTokens * headDim * elementBytes[type];
+    const { numKvHeads, headSize, type } = this.#shape;
+    const headBytes = this.#slotBytes / numKvHeads;
+    const usedBytes = numTokens * headSize * elementBytes[type];
     for (const { buffer } of this.#parts) {
-      for (let head = 0; head < numHeads; head++) {
+      for (let head = 0; head < numKvHeads; head++) {
         const within = head * headBytes;
         buffer.copyWithin(to * this.#slotBytes + within, from * this.#slotBytes + within, usedBytes);
       }
@@ -64,8 +64,8 @@ export class HostKvCache implements KvCache {
     const bound = this.#bound.get(group);
     if (bound?.firstSlot === firstSlot && bound.numRows === numRows) return;
     this.#bound.delete(group);
-    const { numHeads, maxModelLen, headDim, type } = this.#shape;
-    const shape = [numRows, numHeads, maxModelLen, headDim];
+    const { numKvHeads, maxModelLen, headSize, type } = this.#shape;
+    const shape = [numRows, numKvHeads, maxModelLen, headSize];
     for (const { name, buffer } of this.#parts) {
       const tensor = { buffer, byteOffset: firstSlot * this.#slotBytes, type, shape };
       this.#session.bindInput(`${group}.past.${name}`, tensor);
@@ -75,7 +75,7 @@ export class HostKvCache implements KvCache {
   }
 
   get #slotBytes(): number {
-    const { numHeads, maxModelLen, headDim, type } = this.#shape;
-    return numHeads * maxModelLen * headDim * elementBytes[type];
+    const { numKvHeads, maxModelLen, headSize, type } = this.#shape;
+    return numKvHeads * maxModelLen * headSize * elementBytes[type];
   }
 }

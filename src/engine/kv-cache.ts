@@ -5,8 +5,8 @@ import type { GraphRun } from './run-plan.ts';
 
 export interface KvCacheShape {
   readonly numLayers: number;
-  readonly numHeads: number;
-  readonly headDim: number;
+  readonly numKvHeads: number;
+  readonly headSize: number;
   readonly numSlots: number;
   readonly maxModelLen: number;
   readonly type: ComputeType;
@@ -17,13 +17,13 @@ export function kvCacheShape(
   numSlots: number,
   maxModelLen: number,
 ): KvCacheShape {
-  const { numLayers, numHeads, headDim } = config;
-  return { numLayers, numHeads, headDim, numSlots, maxModelLen, type: computeTypeOf(precision) };
+  const { numLayers, numKvHeads, headSize } = config;
+  return { numLayers, numKvHeads, headSize, numSlots, maxModelLen, type: computeTypeOf(precision) };
 }
 
 /** The size of the cache if every slot is full. On the host, pages are allocated when they are written. */
-export function kvCacheBytes({ numLayers, numHeads, headDim, numSlots, maxModelLen, type }: KvCacheShape): number {
-  return 2 * numLayers * numSlots * numHeads * maxModelLen * headDim * elementBytes[type];
+export function kvCacheBytes({ numLayers, numKvHeads, headSize, numSlots, maxModelLen, type }: KvCacheShape): number {
+  return 2 * numLayers * numSlots * numKvHeads * maxModelLen * headSize * elementBytes[type];
 }
 
 /** The parts of the cache as the graph names them: keys and values of each layer. */

@@ -2,13 +2,12 @@ import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelError, messageOf } from '../core/index.ts';
 import { exists, expectRegularFile, makeFolder } from '../files/index.ts';
+import { describeModel } from './describe.ts';
 import { ConcatenatedIo } from './graph/concatenated-io.ts';
-import type { OnProgress } from './graph/opt-graph.ts';
-import { readOptConfig } from './opt-config.ts';
 import { findWeights } from './weights/index.ts';
-import { writeGraph } from './write-graph.ts';
+import { type OnProgress, writeGraph } from './write-graph.ts';
 
-/** What a folder has beside its weights. */
+/** The files of a model folder other than its weights. */
 const companions = [
   'config.json',
   'generation_config.json',
@@ -20,15 +19,15 @@ const companions = [
 ];
 
 /**
- * Writes a copy of a model for transformers.js, Optimum and others who run ONNX: the graph of {@link ConcatenatedIo} in float32 as
- * `onnx/model.onnx` beside the tokenizer and configuration.
- * @param to a folder that is not there yet, or empty
- * @throws {ModelError} not the folder of an OPT, or `to` cannot be written
+ * Writes a copy of a model for transformers.js, Optimum and other programs that run ONNX: the tokenizer, the configuration and, as
+ * `onnx/model.onnx`, the graph of {@link ConcatenatedIo} in float32.
+ * @param to a folder that is new or empty
+ * @throws {ModelError} the model is not supported or cannot be exported, or `to` cannot be written
  */
 export async function exportModel(folder: string, to: string, onProgress: OnProgress = () => {}): Promise<void> {
-  const config = await readOptConfig(folder);
+  const description = await describeModel(folder);
   const files = await findWeights(folder);
-  if ((await entriesOf(to)).length > 0) throw new ModelError(`${to} is not empty: give a folder that is, or a new one`);
+  if ((await entriesOf(to)).length > 0) throw new ModelError(`${to} is not empty: give a new or an empty folder`);
   try {
     await makeFolder(to, async (building) => {
       for (const file of companions) {
@@ -41,7 +40,7 @@ export async function exportModel(folder: string, to: string, onProgress: OnProg
       }
       const onnx = path.join(building, 'onnx');
       await mkdir(onnx);
-      await writeGraph(onnx, { config, files, precision: 'fp32', int8Range: 63, onProgress }, ConcatenatedIo);
+      await writeGraph(onnx, { description, files, precision: 'fp32', int8Range: 63, onProgress }, ConcatenatedIo);
     });
   } catch (error) {
     if (error instanceof ModelError) throw error;

@@ -6,16 +6,15 @@ import { buildFolder, type FileContent } from '../files/index.ts';
 import { fileContent } from './file-digest.ts';
 import { graphFile } from './graph/graph-writer.ts';
 import { InPlaceIo } from './graph/in-place-io.ts';
-import { graphVersion } from './graph/opt-graph.ts';
 import { findDamage, sealGraph } from './graph-manifest.ts';
-import { maxWeightsFileBytes } from './parameters.ts';
-import { type GraphSource, writeGraph } from './write-graph.ts';
+import type { ModelConfig } from './model-config.ts';
+import { type GraphSource, graphVersion, writeGraph } from './write-graph.ts';
 
-/** What a graph is requested for. */
+/** The model that a graph is requested for. */
 export interface GraphRequest extends GraphSource {
   readonly modelName: string;
   readonly modelFolder: string;
-  /** Called while weights are hashed, with bytes. */
+  /** Called with byte counts while weights are hashed. */
   readonly onHashing: (done: number, total: number) => void;
   /** Called with one line if the cached graph is damaged, before it is rebuilt. */
   readonly onDamage: (problem: string) => void;
@@ -23,7 +22,7 @@ export interface GraphRequest extends GraphSource {
 
 /**
  * The path of the model's graph. Builds it unless the cache has an undamaged one.
- * A graph is named by the content it is made of, and is there whole or not at all.
+ * A graph is named after the content it is made from and appears whole or not at all.
  * @throws {ModelError} the weights are broken, or the cache cannot be written
  */
 export async function cachedGraph(cacheDir: string, request: GraphRequest): Promise<string> {
@@ -47,9 +46,9 @@ export async function cachedGraph(cacheDir: string, request: GraphRequest): Prom
   return graphPath;
 }
 
-/** One after the other: when one fails, nothing goes on behind the caller's back. */
+/** Reads one file at a time, so that nothing is still running after a failure. */
 async function weightsContents(cacheDir: string, request: GraphRequest): Promise<FileContent[]> {
-  const { files, config, modelFolder, onHashing } = request;
+  const { files, description, modelFolder, onHashing } = request;
   const sizes = await Promise.all(
     files.paths.map(async (file) => (await stat(file).catch(() => undefined))?.size ?? 0),
   );
@@ -65,15 +64,20 @@ async function weightsContents(cacheDir: string, request: GraphRequest): Promise
     const content = await fileContent(file, {
       cacheDir,
       modelFolder: path.resolve(modelFolder),
-      maxBytes: maxWeightsFileBytes(config),
+      maxBytes: maxWeightsFileBytes(description.config),
       onProgress: (bytes) => report(done + bytes),
     });
     done += content.bytes;
     contents.push(content);
   }
-  // The last files may be remembered ones, which report nothing.
+  // Files whose digests are remembered report nothing, and they may come last.
   if (reported !== undefined) report(total);
   return contents;
+}
+
+/** An upper bound for one weights file: all weights in float32, twice (for duplicates), and 256 MiB for headers. */
+function maxWeightsFileBytes({ numParameters }: ModelConfig): number {
+  return 2 * 4 * numParameters + 2 ** 28;
 }
 
 interface Filling {
@@ -91,16 +95,17 @@ async function fill(building: string, { folder, cacheDir, weights, request }: Fi
 }
 
 /** What identifies a graph, besides its weights. */
-type GraphKind = Pick<GraphSource, 'config' | 'precision' | 'int8Range'>;
+type GraphKind = Pick<GraphSource, 'description' | 'precision' | 'int8Range'>;
 
 /** The folder that holds, or would hold, the graph of these weights. */
 export function graphFolder(
   cacheDir: string,
-  { config, precision, int8Range }: GraphKind,
+  { description: { architecture, network }, precision, int8Range }: GraphKind,
   weights: readonly FileContent[],
 ): string {
   const kind = precision.startsWith('int8') ? { precision, int8Range } : { precision };
   const digests = weights.map(({ sha256 }) => sha256);
-  const hash = createHash('sha256').update(JSON.stringify({ graphVersion, config, ...kind, digests }));
-  return path.join(cacheDir, `opt-${hash.digest('hex').slice(0, 32)}`);
+  const identity = { graphVersion, config: network.identity, ...kind, digests };
+  const hash = createHash('sha256').update(JSON.stringify(identity)).digest('hex');
+  return path.join(cacheDir, `${architecture.modelType}-${hash.slice(0, 32)}`);
 }

@@ -1,9 +1,9 @@
 import { exists, type FileContent, removeFolder } from '../files/index.ts';
+import { describeModel } from './describe.ts';
 import { rememberedContent } from './file-digest.ts';
 import { type Precision, precisions } from './graph/linear-layers.ts';
 import { graphFolder } from './graph-cache.ts';
 import { findDamage } from './graph-manifest.ts';
-import { readOptConfig } from './opt-config.ts';
 import { findWeights } from './weights/index.ts';
 
 /** A graph in the cache. */
@@ -18,14 +18,14 @@ type ContentOf = (file: string) => Promise<FileContent | undefined>;
 /**
  * The graphs that a model could use, whether or not they exist.
  * @returns none if the content of the weights is unknown
- * @throws {ModelError} not the folder of an OPT
+ * @throws {ModelError} not the folder of a supported model
  */
 export async function possibleGraphs(
   modelFolder: string,
   cacheDir: string,
   contentOf: ContentOf,
 ): Promise<BuiltGraph[]> {
-  const config = await readOptConfig(modelFolder);
+  const description = await describeModel(modelFolder);
   const weights: FileContent[] = [];
   for (const file of (await findWeights(modelFolder)).paths) {
     const content = await contentOf(file);
@@ -35,7 +35,7 @@ export async function possibleGraphs(
   const graphs = new Map<string, BuiltGraph>();
   for (const precision of precisions) {
     for (const int8Range of [63, 127] as const) {
-      const folder = graphFolder(cacheDir, { config, precision, int8Range }, weights);
+      const folder = graphFolder(cacheDir, { description, precision, int8Range }, weights);
       graphs.set(folder, { precision, folder });
     }
   }
@@ -44,7 +44,7 @@ export async function possibleGraphs(
 
 /**
  * The undamaged graphs of a model whose weights are remembered.
- * @throws {ModelError} not the folder of an OPT
+ * @throws {ModelError} not the folder of a supported model
  */
 export async function findGraphs(modelFolder: string, cacheDir: string): Promise<BuiltGraph[]> {
   const found: BuiltGraph[] = [];

@@ -1,3 +1,8 @@
+export type { Architecture } from './architectures/architecture.ts';
+export type { NetworkBuilder } from './architectures/network-builder.ts';
+export type { Parameter } from './architectures/parameters.ts';
+export { isSupported, publishedConfig, publishedShapes, registerArchitecture } from './architectures/registry.ts';
+export { readModelConfig, readParameters } from './describe.ts';
 export { exportModel } from './export.ts';
 export { blockCopyGraph, candidatesGraph, copyNames, takeRowsGraph, zerosGraph } from './graph/device-graphs.ts';
 export { type ComputeType, GraphWriter } from './graph/graph-writer.ts';
@@ -5,8 +10,7 @@ export type { AttentionGroup } from './graph/in-place-io.ts';
 export { computeTypeOf, type Int8Range, type Precision } from './graph/linear-layers.ts';
 export { findGraphs, removeGraphs } from './graph-inventory.ts';
 export { expectMemoryFor, inspectModel, type Model, openModel, weightsBytes } from './model.ts';
-export { type OptConfig, readOptConfig } from './opt-config.ts';
-export { numParameters, type ParameterShape, parameterShapes } from './parameters.ts';
+export type { ModelConfig } from './model-config.ts';
 export { findRemovable, type Removable, removeFromCache } from './prune.ts';
 export { watchGraph } from './watch-graph.ts';
 export { numElements, selectWeights } from './weights/index.ts';

@@ -1,42 +1,42 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelError, messageOf, readableSize } from '../core/index.ts';
+import { describeModel } from './describe.ts';
 import type { Int8Range, Precision } from './graph/linear-layers.ts';
-import type { OnProgress } from './graph/opt-graph.ts';
 import { cachedGraph } from './graph-cache.ts';
-import { type OptConfig, readOptConfig } from './opt-config.ts';
-import { numParameters } from './parameters.ts';
+import type { ModelConfig } from './model-config.ts';
 import { findWeights } from './weights/index.ts';
+import type { OnProgress } from './write-graph.ts';
 
 /** A model ready to be loaded by an engine. */
 export interface Model {
   readonly name: string;
-  readonly config: OptConfig;
+  readonly config: ModelConfig;
   readonly precision: Precision;
-  /** The ONNX file; its weights lie beside it. */
+  /** The ONNX file; its weights are in the same folder. */
   readonly graphPath: string;
 }
 
 export interface OpenOptions {
-  /** By default the folder's. */
+  /** The folder's name by default. */
   readonly name?: string;
-  /** By default fp32. */
+  /** fp32 by default. */
   readonly precision?: Precision;
-  /** By default what all processors can do. */
+  /** By default the range that every processor supports. */
   readonly int8Range?: Int8Range;
-  /** What the process may use; no limit by default. */
+  /** The memory that the process may use; unlimited by default. */
   readonly memoryBytes?: number;
   /** Called while the graph is built. */
   readonly onProgress?: OnProgress;
-  /** Called while new or changed weights are hashed, with bytes. */
+  /** Called with byte counts while new or changed weights are hashed. */
   readonly onHashing?: OnProgress;
   /** Called with one line if the cached graph is damaged, before it is rebuilt. */
   readonly onDamage?: (problem: string) => void;
 }
 
 /**
- * Opens a Hugging Face OPT folder; builds its graph unless the cache has it.
- * @throws {ModelError} not a folder that can be served; the message says why
+ * Opens the folder of a Hugging Face model and builds its graph unless the cache has it.
+ * @throws {ModelError} the model cannot be served; the message says why
  */
 export async function openModel(folder: string, cacheDir: string, options: OpenOptions = {}): Promise<Model> {
   const {
@@ -49,12 +49,15 @@ export async function openModel(folder: string, cacheDir: string, options: OpenO
     onDamage = () => {},
   } = options;
   await expectFolder(folder);
-  const config = await readOptConfig(folder);
+  const description = await describeModel(folder);
+  const { config } = description;
   expectMemoryFor(config, { precision, memoryBytes });
-  const files = await findWeights(folder);
-  const source = { config, files, precision, int8Range, onProgress };
   const graphPath = await cachedGraph(cacheDir, {
-    ...source,
+    description,
+    files: await findWeights(folder),
+    precision,
+    int8Range,
+    onProgress,
     modelName: name,
     modelFolder: folder,
     onHashing,
@@ -68,38 +71,38 @@ async function expectFolder(folder: string): Promise<void> {
     if (error.code === 'ENOENT') throw new ModelError(`there is no model folder ${folder}`);
     throw new ModelError(`${folder} cannot be read: ${messageOf(error)}`);
   });
-  if (!stats.isDirectory()) throw new ModelError(`${folder} is a file: give the folder of a Hugging Face OPT model`);
+  if (!stats.isDirectory()) throw new ModelError(`${folder} is a file: give the folder of a Hugging Face model`);
 }
 
 /** @throws {ModelError} the weights alone are larger than the memory */
 export function expectMemoryFor(
-  config: OptConfig,
+  config: ModelConfig,
   { precision, memoryBytes }: { readonly precision: Precision; readonly memoryBytes: number },
 ): void {
   const needed = weightsBytes(config, precision);
   if (needed > memoryBytes) {
     throw new ModelError(
-      `the model has ${numParameters(config).toLocaleString('en')} weights, ${readableSize(needed)} in ${precision}, and this process may use ${readableSize(memoryBytes)} of memory`,
+      `the model has ${config.numParameters.toLocaleString('en')} weights, ${readableSize(needed)} in ${precision}, and this process may use ${readableSize(memoryBytes)} of memory`,
     );
   }
 }
 
 const weightBytes: Readonly<Record<Precision, number>> = { fp32: 4, fp16: 2, int8: 1, 'int8-fast': 1 };
 
-/** What the weights take in memory; of the tables that are looked up, only the rows in use are in it. */
-export function weightsBytes(config: OptConfig, precision: Precision): number {
-  return numParameters(config) * weightBytes[precision];
+/** The memory that the weights take. Of a table that is only looked up, just the rows in use are loaded. */
+export function weightsBytes({ numParameters }: ModelConfig, precision: Precision): number {
+  return numParameters * weightBytes[precision];
 }
 
-/** What a model's folder holds. */
+/** The contents of a model's folder. */
 export interface ModelFiles {
-  readonly config: OptConfig;
+  readonly config: ModelConfig;
   readonly weights: readonly { readonly path: string; readonly bytes: number }[];
 }
 
-/** Looks at a folder without reading its weights. @throws {ModelError} not the folder of an OPT with all its weights */
+/** Looks at a folder without reading its weights. @throws {ModelError} not a supported model with all its weights */
 export async function inspectModel(folder: string): Promise<ModelFiles> {
-  const config = await readOptConfig(folder);
+  const { config } = await describeModel(folder);
   const { paths } = await findWeights(folder);
   const weights = paths.map(async (file) => {
     const stats = await stat(file).catch(() => undefined);

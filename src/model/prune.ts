@@ -3,10 +3,11 @@ import { lstat, readdir, realpath, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ModelError, messageOf } from '../core/index.ts';
 import { abandonedIn, removeFolder } from '../files/index.ts';
+import { modelTypes } from './architectures/registry.ts';
 import { digestsFolder, fileContent, type Memory, memories, rememberedContent } from './file-digest.ts';
-import { graphVersion } from './graph/opt-graph.ts';
 import { possibleGraphs } from './graph-inventory.ts';
 import { type GraphManifest, graphFolderFiles, readManifest } from './graph-manifest.ts';
+import { graphVersion } from './write-graph.ts';
 
 /** An unused part of the cache. */
 export interface Removable {
@@ -21,7 +22,7 @@ interface Caches {
   readonly cacheDir: string;
   /** Known models. Models that were opened with this cache need not be listed. */
   readonly modelFolders: readonly string[];
-  /** Folders below the cache in which other things are built. */
+  /** Subfolders of the cache in which other things are built. */
   readonly buildFolders: readonly string[];
 }
 
@@ -85,13 +86,18 @@ async function removableGraph(folder: string, manifest: GraphManifest | undefine
 /** Folders that look like a graph and hold no other files. */
 async function graphFolders(cacheDir: string): Promise<string[]> {
   const entries = await readdir(cacheDir, { withFileTypes: true }).catch((): Dirent[] => []);
-  const named = entries.filter((entry) => entry.isDirectory() && /^opt-[0-9a-f]{32}$/.test(entry.name));
+  const named = entries.filter((entry) => entry.isDirectory() && isGraphName(entry.name));
   const folders: string[] = [];
   for (const { name } of named) {
     const files = await readdir(path.join(cacheDir, name)).catch(() => ['unreadable']);
     if (files.every((file) => graphFolderFiles.includes(file))) folders.push(path.join(cacheDir, name));
   }
   return folders.sort();
+}
+
+function isGraphName(folder: string): boolean {
+  const [, modelType = '', hash = ''] = /^(.+)-([^-]+)$/.exec(folder) ?? [];
+  return /^[0-9a-f]{32}$/.test(hash) && modelTypes().includes(modelType);
 }
 
 /** The folders of all graphs that one of the models could use. */

@@ -1,14 +1,25 @@
+import { NetworkBuilder } from './architectures/network-builder.ts';
+import { Parameters } from './architectures/parameters.ts';
+import type { ModelDescription } from './describe.ts';
 import type { GraphIo } from './graph/graph-io.ts';
 import { type GraphFiles, GraphWriter } from './graph/graph-writer.ts';
-import { computeTypeOf } from './graph/linear-layers.ts';
-import { type OptSource, writeOptGraph } from './graph/opt-graph.ts';
-import type { OptConfig } from './opt-config.ts';
-import { OptWeights } from './opt-weights.ts';
+import { computeTypeOf, type Int8Range, linearLayers, type Precision } from './graph/linear-layers.ts';
+import type { ModelConfig } from './model-config.ts';
 import type { WeightsFiles } from './weights/index.ts';
 
-/** What a graph is made of, as files. */
-export interface GraphSource extends Omit<OptSource, 'weights'> {
+/** Raise this with every change of what a graph contains: graphs of another version are rebuilt. */
+export const graphVersion = 8;
+
+/** Called while a graph is built, in units of one layer. */
+export type OnProgress = (done: number, total: number) => void;
+
+/** What a graph is made from. */
+export interface GraphSource {
+  readonly description: ModelDescription;
   readonly files: WeightsFiles;
+  readonly precision: Precision;
+  readonly int8Range: Int8Range;
+  readonly onProgress: OnProgress;
 }
 
 /**
@@ -19,14 +30,26 @@ export interface GraphSource extends Omit<OptSource, 'weights'> {
  */
 export async function writeGraph(
   folder: string,
-  { files, ...source }: GraphSource,
-  Io: new (graph: GraphWriter, config: OptConfig) => GraphIo,
+  source: GraphSource,
+  Io: new (graph: GraphWriter, config: ModelConfig) => GraphIo,
 ): Promise<GraphFiles> {
+  const { description, files, precision, int8Range, onProgress } = source;
+  const { architecture, network, config } = description;
+  // The embeddings, the layers, and the head.
+  const numBlocks = config.numLayers + 2;
+  let numWritten = 0;
+  const onBlock = () => onProgress(++numWritten, numBlocks);
   const weights = await files.open();
   try {
-    const graph = await GraphWriter.create(folder, computeTypeOf(source.precision));
+    const graph = await GraphWriter.create(folder, computeTypeOf(precision));
     try {
-      return await writeOptGraph(graph, { ...source, weights: new OptWeights(weights) }, new Io(graph, source.config));
+      const linears = linearLayers(graph, { precision, int8Range });
+      const parameters = new Parameters(weights, architecture, description.parameters);
+      const io = new Io(graph, config);
+      await network.write(new NetworkBuilder({ graph, io, linears, parameters, onBlock }));
+      const content = await graph.finish();
+      onProgress(numBlocks, numBlocks);
+      return content;
     } finally {
       await graph.close();
     }

@@ -1,3 +1,2 @@
 export type { PullOptions, PullProgress } from './hub/pull.ts';
 export { ModelStore, type StoredModel } from './model-store.ts';
-export { publishedShapes } from './random/published-shapes.ts';

@@ -1,33 +1,32 @@
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { HubEnvironment } from '../config/index.ts';
-import { ModelError, messageOf } from '../core/index.ts';
+import { ModelError, messageOf, show } from '../core/index.ts';
 import { exists, isUnfinished } from '../files/index.ts';
-import { inspectModel } from '../model/index.ts';
+import { inspectModel, publishedConfig, publishedShapes } from '../model/index.ts';
 import { HubCache } from './hub/hub-cache.ts';
 import { HubClient, HubUnreachableError } from './hub/hub-client.ts';
 import { type PullOptions, pull } from './hub/pull.ts';
-import type { PublishedShape } from './random/published-shapes.ts';
 import { makeRandomModel } from './random/random-model.ts';
 
-/** A model that is on this machine. */
+/** A model on this machine. */
 export interface StoredModel {
   readonly name: string;
   readonly folder: string;
   readonly origin: 'embedded' | 'random' | 'hub' | 'folder';
-  /** Of a model of the hub. */
+  /** The revision of a model from the hub. */
   readonly revision?: string;
 }
 
 export interface StoreOptions {
-  /** Where random models are kept. */
+  /** Where random models are stored. */
   readonly folder: string;
   /** The model that comes with Weft. */
   readonly embeddedFolder: string;
   readonly hub: HubEnvironment;
 }
 
-/** The models that can be served: by the path of a folder, by the name of one that is here, or as OWNER/NAME from the Hugging Face hub. */
+/** Finds models by the path of a folder, by the name of a local model, or by OWNER/NAME on the Hugging Face hub. */
 export class ModelStore {
   readonly #folder: string;
   readonly #embeddedFolder: string;
@@ -41,7 +40,7 @@ export class ModelStore {
     this.#cache = new HubCache(hub.cacheDir);
   }
 
-  /** The model of that name, fetched if it is of the hub and not here. @throws {ModelError} it is not here and cannot be fetched */
+  /** Finds a model, and fetches it from the hub if it is not here. @throws {ModelError} it is not here and cannot be fetched */
   async locate(name: string, options: PullOptions): Promise<StoredModel> {
     const here = await this.#find(name, options.revision);
     if (here !== undefined && (here.origin !== 'hub' || (await hasTokenizer(here.folder)))) return here;
@@ -49,7 +48,7 @@ export class ModelStore {
     try {
       return await this.pull(name, options);
     } catch (error) {
-      // Without its tokenizer, which another program had no use for, it can still be served.
+      // Another program may have fetched it without its tokenizer. It can still be served.
       if (here !== undefined && error instanceof ModelError) return here;
       if (!(error instanceof HubUnreachableError)) throw error;
       throw new ModelError(
@@ -58,7 +57,7 @@ export class ModelStore {
     }
   }
 
-  /** The model of that name. @throws {ModelError} it is not here */
+  /** Finds a model on this machine. @throws {ModelError} it is not here */
   async get(name: string, revision: string): Promise<StoredModel> {
     const model = await this.#find(name, revision);
     if (model !== undefined) return model;
@@ -68,36 +67,40 @@ export class ModelStore {
     );
   }
 
-  /** Fetches a model of the hub, or what has changed of it. @throws {ModelError} it cannot be fetched, kept or served */
+  /** Fetches a model from the hub, or its changed files. @throws {ModelError} it cannot be fetched, stored or served */
   async pull(repo: string, options: PullOptions): Promise<StoredModel> {
     if (!isRepo(repo)) {
-      throw new ModelError(`${repo} is no model of the hub: that is written OWNER/NAME, like facebook/opt-125m`);
+      throw new ModelError(`${repo} is not a name on the hub: names there are OWNER/NAME, such as facebook/opt-125m`);
     }
-    if (this.#hub.isOffline) throw new HubUnreachableError(`HF_HUB_OFFLINE keeps ${repo} from being fetched`);
+    if (this.#hub.isOffline) throw new HubUnreachableError(`${repo} cannot be fetched while HF_HUB_OFFLINE is set`);
     try {
       const folder = await pull({ ...options, hub: new HubClient(this.#hub), cache: this.#cache, repo });
       return { name: repo, folder, origin: 'hub', revision: options.revision };
     } catch (error) {
-      throw isSystemError(error) ? new ModelError(`${repo} cannot be kept on this machine: ${error.message}`) : error;
+      throw isSystemError(error) ? new ModelError(`${repo} cannot be stored on this machine: ${error.message}`) : error;
     }
   }
 
-  /** Makes a random model, named after its shape. @throws {ModelError} it cannot be kept */
+  /** Makes a model with random weights, named after its shape. @throws {ModelError} no such shape, or it cannot be stored */
   async makeRandom(
-    shape: PublishedShape,
+    shape: string,
     { seed, onProgress }: { readonly seed: number; readonly onProgress: (done: number, total: number) => void },
   ): Promise<StoredModel> {
+    const config = publishedConfig(shape);
+    if (config === undefined) {
+      throw new ModelError(`there is no shape ${show(shape)}: there are ${publishedShapes().join(', ')}`);
+    }
     const name = `${shape}-random`;
     const folder = path.join(this.#folder, name);
     try {
-      await makeRandomModel(folder, { shape, seed, tokenizerFolder: this.#embeddedFolder, onProgress });
+      await makeRandomModel(folder, { shape, config, seed, tokenizerFolder: this.#embeddedFolder, onProgress });
     } catch (error) {
-      throw isSystemError(error) ? new ModelError(`${name} cannot be kept on this machine: ${error.message}`) : error;
+      throw isSystemError(error) ? new ModelError(`${name} cannot be stored on this machine: ${error.message}`) : error;
     }
     return this.#random(name);
   }
 
-  /** The models that are here and have a name. */
+  /** All models on this machine that have a name. */
   async list(): Promise<StoredModel[]> {
     const random = (await foldersIn(this.#folder)).map((name) => this.#random(name));
     const repos = (await this.#cache.repos()).filter(({ repo }) => isRepo(repo));
@@ -109,17 +112,19 @@ export class ModelStore {
   }
 
   /**
-   * Removes a model with all its revisions, also one that was fetched in part.
+   * Removes a model with all its revisions, even if it was fetched only in part.
    * @returns where it was
-   * @throws {ModelError} nothing of that name is here, or it is not the store's to remove
+   * @throws {ModelError} nothing of that name is here, or the store does not own it
    */
   async remove(name: string): Promise<{ readonly folder: string }> {
-    if (await exists(name)) throw new ModelError(`${name} is a folder of yours: remove it yourself`);
+    if (await exists(name)) throw new ModelError(`${name} is your own folder: remove it yourself`);
     if (name === this.#embedded.name) throw new ModelError(`${name} comes with Weft and cannot be removed`);
     const folder = isRepo(name) ? this.#cache.repoFolder(name) : path.join(this.#folder, name);
     if (!(isRepo(name) || isPlain(name)) || !(await exists(folder))) throw await this.#notHere(name);
     if (isRepo(name) && (await this.#cache.holdsOther(name))) {
-      throw new ModelError(`${name} is no OPT: another program keeps it in ${folder}, remove it with that`);
+      throw new ModelError(
+        `${name} is not a model that Weft can serve: another program put it in ${folder}; remove it with that program`,
+      );
     }
     try {
       await rm(folder, { recursive: true, force: true });
@@ -129,7 +134,7 @@ export class ModelStore {
     return { folder };
   }
 
-  /** The model of that name, if it is here. */
+  /** The model of that name, if it is on this machine. */
   async #find(name: string, revision: string): Promise<StoredModel | undefined> {
     if (await exists(name)) return { name: path.basename(path.resolve(name)), folder: name, origin: 'folder' };
     if (name === this.#embedded.name) return this.#embedded;
@@ -163,7 +168,7 @@ export class ModelStore {
   async #notHere(name: string): Promise<ModelError> {
     if (!isPlain(name) && !isRepo(name)) return new ModelError(`there is no model folder ${name}`);
     return new ModelError(
-      `there is no model ${name}; here are: ${await this.#namesHere()}; those of the hub are written OWNER/NAME, like facebook/opt-125m`,
+      `there is no model ${name}; here are: ${await this.#namesHere()}; names on the hub are OWNER/NAME, such as facebook/opt-125m`,
     );
   }
 }
@@ -181,7 +186,7 @@ async function hasTokenizer(folder: string): Promise<boolean> {
   return (await exists(path.join(folder, 'tokenizer.json'))) || exists(path.join(folder, 'vocab.json'));
 }
 
-/** What the disk or the rights refused; not a defect. */
+/** Whether an operation failed for lack of space, permission or the like; not a defect. */
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
 }

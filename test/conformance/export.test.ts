@@ -3,10 +3,10 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, test } from 'vitest';
-import { exportModel, readOptConfig } from '../../src/model/index.ts';
+import { exportModel, readModelConfig } from '../../src/model/index.ts';
 import { expectedCases, type ModelCase, reference, temporaryFolder, variants } from '../support/fixtures.ts';
 
-/** Runs an export the way its users do: padded on the left, the cache given back with every run. */
+/** Runs an export as other programs do: padded on the left, with the cache passed back into every run. */
 class Exported {
   readonly #session: InferenceSession;
   readonly #emptyCache: Record<string, Tensor>;
@@ -16,10 +16,10 @@ class Exported {
     this.#emptyCache = emptyCache;
   }
 
-  /** @param numCacheRows of the empty cache: transformers.js says 0, Optimum as many as there are rows */
+  /** @param numCacheRows of the empty cache: 0 in transformers.js, the number of rows in Optimum */
   static async load(folder: string, numCacheRows: number): Promise<Exported> {
-    const { numLayers, numHeads, headDim } = await readOptConfig(folder);
-    const empty = new Tensor('float32', new Float32Array(), [numCacheRows, numHeads, 0, headDim]);
+    const { numLayers, numKvHeads, headSize } = await readModelConfig(folder);
+    const empty = new Tensor('float32', new Float32Array(), [numCacheRows, numKvHeads, 0, headSize]);
     const layers = Array.from({ length: numLayers }, (_, layer) => `past_key_values.${layer}`);
     const names = layers.flatMap((layer) => [`${layer}.key`, `${layer}.value`]);
     const session = await InferenceSession.create(path.join(folder, 'onnx/model.onnx'));
@@ -55,7 +55,7 @@ function int64(rows: readonly (readonly number[])[]): Tensor {
   return new Tensor('int64', BigInt64Array.from(rows.flat(), BigInt), [rows.length, rows[0]?.length ?? 0]);
 }
 
-/** The likeliest token behind each row. */
+/** The most likely next token of each row. */
 function lastTokens(logits: Tensor | undefined): number[] {
   const [numRows = 0, numTokens = 0, vocabSize = 0] = logits?.dims ?? [];
   const values = logits?.data as Float32Array;
@@ -66,7 +66,7 @@ function lastTokens(logits: Tensor | undefined): number[] {
   });
 }
 
-describe('an exported model generates what transformers does, in rows of different lengths:', () => {
+describe('an exported model generates the same tokens as transformers, in rows of different lengths:', () => {
   const folders = [
     ...['opt-mini', 'opt-mini-postln'].map(reference),
     ...readdirSync(variants).map((name) => path.join(variants, name)),
@@ -86,7 +86,7 @@ describe('an exported model generates what transformers does, in rows of differe
   });
 });
 
-test('an export takes the place of nothing', async () => {
+test('an export never overwrites anything', async () => {
   const to = path.join(await temporaryFolder(), 'exported');
   await mkdir(to);
   await exportModel(reference('opt-mini'), to);

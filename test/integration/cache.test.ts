@@ -103,6 +103,6 @@ test.runIf(process.platform === 'linux')('a cache folder below /proc is refused 
     /^weft: the graph cannot be built in \/proc\/nope: ENOENT.*; choose another folder with --cache-dir$/,
   );
   expect(await machine.fail(['models', 'random', 'opt-125m', '--cache-dir', '/proc/nope'])).toMatch(
-    /^weft: opt-125m-random cannot be kept on this machine: ENOENT/,
+    /^weft: opt-125m-random cannot be stored on this machine: ENOENT/,
   );
 });

@@ -102,7 +102,7 @@ describe('pull', () => {
     machine.hub.publish('a/b', await published());
     machine.hub.trouble('pytorch_model.bin', { isCorrupt: true });
     expect(await machine.fail(['models', 'pull', 'a/b'])).toMatch(
-      /pytorch_model\.bin of a\/b came damaged: it has another sha256 than [0-9a-f]{64}; it was thrown away, try again/,
+      /pytorch_model\.bin of a\/b arrived damaged: its sha256 is not [0-9a-f]{64}; it was deleted, try again/,
     );
     const blobs = path.join(machine.repoFolder('a/b'), 'blobs');
     expect(await largestIn(blobs)).toBeLessThan(100_000);
@@ -115,7 +115,7 @@ describe('pull', () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', await published());
     machine.hub.trouble('merges.txt', { isCorrupt: true });
-    expect(await machine.fail(['models', 'pull', 'a/b'])).toMatch(/merges\.txt of a\/b came damaged: .* git-sha1 /);
+    expect(await machine.fail(['models', 'pull', 'a/b'])).toMatch(/merges\.txt of a\/b arrived damaged: its git-sha1 /);
   });
 
   test('goes on with what is left of another file by beginning anew', async () => {
@@ -292,7 +292,7 @@ describe('what cannot be pulled is one line that says why:', () => {
     const file = path.join(machine.folder, 'file');
     await writeFile(file, '');
     expect(await machine.fail(['models', 'pull', 'a/b'], { HF_HOME: file })).toMatch(
-      /a\/b cannot be kept on this machine: ENOTDIR/,
+      /a\/b cannot be stored on this machine: ENOTDIR/,
     );
   });
 
@@ -305,7 +305,7 @@ describe('what cannot be pulled is one line that says why:', () => {
   test('one without weights that can be read', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', { 'config.json': Buffer.from('{}'), 'tf_model.h5': Buffer.alloc(10) });
-    expect(await machine.fail(['models', 'pull', 'a/b'])).toMatch(/a\/b has no weights that can be read/);
+    expect(await machine.fail(['models', 'pull', 'a/b'])).toMatch(/a\/b has no weights that Weft can read/);
   });
 
   test('no network, or none wanted: it says what is here', async () => {
@@ -318,7 +318,7 @@ describe('what cannot be pulled is one line that says why:', () => {
     expect(await machine.fail(['serve', 'facebook/opt-125m'], nobody)).toMatch(here);
     expect(await machine.fail(['serve', 'facebook/opt-125m'], { HF_HUB_OFFLINE: '1' })).toMatch(here);
     expect(await machine.fail(['serve', 'opt-125m'])).toMatch(
-      /there is no model opt-125m; here are: opt-stories; those of the hub/,
+      /there is no model opt-125m; here are: opt-stories; names on the hub/,
     );
   });
 });

@@ -103,13 +103,13 @@ describe('what is here', () => {
   test("is not removed if it is not the store's", async () => {
     const machine = await Machine.create();
     expect(await machine.fail(['models', 'rm', 'opt-stories'])).toContain('comes with Weft');
-    expect(await machine.fail(['models', 'rm', machine.folder])).toContain('is a folder of yours');
-    expect(await machine.fail(['models', 'rm', '..'])).toContain('is a folder of yours');
+    expect(await machine.fail(['models', 'rm', machine.folder])).toContain('is your own folder');
+    expect(await machine.fail(['models', 'rm', '..'])).toContain('is your own folder');
     const other = path.join(machine.repoFolder('some/llama'), 'snapshots/c0ffee');
     await mkdir(other, { recursive: true });
     await writeFile(path.join(other, 'config.json'), '{"model_type": "llama"}');
     expect(await machine.fail(['models', 'rm', 'some/llama'])).toContain(
-      'some/llama is no OPT: another program keeps it',
+      'some/llama is not a model that Weft can serve: another program put it in',
     );
     expect(await readdir(other)).toEqual(['config.json']);
     expect((await stat(machine.folder)).isDirectory()).toBe(true);
@@ -161,7 +161,7 @@ describe('a command that is not understood is one line that says what there is:'
     [['models', 'constructor'], 'weft models has no "constructor": there are pull, list'],
     [['models', 'get'], 'weft models has no "get": there are pull, list'],
     [['models', 'pull'], 'weft models pull lacks its OWNER/NAME'],
-    [['models', 'pull', 'opt-125m'], 'opt-125m is no model of the hub: that is written OWNER/NAME'],
+    [['models', 'pull', 'opt-125m'], 'opt-125m is not a name on the hub: names there are OWNER/NAME'],
     [['models', 'list', 'x'], 'weft models list does not know what to do with "x"'],
     [['models', 'list', '--seed', '1'], 'unknown flag "--seed": weft --help lists'],
     [['models', 'random', 'opt-6b'], 'there is no shape "opt-6b": there are opt-125m, opt-350m, opt-1.3b'],

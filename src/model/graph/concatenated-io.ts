@@ -1,9 +1,11 @@
-import type { OptConfig } from '../opt-config.ts';
+import { ModelError } from '../../core/index.ts';
+import type { ModelConfig } from '../model-config.ts';
 import { type GraphIo, kvParts, type SampledRows } from './graph-io.ts';
 import type { GraphWriter } from './graph-writer.ts';
 
 /**
- * What others run: the inputs and outputs that Hugging Face Optimum gives a decoder, whose runs take the cache and give a longer copy.
+ * The graph that other programs run: the inputs and outputs of a decoder exported by Hugging Face Optimum. A run takes the KV cache as
+ * an input and returns a longer copy.
  *
  * | input or output | shape | |
  * | --- | --- | --- |
@@ -19,16 +21,22 @@ export class ConcatenatedIo implements GraphIo {
   readonly tokens = 'input_ids';
   readonly head = 'flat_logits';
   readonly #graph: GraphWriter;
-  readonly #config: OptConfig;
+  readonly #config: ModelConfig;
 
-  constructor(graph: GraphWriter, config: OptConfig) {
+  /** @throws {ModelError} heads share keys and values, which MultiHeadAttention does not support */
+  constructor(graph: GraphWriter, config: ModelConfig) {
+    if (config.numKvHeads !== config.numHeads) {
+      throw new ModelError(
+        `a model whose ${config.numHeads} heads share ${config.numKvHeads} key and value heads cannot be exported`,
+      );
+    }
     this.#graph = graph;
     this.#config = config;
   }
 
   begin(): { ids: string; positions: string } {
     const graph = this.#graph;
-    const { hiddenSize, numHeads, headDim } = this.#config;
+    const { numHeads, headSize } = this.#config;
     graph.input({ name: 'input_ids', type: 'int64', shape: ['batch', 'tokens'] });
     graph.input({ name: 'attention_mask', type: 'int64', shape: ['batch', 'all_tokens'] });
     for (const [name, ...values] of [
@@ -36,16 +44,16 @@ export class ConcatenatedIo implements GraphIo {
       ['first', 0n],
       ['second', 1n],
       ['end', 2n ** 62n],
-      ['hidden_shape', -1n, BigInt(hiddenSize)],
+      ['hidden_shape', -1n, BigInt(numHeads * headSize)],
       ['last', -1n],
       ['heads', BigInt(numHeads)],
-      ['head_size', BigInt(headDim)],
+      ['head_size', BigInt(headSize)],
     ] as const)
       graph.constant(name, [values.length], BigInt64Array.from(values));
     const shape = graph.node('Shape', 'shape', ['input_ids']);
     graph.node('Concat', 'rows', [shape, 'last'], { axis: 0 });
     graph.node('Cast', 'mask', ['attention_mask'], { to: int32 });
-    // A position is the number of tokens before it that are not padding: modeling_opt.py, OPTLearnedPositionalEmbedding.
+    // A position is the number of preceding tokens that are not padding.
     const counted = graph.node('CumSum', 'counted', ['attention_mask', 'second']);
     const fromZero = graph.node('Sub', 'from_zero', [counted, 'second']);
     const numTokens = graph.node('Gather', 'num_tokens', ['shape', 'second']);
@@ -64,22 +72,22 @@ export class ConcatenatedIo implements GraphIo {
 
   attend(layer: number, qkv: string): string {
     const at = `layers.${layer}.self_attn`;
-    const { numHeads, headDim } = this.#config;
+    const { numHeads, headSize } = this.#config;
     const past = kvParts.map((part) =>
       this.#graph.input({
         name: `past_key_values.${layer}.${part}`,
         type: 'float32',
-        shape: ['batch', numHeads, 'past_tokens', headDim],
+        shape: ['batch', numHeads, 'past_tokens', headSize],
       }),
     );
     const present = kvParts.map((part) =>
       this.#graph.output({
         name: `present.${layer}.${part}`,
         type: 'float32',
-        shape: ['batch', numHeads, 'all_tokens', headDim],
+        shape: ['batch', numHeads, 'all_tokens', headSize],
       }),
     );
-    // transformers.js begins with a cache that has no rows, which counts as one without tokens.
+    // transformers.js starts with a cache of zero rows, which stands for one without tokens.
     const kept = past.map((name) =>
       this.#graph.node('Reshape', `${name}.kept`, [name, 'past_shape'], { allowzero: 1 }),
     );

@@ -1,43 +1,43 @@
+import type { ModelConfig } from '../model-config.ts';
 import { elementType } from '../onnx-schema.ts';
-import type { OptConfig } from '../opt-config.ts';
 import { type GraphIo, kvParts, type SampledRows } from './graph-io.ts';
 import type { GraphWriter } from './graph-writer.ts';
 
-/** The two groups of rows that a run attends in: see {@link InPlaceIo}. */
+/** The two groups of rows in a run's attention: see {@link InPlaceIo}. */
 export type AttentionGroup = 'decode' | 'prompt';
 
 const groups: readonly AttentionGroup[] = ['decode', 'prompt'];
 
 /**
- * What Weft runs: a cache that is written in place. A run computes N tokens of all its rows at once, decoding ones and prompts:
- * everything is shared but attention, which has two groups. D rows feed one token each; P prompts feed S tokens each, padded.
- * R of the N tokens are those to sample behind.
+ * The graph that Weft runs, with a KV cache that is written in place. A run computes the N tokens of all its rows together, decode rows
+ * and prompts alike. Only attention treats them as two groups: D decode rows feed one token each, and P prompts feed S tokens each,
+ * padded. R of the N tokens get logits.
  *
  * | input | shape | |
  * | --- | --- | --- |
  * | `input_ids`, `position_ids` | int64 [N] | positions count from 0 |
- * | `logit_index` | int64 [R] | tokens to compute logits behind |
+ * | `logit_index` | int64 [R] | the tokens that get logits |
  * | `decode.tokens` | int64 [D] | which of the N tokens the row feeds |
- * | `prompt.tokens` | int64 [P·S] | the same; padding may be any token |
+ * | `prompt.tokens` | int64 [P·S] | the same; padding may point to any token |
  * | `prompt.shape` | int64 [3] | P, S, -1 |
- * | `attended` | int64 [N] | where the result for a token is in the D + P·S results of both groups |
- * | `decode.seqlens_k`, `prompt.seqlens_k` | int32 [D], [P] | keys of the row that are valid after this run, minus 1 |
- * | `decode.total_sequence_length`, `prompt.…` | int32 [1] | the longest of them, padding included |
- * | `decode.past.L.key`, `.value`, `prompt.past.…` | [D or P, heads, T, head size], float32 or, in fp16, float16 | bound to the same memory as `….present.L.*` |
+ * | `attended` | int64 [N] | the index of a token's result among the D + P·S results of both groups |
+ * | `decode.seqlens_k`, `prompt.seqlens_k` | int32 [D], [P] | the number of the row's keys that are valid after this run, minus 1 |
+ * | `decode.total_sequence_length`, `prompt.…` | int32 [1] | the longest of them, including padding |
+ * | `decode.past.L.key`, `.value`, `prompt.past.…` | [D or P, key/value heads, T, head size], float32 or, in fp16, float16 | bound to the same memory as `….present.L.*` |
  *
- * Neither group may be empty (GroupQueryAttention divides by its number of rows): an empty one gets a row of a slot that nobody has,
- * to which `attended` does not point. Outputs: `logits` float32 [R, vocabulary], `next_token` int64 [R, 1], the most likely one,
- * `next_logit` float32 [R, 1], its logit, and `….present.L.*`.
+ * Neither group may be empty, because GroupQueryAttention divides by its number of rows. An empty group gets one row of a spare slot,
+ * to which `attended` does not point. Outputs: `logits` float32 [R, vocabulary]; `next_token` int64 [R, 1], the most likely token;
+ * `next_logit` float32 [R, 1], its logit; and `….present.L.*`.
  * `GroupQueryAttention`: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
  */
 export class InPlaceIo implements GraphIo {
   readonly tokens = 'input_ids';
-  /** As it is computed; logits are float32. */
+  /** In the compute type; `logits` is always float32. */
   readonly head: string;
   readonly #graph: GraphWriter;
-  readonly #config: OptConfig;
+  readonly #config: ModelConfig;
 
-  constructor(graph: GraphWriter, config: OptConfig) {
+  constructor(graph: GraphWriter, config: ModelConfig) {
     this.#graph = graph;
     this.#config = config;
     this.head = graph.computeType === 'float32' ? 'logits' : 'narrow_logits';
@@ -54,9 +54,10 @@ export class InPlaceIo implements GraphIo {
       this.#graph.input({ name: `${group}.seqlens_k`, type: 'int32', shape: [`${group}_rows`] });
       this.#graph.input({ name: `${group}.total_sequence_length`, type: 'int32', shape: [1] });
     }
-    const { hiddenSize } = this.#config;
-    this.#graph.constant('hidden_shape', [2], BigInt64Array.of(-1n, BigInt(hiddenSize)));
-    this.#graph.constant('decode.shape', [3], BigInt64Array.of(-1n, 1n, 3n * BigInt(hiddenSize)));
+    const { numHeads, numKvHeads, headSize } = this.#config;
+    this.#graph.constant('hidden_shape', [2], BigInt64Array.of(-1n, BigInt(numHeads * headSize)));
+    const qkvSize = (numHeads + 2 * numKvHeads) * headSize;
+    this.#graph.constant('decode.shape', [3], BigInt64Array.of(-1n, 1n, BigInt(qkvSize)));
     return { ids: 'input_ids', positions: 'position_ids' };
   }
 
@@ -81,11 +82,11 @@ export class InPlaceIo implements GraphIo {
     this.#graph.node('GatherElements', 'next_logit', ['logits', 'next_token'], { axis: 1 });
   }
 
-  /** What the rows of a group attend to, flattened to [rows · tokens, hidden]. */
+  /** The attention of one group, flattened to [rows · tokens, heads · head size]. */
   #attendIn(group: AttentionGroup, layer: number, qkv: string): string {
     const at = `${group}.${layer}`;
-    const { numHeads, headDim } = this.#config;
-    const shape = [`${group}_rows`, numHeads, `${group}_length`, headDim];
+    const { numHeads, numKvHeads, headSize } = this.#config;
+    const shape = [`${group}_rows`, numKvHeads, `${group}_length`, headSize];
     const cache = { type: this.#graph.computeType, shape };
     const past = kvParts.map((part) => this.#graph.input({ name: `${group}.past.${layer}.${part}`, ...cache }));
     const present = kvParts.map((part) => this.#graph.output({ name: `${group}.present.${layer}.${part}`, ...cache }));
@@ -93,7 +94,7 @@ export class InPlaceIo implements GraphIo {
     const rows = this.#graph.node('Reshape', `${at}.rows`, [flat, `${group}.shape`]);
     const inputs = [rows, '', '', ...past, `${group}.seqlens_k`, `${group}.total_sequence_length`];
     const outputs = [`${at}.attended`, ...present] as const;
-    const attributes = { num_heads: numHeads, kv_num_heads: numHeads };
+    const attributes = { num_heads: numHeads, kv_num_heads: numKvHeads };
     const attended = this.#graph.node('com.microsoft.GroupQueryAttention', outputs, inputs, attributes);
     return this.#graph.node('Reshape', `${at}.context`, [attended, 'hidden_shape']);
   }

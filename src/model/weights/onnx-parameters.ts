@@ -1,48 +1,50 @@
 import type { ReadGraph, ReadNode, ReadTensor } from '../onnx-schema.ts';
 
-/** A weight of the network as the graph holds it. */
+/** A weight as an exported graph stores it. */
 export interface OnnxParameter {
   readonly tensor: ReadTensor;
-  /** Stored as [in, out], where PyTorch has [out, in]. */
+  /** Whether it is stored as [in, out], while PyTorch has [out, in]. */
   readonly isTransposed: boolean;
 }
 
-/** What was found in a graph. */
+/** What a graph contains. */
 interface FoundParameters {
   readonly parameters: ReadonlyMap<string, OnnxParameter>;
-  /** An operator that only quantized graphs have, if there is one. */
+  /** An operator that only quantized graphs have. */
   readonly quantizedOperator: string | undefined;
 }
 
 /**
- * The weights of an OPT decoder in an exported graph, by their names below the decoder (`layers.0.fc1.weight`), and `lm_head.weight`.
- * The exporter renames what it folds (`onnx::MatMul_663`), but names a node after the module that it came from
- * (`/decoder/layers.0/self_attn/q_proj/MatMul`), so a weight is what such a node computes with.
- * PyTorch's newer exporter (`dynamo=True`) keeps neither name: nothing is found in what it writes.
+ * Finds the weights of an exported graph by their PyTorch names (`decoder.layers.0.fc1.weight`).
+ * The exporter renames weights that it folds (`onnx::MatMul_663`), but it names each node after its module
+ * (`/decoder/layers.0/self_attn/q_proj/MatMul`). So the weights are found as the inputs of such nodes. Exporters may wrap the model in
+ * modules of their own, so a weight is known by every ending of its path.
+ * PyTorch's newer exporter (`dynamo=True`) keeps neither name: nothing is found in its graphs.
  */
 export function findParameters(graph: ReadGraph): FoundParameters {
   const values = new Values(graph);
   const parameters = new Map<string, OnnxParameter>();
   for (const node of values.nodes) {
-    const module = moduleOf(node.name);
-    if (module === undefined) continue;
+    const modules = modulesOf(node.name);
+    if (modules.length === 0) continue;
     for (const use of weightsUsed(node)) {
       const origin = values.originOf(node.input[use.input] ?? '');
       if (origin === undefined || (use.isVector && origin.tensor.dims.length !== 1)) continue;
       const isTransposed = use.isTransposed !== origin.isTransposed;
-      parameters.set(`${module}.${use.part}`, { tensor: origin.tensor, isTransposed });
+      const parameter = { tensor: origin.tensor, isTransposed };
+      for (const module of modules) parameters.set(`${module}.${use.part}`, parameter);
     }
   }
   const quantizing = values.nodes.find(({ opType }) => /quant|integer|nbits|^qlinear/i.test(opType));
   return { parameters, quantizedOperator: quantizing?.opType };
 }
 
-/** How an operator uses one of its inputs, if that input is a weight. */
+/** How an operator uses an input that is a weight. */
 interface WeightUse {
   readonly input: number;
   readonly part: 'weight' | 'bias';
   readonly isTransposed: boolean;
-  /** Only a vector is meant: the operator also computes other things. */
+  /** Whether the weight has to be a vector, because the operator also does other work. */
   readonly isVector: boolean;
 }
 
@@ -66,7 +68,7 @@ function weightsUsed(node: ReadNode): WeightUse[] {
         { ...weight, input: 1, isVector: true },
         { ...bias, input: 2 },
       ];
-    // A norm in pieces, as it was before operator set 17; and the bias behind a MatMul.
+    // A norm in separate operators, as before operator set 17, and the bias after a MatMul.
     case 'Mul':
       return [0, 1].map((input) => ({ ...weight, input, isVector: true }));
     case 'Add':
@@ -76,18 +78,22 @@ function weightsUsed(node: ReadNode): WeightUse[] {
   }
 }
 
-/** `/model/decoder/layers.0/fc1/Gemm` → `layers.0.fc1`; undefined for a node of no module below the decoder. */
-function moduleOf(nodeName: string): string | undefined {
-  const modules = nodeName.split('/').slice(0, -1);
-  if (modules.at(-1) === 'lm_head') return 'lm_head';
-  const below = modules.lastIndexOf('decoder') + 1;
-  return below > 0 && below < modules.length ? modules.slice(below).join('.') : undefined;
+/** Deeper than the modules of any model. */
+const maxDepth = 16;
+
+/** The endings of the path of a node's module: `/decoder/layers.0/fc1/Gemm` → `decoder.layers.0.fc1`, `layers.0.fc1`, `fc1`. */
+function modulesOf(nodeName: string): string[] {
+  const path = nodeName
+    .split('/', maxDepth + 2)
+    .slice(0, -1)
+    .filter(Boolean);
+  return path.length > maxDepth ? [] : path.map((_, start) => path.slice(start).join('.'));
 }
 
-/** More nodes than any exporter puts between a weight and its use. */
+/** More nodes than any exporter inserts between a weight and its use. */
 const maxHops = 16;
 
-/** The nodes of a graph and of the branches in it, and where their values come from. */
+/** The nodes of a graph and its branches, and the origins of their values. */
 class Values {
   readonly nodes: ReadNode[] = [];
   readonly #tensors = new Map<string, ReadTensor>();
@@ -97,7 +103,7 @@ class Values {
     this.#collect(graph);
   }
 
-  /** The tensor that a value is, if nothing but its form was changed on the way. */
+  /** The tensor behind a value, if only its layout or type was changed on the way. */
   originOf(value: string): OnnxParameter | undefined {
     let isTransposed = false;
     for (let hop = 0; hop <= maxHops; hop++) {

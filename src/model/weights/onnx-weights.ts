@@ -14,8 +14,8 @@ const floatTypes = new Map<number, FloatType>([
 ]);
 
 /**
- * The weights in a decoder that Optimum or transformers.js exported, in PyTorch's names and layout.
- * Numbers lie in the `.onnx` file, which is held in memory (2 GiB at most, as protobuf has it), or in files beside it.
+ * The weights of a decoder exported for Optimum or transformers.js, with PyTorch's names and layout.
+ * The numbers are in the `.onnx` file, which is held in memory (at most 2 GiB, protobuf's limit), or in other files of its folder.
  */
 export class OnnxWeights implements Weights {
   readonly #path: string;
@@ -27,7 +27,7 @@ export class OnnxWeights implements Weights {
     this.#parameters = parameters;
   }
 
-  /** @throws {ModelError} the file is missing or broken, its weights are quantized, or it holds another network */
+  /** @throws {ModelError} the file is missing or broken, its weights are quantized, or another exporter wrote it */
   static async open(path: string): Promise<OnnxWeights> {
     const bytes = await readGraph(path).catch((error: unknown) => {
       throw new ModelError(`${path} cannot be read: ${messageOf(error)}`);
@@ -36,16 +36,14 @@ export class OnnxWeights implements Weights {
     if (quantizedOperator !== undefined) {
       throw new ModelError(`${path} is quantized (it has ${quantizedOperator}): get the export in fp32 or fp16`);
     }
-    if (!parameters.has('embed_tokens.weight') || !parameters.has('embed_positions.weight')) {
-      throw new ModelError(
-        `${path} is not an OPT decoder as Optimum exports it: it has no nodes /decoder/embed_tokens and /decoder/embed_positions`,
-      );
+    if (parameters.size === 0) {
+      throw new ModelError(`${path} is not an export by Optimum: its nodes are not named after the modules of a model`);
     }
     return new OnnxWeights(path, parameters);
   }
 
   info(name: string): TensorInfo | undefined {
-    const parameter = this.#parameter(name);
+    const parameter = this.#parameters.get(name);
     const dtype = parameter && floatTypes.get(parameter.tensor.dataType);
     if (parameter === undefined || dtype === undefined || !isSizes(parameter.tensor.dims)) return undefined;
     const { tensor, isTransposed } = parameter;
@@ -53,7 +51,7 @@ export class OnnxWeights implements Weights {
   }
 
   async read(name: string): Promise<Float32Array> {
-    const parameter = this.#parameter(name);
+    const parameter = this.#parameters.get(name);
     const info = this.info(name);
     if (parameter === undefined || info === undefined) {
       throw new ModelError(`${this.#path} has no tensor ${name} of float32, float16 or bfloat16`);
@@ -70,10 +68,6 @@ export class OnnxWeights implements Weights {
 
   async close(): Promise<void> {
     await Promise.all([...this.#files.values()].map((file) => file.close()));
-  }
-
-  #parameter(name: string): OnnxParameter | undefined {
-    return this.#parameters.get(name.replace(/^model\.decoder\./, ''));
   }
 
   async #values(tensor: ReadTensor, dtype: FloatType): Promise<Float32Array> {
@@ -93,9 +87,9 @@ export class OnnxWeights implements Weights {
       offset = '0',
       length,
     } = Object.fromEntries(externalData.map(({ key, value }) => [key, value]));
-    // The data lie beside the graph: a path could name any file of the machine.
+    // The data are in the graph's folder: a path could name any file on the machine.
     if (location === '' || path.basename(location) !== location) {
-      throw new Error(`it is said to be in ${show(location)}, which is no file name`);
+      throw new Error(`it is said to be in ${show(location)}, which is not a file name`);
     }
     const numBytes = numElements(dims) * bytesPerElement[dtype];
     if (length !== undefined && Number(length) !== numBytes)
@@ -109,14 +103,14 @@ export class OnnxWeights implements Weights {
   }
 }
 
-/** The limit of protobuf. */
+/** Protobuf's limit. */
 const maxGraphBytes = 2 ** 31 - 1;
 
 async function readGraph(path: string): Promise<Buffer> {
   const file = await openRegularFile(path);
   try {
     const { size } = await file.stat();
-    if (size > maxGraphBytes) throw new Error(`it has ${size} bytes, and an ONNX file has ${maxGraphBytes} at most`);
+    if (size > maxGraphBytes) throw new Error(`it has ${size} bytes, and an ONNX file has at most ${maxGraphBytes}`);
     return await readExactly(file, { position: 0, length: size });
   } finally {
     await file.close();
@@ -127,7 +121,7 @@ function graphIn(bytes: Buffer, path: string) {
   try {
     return decodeModel(bytes);
   } catch (error) {
-    throw new ModelError(`${path} is broken, or no ONNX file: ${messageOf(error)}; get the file again`);
+    throw new ModelError(`${path} is broken or not an ONNX file: ${messageOf(error)}; download it again`);
   }
 }
 

@@ -1,13 +1,14 @@
 import { copyFile, readdir, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ensureFolder, readJsonFile, readSmallFile, replaceFile } from '../../files/index.ts';
+import { isSupported } from '../../model/index.ts';
 
 /** A ref holds a commit. */
 const maxRefBytes = 1024;
 
 /**
- * The cache that all Hugging Face programs of a user share: per repository `blobs/<checksum>`, `snapshots/<commit>/<file>` as links to
- * blobs, and `refs/<revision>` with the commit that the revision was when it was last asked for.
+ * The cache that all of a user's Hugging Face programs share. Per repository it has `blobs/<checksum>`, `snapshots/<commit>/<file>` as
+ * links to blobs, and `refs/<revision>` with the commit that the revision last resolved to.
  * Layout: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
  */
 export class HubCache {
@@ -29,7 +30,7 @@ export class HubCache {
     return path.join(this.repoFolder(repo), 'snapshots', commit);
   }
 
-  /** The commit of a revision that was asked for before; undefined if it never was. */
+  /** The commit that a revision last resolved to; undefined if it never did, or its snapshot is gone. */
   async commitOf(repo: string, revision: string): Promise<string | undefined> {
     const ref = path.join(this.repoFolder(repo), 'refs', ...revision.split('/'));
     const commit = await readSmallFile(ref, maxRefBytes).catch(() => revision);
@@ -37,16 +38,16 @@ export class HubCache {
     return isThere?.isDirectory() ? commit.trim() : undefined;
   }
 
-  /** Remembers which commit a revision is. */
+  /** Records the commit that a revision resolves to. */
   async remember(repo: string, revision: string, commit: string): Promise<void> {
     if (revision === commit || (await this.commitOf(repo, revision)) === commit) return;
     const ref = path.join(this.repoFolder(repo), 'refs', ...revision.split('/'));
     await ensureFolder(path.dirname(ref));
-    // Not beside it: what is there is taken for a revision.
+    // The temporary file goes elsewhere: every file in `refs` counts as a revision.
     await replaceFile(ref, (temporary) => writeFile(temporary, commit), this.repoFolder(repo));
   }
 
-  /** Makes a blob appear in a snapshot. */
+  /** Links a blob into a snapshot. */
   async link(repo: string, commit: string, file: { readonly path: string; readonly checksum: string }): Promise<void> {
     const link = path.join(this.snapshotFolder(repo, commit), ...file.path.split('/'));
     const blob = this.blobPath(repo, file.checksum);
@@ -54,13 +55,13 @@ export class HubCache {
     if ((await readlink(link).catch(() => undefined)) === target) return;
     await ensureFolder(path.dirname(link));
     const write = async (temporary: string) => {
-      // Windows allows links only to some users.
+      // On Windows, not every user may create links.
       await symlink(target, temporary).catch(() => copyFile(blob, temporary));
     };
     await replaceFile(link, write, this.repoFolder(repo));
   }
 
-  /** The models of which something is here, with their revisions; commits that no revision stands for count as revisions. */
+  /** The models with anything in the cache, and their revisions. A commit without a ref counts as a revision. */
   async repos(): Promise<{ readonly repo: string; readonly revisions: readonly string[] }[]> {
     const folders = (await readdir(this.#folder).catch(() => []))
       .filter((name) => /^models--[^-].*--/.test(name))
@@ -76,12 +77,12 @@ export class HubCache {
     );
   }
 
-  /** Whether something is here under that name that is no OPT. */
+  /** Whether the cache holds something of that name that Weft cannot serve. */
   async holdsOther(repo: string): Promise<boolean> {
     const snapshots = path.join(this.repoFolder(repo), 'snapshots');
     for (const commit of await readdir(snapshots).catch(() => [])) {
       const config = await readJsonFile(path.join(snapshots, commit), 'config.json').catch(() => undefined);
-      if (config !== undefined && config.model_type !== 'opt') return true;
+      if (config !== undefined && !isSupported(config)) return true;
     }
     return false;
   }

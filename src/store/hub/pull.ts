@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ModelError, readableSize } from '../../core/index.ts';
 import { exists } from '../../files/index.ts';
-import { type OptConfig, readOptConfig, selectWeights } from '../../model/index.ts';
+import { type ModelConfig, readModelConfig, selectWeights } from '../../model/index.ts';
 import { download, isIntact } from './download.ts';
 import type { HubCache } from './hub-cache.ts';
 import type { HubClient, HubFile } from './hub-client.ts';
 import { PartialFile } from './partial-file.ts';
 
-/** A file on its way. */
+/** The progress of one file. */
 export interface PullProgress {
   readonly file: string;
   readonly bytes: number;
@@ -18,12 +18,12 @@ export interface PullProgress {
 
 export interface PullOptions {
   readonly revision: string;
-  /** Called for files that are here already, too. */
+  /** Also called for files that are already in the cache. */
   readonly onProgress: (progress: PullProgress) => void;
-  /** Called when another process is fetching a file: it is waited for. */
+  /** Called when another process is already fetching a file, and this one waits for it. */
   readonly onWait: (file: string) => void;
-  /** Called before anything is kept. @throws if the model is not wanted */
-  readonly checkConfig?: (config: OptConfig) => void;
+  /** Called before anything is stored. @throws to reject the model */
+  readonly checkConfig?: (config: ModelConfig) => void;
 }
 
 export interface Pull extends PullOptions {
@@ -42,11 +42,11 @@ const tokenizerFiles = [
 ];
 
 /**
- * Fetches what is needed of a model into the Hugging Face cache; what is there is checked, not fetched again.
- * The weights' main file comes last, and the revision is remembered when everything is there: what a pull that was cut off leaves
- * is not taken for a model.
+ * Fetches the files that a model needs into the Hugging Face cache. Files that are already there are checked, not fetched again.
+ * The weights' main file comes last, and the revision is recorded once everything is there, so that the remains of an interrupted pull
+ * are never mistaken for a model.
  * @returns the model's folder
- * @throws {ModelError} there is no such model, it is no OPT, it does not fit on the disk, or it cannot be fetched
+ * @throws {ModelError} the model does not exist, is not supported, does not fit on the disk, or cannot be fetched
  */
 export async function pull(work: Pull): Promise<string> {
   const { hub, cache, repo, revision } = work;
@@ -63,22 +63,20 @@ export async function pull(work: Pull): Promise<string> {
   return cache.snapshotFolder(repo, commit);
 }
 
-/** The files that a model is opened from, in the order in which they are fetched. */
+/** The files that a model needs, in the order in which they are fetched. */
 function neededFiles(repo: string, files: readonly HubFile[]): HubFile[] {
   const names = files.map((file) => file.path);
   const weights = selectWeights(names);
   if (!names.includes('config.json'))
     throw new ModelError(`${repo} has no config.json: it is not a transformers model`);
   if (weights === undefined) {
-    throw new ModelError(
-      `${repo} has no weights that can be read: neither safetensors nor PyTorch's nor ONNX in fp32 or fp16`,
-    );
+    throw new ModelError(`${repo} has no weights that Weft can read: safetensors, PyTorch, or ONNX in fp32 or fp16`);
   }
   const wanted = [...configFiles, ...tokenizerFiles, ...weights.parts, weights.main];
   return wanted.flatMap((name) => files.filter((file) => file.path === name));
 }
 
-/** Looks at the configuration before the cache gets anything of the model. */
+/** Checks the configuration before anything is added to the cache. */
 async function checkConfig(work: Pull, commit: string, files: readonly HubFile[]): Promise<void> {
   const scratch = await mkdtemp(path.join(tmpdir(), 'weft-'));
   try {
@@ -88,7 +86,7 @@ async function checkConfig(work: Pull, commit: string, files: readonly HubFile[]
       if (await isIntact(blob, file)) await copyFile(blob, target);
       else await download({ ...sourceOf(work, commit, file), target });
     }
-    const config = await readOptConfig(scratch);
+    const config = await readModelConfig(scratch);
     work.checkConfig?.(config);
   } finally {
     await rm(scratch, { recursive: true, force: true });
@@ -116,12 +114,12 @@ async function expectRoom({ cache, repo }: Pull, files: readonly HubFile[]): Pro
   const room = bavail * bsize;
   if (missing > room) {
     throw new ModelError(
-      `${repo} takes ${readableSize(missing)}, and the disk of ${cache.repoFolder(repo)} has ${readableSize(room)} left: choose another with HF_HUB_CACHE`,
+      `${repo} takes ${readableSize(missing)}, and the disk of ${cache.repoFolder(repo)} has ${readableSize(room)} left: choose another one with HF_HUB_CACHE`,
     );
   }
 }
 
-/** The folder itself, or the nearest above it that is there. */
+/** The folder itself, or its nearest ancestor that exists. */
 async function nearestFolder(folder: string): Promise<string> {
   const stats = await stat(folder).catch(() => undefined);
   return stats !== undefined || path.dirname(folder) === folder ? folder : nearestFolder(path.dirname(folder));

@@ -1,24 +1,26 @@
 import { copyFile, open, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { buildFolder, readSmallFile } from '../../files/index.ts';
-import { numElements, type ParameterShape, parameterShapes, readOptConfig } from '../../model/index.ts';
+import { buildFolder, type JsonObject, readSmallFile } from '../../files/index.ts';
+import { numElements, type Parameter, readParameters } from '../../model/index.ts';
 import { fillNormal, randomSource } from './normal.ts';
-import { type PublishedShape, publishedConfig } from './published-shapes.ts';
 import { writeSafetensors } from './safetensors-writer.ts';
 
 /** What a random model is made from. */
 export interface RandomModel {
-  readonly shape: PublishedShape;
+  /** The name of its shape. */
+  readonly shape: string;
+  /** Its `config.json`. */
+  readonly config: JsonObject;
   readonly seed: number;
-  /** A folder with a `tokenizer.json`, which the model gets; ids beyond its vocabulary stand for no text. */
+  /** A folder whose tokenizer the model gets; ids beyond its vocabulary have no text. */
   readonly tokenizerFolder: string;
-  /** @throws whatever should end the making, which then leaves nothing behind */
+  /** May throw to cancel; nothing is left behind. */
   readonly onProgress: (done: number, total: number) => void;
 }
 
 /**
- * Makes a Hugging Face folder of an OPT with random float32 weights, block by block; nothing if it is there already.
- * Norm weights are distributed around 1 and the rest around 0, biases too, so that no two weights that could be mixed up are alike.
+ * Makes a Hugging Face folder with random float32 weights, block by block, unless it exists.
+ * The scales of norms are distributed around 1 and all other weights around 0. Even biases are random, so that mixed-up weights show.
  */
 export async function makeRandomModel(folder: string, model: RandomModel): Promise<void> {
   await buildFolder(folder, {
@@ -28,14 +30,14 @@ export async function makeRandomModel(folder: string, model: RandomModel): Promi
 }
 
 const weightsFile = 'model.safetensors';
-/** Written last: says what the folder was made from. */
+/** Written last; records what the folder was made from. */
 const originFile = 'weft-random.json';
 const tokenizerFiles = ['tokenizer.json', 'tokenizer_config.json'];
 
-async function write(folder: string, { shape, seed, tokenizerFolder, onProgress }: RandomModel): Promise<void> {
-  await writeJson(folder, 'config.json', publishedConfig(shape));
+async function write(folder: string, { shape, config, seed, tokenizerFolder, onProgress }: RandomModel): Promise<void> {
+  await writeJson(folder, 'config.json', config);
   for (const file of tokenizerFiles) await copyFile(path.join(tokenizerFolder, file), path.join(folder, file));
-  const tensors = parameterShapes(await readOptConfig(folder)).map((tensor, stream) => ({ ...tensor, stream }));
+  const tensors = (await readParameters(folder)).map((tensor, stream) => ({ ...tensor, stream }));
   const total = tensors.reduce((sum, tensor) => sum + numElements(tensor.shape), 0);
   let done = 0;
   const file = await open(path.join(folder, weightsFile), 'wx');
@@ -56,8 +58,8 @@ async function write(folder: string, { shape, seed, tokenizerFolder, onProgress 
 const blockLength = 2 ** 20;
 const deviation = 0.02;
 
-function* randomBlocks(tensor: ParameterShape, random: () => number): Generator<Float32Array> {
-  const mean = tensor.name.endsWith('layer_norm.weight') ? 1 : 0;
+function* randomBlocks(tensor: Parameter, random: () => number): Generator<Float32Array> {
+  const mean = tensor.kind === 'scale' ? 1 : 0;
   const block = new Float32Array(blockLength);
   for (let left = numElements(tensor.shape); left > 0; left -= blockLength) {
     const values = block.subarray(0, left);
@@ -76,10 +78,10 @@ async function isWhole(folder: string, { shape, seed }: RandomModel): Promise<bo
   }
 }
 
-/** Raised when other numbers come out of the same seed. */
+/** Raise this when the same seed gives other numbers. */
 const version = 1;
 
-async function originOf(folder: string, shape: PublishedShape, seed: number) {
+async function originOf(folder: string, shape: string, seed: number) {
   return { shape, seed, version, bytes: (await stat(path.join(folder, weightsFile))).size };
 }
 

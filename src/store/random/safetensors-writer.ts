@@ -1,12 +1,12 @@
 import type { FileHandle } from 'node:fs/promises';
-import { numElements, type ParameterShape } from '../../model/index.ts';
+import { numElements, type Parameter } from '../../model/index.ts';
 
 /**
- * Writes a `.safetensors` file of float32 tensors from blocks of numbers, so that no tensor has to be in memory as a whole.
+ * Writes a `.safetensors` file of float32 tensors in blocks, so that no tensor is ever in memory as a whole.
  * Format: https://github.com/huggingface/safetensors#format
- * @param blocksOf the numbers of a tensor in row-major order; a block may be overwritten once the next is asked for
+ * @param blocksOf the numbers of a tensor in row-major order; a block may be overwritten once the next one is requested
  */
-export async function writeSafetensors<Tensor extends ParameterShape>(
+export async function writeSafetensors<Tensor extends Pick<Parameter, 'name' | 'shape'>>(
   file: FileHandle,
   tensors: readonly Tensor[],
   blocksOf: (tensor: Tensor) => Iterable<Float32Array>,
@@ -25,7 +25,7 @@ export async function writeSafetensors<Tensor extends ParameterShape>(
   await file.writeFile(Buffer.concat([length, json]));
   for (const tensor of tensors) {
     for (const block of blocksOf(tensor)) {
-      // A file handle goes on writing where it was.
+      // A file handle continues where its last write ended.
       await file.writeFile(Buffer.from(block.buffer, block.byteOffset, block.byteLength));
     }
   }

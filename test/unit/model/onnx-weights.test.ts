@@ -25,9 +25,9 @@ function graphOf(...nodes: { opType: string; name: string; input: string[] }[]):
 }
 
 describe('an ONNX file is refused, with what is wrong with it:', () => {
-  test('it is no ONNX file', async () => {
+  test('it is not an ONNX file', async () => {
     expect(await refusal(await folderWithOnnx(Buffer.from('<html>Not found</html>')))).toMatch(
-      /model\.onnx is broken, or no ONNX file: .*; get the file again/,
+      /model\.onnx is broken or not an ONNX file: .*; download it again/,
     );
   });
 
@@ -40,10 +40,10 @@ describe('an ONNX file is refused, with what is wrong with it:', () => {
     expect(await refusal(await folderWithOnnx(bytes.subarray(0, length)))).toMatch(/model\.onnx is broken/);
   });
 
-  test('it is another network', async () => {
+  test('its nodes are named otherwise', async () => {
     const graph = graphOf({ opType: 'Conv', name: '/features/Conv', input: ['image', 'features.weight'] });
     expect(await refusal(await folderWithOnnx(encodeModel(graph)))).toMatch(
-      /is not an OPT decoder as Optimum exports it/,
+      /is not an export by Optimum: its nodes are not named after/,
     );
   });
 
@@ -52,7 +52,7 @@ describe('an ONNX file is refused, with what is wrong with it:', () => {
       { opType: 'Gather', name: '/decoder/embed_tokens/Gather', input: ['a_out'] },
       { opType: 'Identity', name: 'a', input: ['a_out'] },
     );
-    expect(await refusal(await folderWithOnnx(encodeModel(graph)))).toMatch(/is not an OPT decoder/);
+    expect(await refusal(await folderWithOnnx(encodeModel(graph)))).toMatch(/is not an export by Optimum/);
   });
 
   test('it is quantized', async () => {
@@ -74,18 +74,18 @@ describe('an ONNX file is refused, with what is wrong with it:', () => {
     expect(await refusal(folder)).toMatch(/tensor .* cannot be read: it ends at byte 20000, and \d+ bytes should/);
   });
 
-  test('its weights are said to be elsewhere', async () => {
+  test('its weights are said to be in another folder', async () => {
     const folder = await copyOf(external, ['config.json', 'model_fp16.onnx_data']);
     const graph = await readFile(path.join(external, 'model_fp16.onnx'), 'latin1');
     const elsewhere = graph.replaceAll('model_fp16.onnx_data', '../../../etc/shadow!'.padEnd(20));
     await writeFile(path.join(folder, 'model_fp16.onnx'), elsewhere, 'latin1');
     expect(await refusal(folder)).toMatch(
-      /tensor .* cannot be read: it is said to be in "..\/..\/..\/etc\/shadow!", which is no file name/,
+      /tensor .* cannot be read: it is said to be in "..\/..\/..\/etc\/shadow!", which is not a file name/,
     );
   });
 });
 
-test('a graph is built anew when the data beside the ONNX file change', async () => {
+test('a graph is rebuilt when external data of the ONNX file change', async () => {
   const cache = await temporaryFolder();
   const folder = await copyOf(external, ['config.json', 'model_fp16.onnx', 'model_fp16.onnx_data']);
   const before = (await openModel(folder, cache)).graphPath;
