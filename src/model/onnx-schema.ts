@@ -2,7 +2,7 @@ import protobuf from 'protobufjs/light.js';
 
 const repeated = { rule: 'repeated' } as const;
 
-/** The messages of ONNX, as far as they are written or read here. Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3 */
+/** The parts of ONNX's messages that Weft writes or reads. Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3 */
 const root = protobuf.Root.fromJSON({
   nested: {
     ModelProto: {
@@ -69,7 +69,7 @@ const root = protobuf.Root.fromJSON({
 export const elementType = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, float16: 10, bfloat16: 16 } as const;
 export type ElementType = 'float32' | 'float16' | 'int32' | 'int64';
 
-/** A tensor's extents: a number, or the name of one that is known only when the graph runs. */
+/** A tensor's extents: a number, or the name of an extent that is known only at run time. */
 export type Shape = readonly (number | string)[];
 
 interface Attribute {
@@ -111,14 +111,14 @@ export interface Graph {
   readonly outputs: readonly ValueInfo[];
 }
 
-/** An attribute of a node: whole numbers are ints, strings are strings; a float is marked as `{ float }`. */
+/** An attribute of a node. Numbers are ints; a float is written as `{ float }`. */
 export function attribute(name: string, value: number | string | { readonly float: number }): Attribute {
   if (typeof value === 'number') return { name, type: 2, i: value };
   if (typeof value === 'string') return { name, type: 3, s: Buffer.from(value) };
   return { name, type: 1, f: value.float };
 }
 
-/** IR 10 and operator set 21 are what ONNX 1.16 introduced; ONNX Runtime reads them since 1.18. */
+/** ONNX 1.16 introduced IR 10 and operator set 21; ONNX Runtime supports them since 1.18. */
 const irVersion = 10;
 const opset = 21;
 
@@ -143,7 +143,7 @@ export function encodeModel(graph: Graph): Uint8Array {
   return modelProto.encode(message).finish();
 }
 
-/** A graph that was read: what is absent in the file is empty here. */
+/** A graph read from a file; absent fields are empty. */
 export interface ReadGraph {
   readonly node: readonly ReadNode[];
   readonly initializer: readonly ReadTensor[];
@@ -177,7 +177,7 @@ export interface ReadTensor {
   readonly externalData: readonly { readonly key: string; readonly value: string }[];
 }
 
-/** The graph of an `.onnx` file. Raw data stay where they are in `bytes`. @throws {Error} no ONNX model */
+/** The graph of an `.onnx` file. Raw data are views of `bytes`. @throws {Error} not an ONNX model */
 export function decodeModel(bytes: Uint8Array): ReadGraph {
   const modelProto = root.lookupType('ModelProto');
   const model = modelProto.toObject(modelProto.decode(bytes), { longs: Number, defaults: true });

@@ -8,16 +8,16 @@ export function copyNames(part: string): { readonly source: string; readonly tar
 }
 
 /**
- * A graph that copies blocks of memory which a device holds; there, nothing else can.
+ * A graph that copies blocks of device memory. Nothing else can copy there.
  *
  * | input | shape | |
  * | --- | --- | --- |
  * | `from` | int64 [K] | blocks of the source |
- * | `to` | int64 [K, 1] | where they go in the target |
+ * | `to` | int64 [K, 1] | their places in the target |
  * | `source.PART` | [blocks, block size] | |
  * | `target.PART` | [blocks, block size] | bound to the same memory as the output `copied.PART` |
  *
- * ScatterND writes to its input in place if input and output are one: `ScatterND::ComputeInternal` of the CUDA and WebGPU providers in
+ * ScatterND writes in place if its input and output share memory: `ScatterND::ComputeInternal` of the CUDA and WebGPU providers in
  * https://github.com/microsoft/onnxruntime/tree/main/onnxruntime/core/providers
  * @returns the bytes of an `.onnx` file
  */
@@ -39,7 +39,7 @@ export function blockCopyGraph(parts: readonly string[], type: ComputeType): Uin
   return encodeModel({ nodes, initializers: [], inputs, outputs });
 }
 
-/** A graph that takes rows out of a table of float32: `rows` [n, width] at `index` int64 [k] are `taken` [k, width]. */
+/** A graph that takes rows from a float32 table: `rows` [n, width] at `index` int64 [k] gives `taken` [k, width]. */
 export function takeRowsGraph(): Uint8Array {
   return encodeModel({
     nodes: [gather('rows', 'index', 'taken')],
@@ -53,14 +53,14 @@ export function takeRowsGraph(): Uint8Array {
 }
 
 /**
- * A graph that finds the likeliest tokens of rows of logits.
+ * A graph that finds the most likely tokens of rows of logits.
  *
  * | input or output | | |
  * | --- | --- | --- |
  * | `rows` | float32 [n, vocabulary] | |
- * | `index` | int64 [k] | the rows that are looked at |
+ * | `index` | int64 [k] | the rows to look at |
  * | `temperature` | float32 [k, 1] | |
- * | `logits`, `ids` | float32, int64 [k, count] | the likeliest first |
+ * | `logits`, `ids` | float32, int64 [k, count] | the most likely first |
  * | `total` | float32 [k, 1] | the sum of exp((logit - largest) / temperature) over the row |
  */
 export function candidatesGraph(count: number): Uint8Array {
@@ -89,7 +89,7 @@ export function candidatesGraph(count: number): Uint8Array {
   });
 }
 
-/** A graph that fills memory with zeros: `zeros` of the shape `shape`, int64 [2]. */
+/** A graph that fills memory with zeros: `zeros` has the shape `shape`, int64 [2]. */
 export function zerosGraph(type: ComputeType): Uint8Array {
   const zero = {
     name: 'zero',

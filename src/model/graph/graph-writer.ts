@@ -5,14 +5,14 @@ import { type FileContent, writeFully } from '../../files/index.ts';
 import { attribute, elementType, encodeModel, type Initializer, type Node, type ValueInfo } from '../onnx-schema.ts';
 import { toFloat16 } from '../weights/float-types.ts';
 
-/** The graph's file; its weights lie beside it. */
+/** The graph's file, and the one with its weights in the same folder. */
 export const graphFile = 'model.onnx';
 export const dataFile = 'model.onnx.data';
 
 /** The content of both files. */
 export type GraphFiles = Readonly<Record<typeof graphFile | typeof dataFile, FileContent>>;
 
-/** Weights begin at a page, so that ONNX Runtime can map them instead of reading them. */
+/** Weights are page-aligned, so that ONNX Runtime can map them instead of reading them. */
 const alignment = 4096;
 
 /** Small enough not to block the event loop for long; Node.js hashes less than 2 GiB at a time. */
@@ -22,20 +22,20 @@ type Attributes = Readonly<Record<string, number | string | { readonly float: nu
 
 type TensorValues = Float32Array | Uint16Array | Int8Array | Uint8Array | BigInt64Array;
 
-/** What a graph computes in. */
+/** The number format that a graph computes in. */
 export type ComputeType = 'float32' | 'float16';
 
 function elementTypeOf(values: TensorValues): number {
   if (values instanceof Float32Array) return elementType.float32;
-  // There are no arrays of halves: their bits are kept as whole numbers.
+  // JavaScript has no array of float16: the bits are kept as integers.
   if (values instanceof Uint16Array) return elementType.float16;
   if (values instanceof Int8Array) return elementType.int8;
   return values instanceof Uint8Array ? elementType.uint8 : elementType.int64;
 }
 
-/** Writes an ONNX graph: nodes are collected, weights go straight to the file beside it. */
+/** Writes an ONNX graph. Nodes are collected in memory; weights go straight to their file. */
 export class GraphWriter {
-  /** Of weights that are given as float32, and so of what is computed from them. */
+  /** The type that float32 weights are stored in, and so the type of the results. */
   readonly computeType: ComputeType;
   readonly #folder: string;
   readonly #data: FileHandle;
@@ -72,8 +72,8 @@ export class GraphWriter {
   }
 
   /**
-   * Adds a node. Operators of ONNX Runtime's own are written `com.microsoft.Name`; an absent optional input is ''.
-   * @param output its output, or all of them; the node is named after the first, which is returned
+   * Adds a node. ONNX Runtime's own operators are written `com.microsoft.Name`; an absent optional input is ''.
+   * @param output the output, or all outputs; the node is named after the first one, which is returned
    */
   node(
     opType: string,
@@ -94,13 +94,14 @@ export class GraphWriter {
     return outputs[0];
   }
 
-  /** A small constant, kept in the graph itself. */
+  /** Adds a small constant, stored in the graph itself. */
   constant(name: string, dims: readonly number[], values: TensorValues): string {
     const rawData = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
     this.#initializers.push({ name, dataType: elementTypeOf(values), dims, rawData });
     return name;
   }
 
+  /** Adds a weight, stored in the file of weights. */
   async weight(name: string, dims: readonly number[], given: TensorValues): Promise<string> {
     const values = given instanceof Float32Array && this.computeType === 'float16' ? toFloat16(given) : given;
     const offset = Math.ceil(this.#dataEnd / alignment) * alignment;
@@ -116,7 +117,7 @@ export class GraphWriter {
     return name;
   }
 
-  /** Writes the graph itself, behind its weights. @returns what the files hold */
+  /** Writes the graph itself, after its weights. @returns what the files hold */
   async finish(): Promise<GraphFiles> {
     await this.#data.sync();
     const graph = {
@@ -137,7 +138,7 @@ export class GraphWriter {
     for (let at = 0; at < bytes.length; at += pieceBytes) {
       const piece = bytes.subarray(at, at + pieceBytes);
       const written = writeFully(this.#data, { bytes: piece, position: this.#dataEnd });
-      // While another thread writes.
+      // Hashes while another thread writes.
       this.#dataHash.update(piece);
       await written;
       this.#dataEnd += piece.length;

@@ -1,10 +1,10 @@
 import type { ComputeType, GraphWriter } from './graph-writer.ts';
 
-/** What linear layers, the head among them, compute in: see docs/precision.md. */
+/** The precisions of linear layers, including the head: see docs/precision.md. */
 export const precisions = ['fp32', 'fp16', 'int8', 'int8-fast'] as const;
 export type Precision = (typeof precisions)[number];
 
-/** What everything else is computed in, keys and values too. */
+/** The type of everything else, including keys and values. */
 export function computeTypeOf(precision: Precision): ComputeType {
   return precision === 'fp16' ? 'float16' : 'float32';
 }
@@ -19,20 +19,20 @@ export interface LinearWeights {
   readonly to: number;
 }
 
-/** What a linear layer computes on. */
+/** The input of a linear layer. */
 export interface LinearInput {
   /** Of shape [rows, from]. */
   readonly value: string;
-  /** An input of the graph that has as many elements as there are rows. */
+  /** An input of the graph with one element per row. */
   readonly rowsOf: string;
-  /** Whether what is negative counts as zero (ReLU). */
+  /** Whether negative values count as zero (ReLU). */
   readonly isRectified?: boolean;
 }
 
 export interface LinearOutput {
   /** Of shape [rows, to]; named after the layer. */
   readonly value: string;
-  /** A bias [to] that is still to be added: whoever reads the value may do that in passing. */
+  /** A bias [to] that is still to be added. The reader can often fuse it with its own work. */
   readonly bias?: string;
 }
 
@@ -42,8 +42,8 @@ export interface LinearLayers {
 }
 
 /**
- * The largest magnitude of an 8-bit weight. Processors without VNNI (or the dot products of arm64) add up two products of 8 bits in 16,
- * which overflows above 63.
+ * The largest magnitude of an 8-bit weight. Processors without VNNI (or arm64's dot products) sum two 8-bit products in 16 bits, which
+ * overflows above 63.
  */
 export type Int8Range = 63 | 127;
 
@@ -79,7 +79,7 @@ class FloatLayers implements LinearLayers {
   }
 }
 
-/** Weights and activations in 8 bits, the activations by one scale for all rows: what a row gives depends on the rows beside it. */
+/** Weights and activations in 8 bits. All rows share one activation scale, so a row's result depends on the other rows. */
 class FastInt8Layers implements LinearLayers {
   readonly #graph: GraphWriter;
   readonly #range: Int8Range;
@@ -102,9 +102,9 @@ function rectified(graph: GraphWriter, name: string, { value, isRectified }: Lin
 }
 
 /**
- * Weights and activations in 8 bits, the activations by a scale for each row: what a row gives depends on nothing but the row.
- * With m the largest magnitude of the row, x becomes 128 + round(127 · x / m); where negative values count as zero,
- * round(255 · x / m), which cuts them off by itself. Products are summed in whole numbers and scaled back.
+ * Weights and activations in 8 bits. Each row has its own activation scale, so a row's result depends on that row only.
+ * With m the largest magnitude of the row, x becomes 128 + round(127 · x / m). Where negative values count as zero, x becomes
+ * round(255 · x / m), which clips them. Products are summed as integers and scaled back.
  */
 class Int8Layers implements LinearLayers {
   readonly #graph: GraphWriter;
@@ -117,7 +117,7 @@ class Int8Layers implements LinearLayers {
     graph.constant('int8.last_axis', [1], BigInt64Array.of(-1n));
     graph.constant('int8.signed_step', [], Float32Array.of(1 / 127));
     graph.constant('int8.rectified_step', [], Float32Array.of(1 / 255));
-    // A row of zeros has no scale of its own.
+    // Avoids a division by zero for a row of zeros.
     graph.constant('int8.smallest', [], Float32Array.of(1e-30));
     graph.constant('int8.one', [], Float32Array.of(1));
     graph.constant('int8.signed_zero', [1], Uint8Array.of(128));
@@ -153,7 +153,7 @@ class Int8Layers implements LinearLayers {
     return { ...output, bias: await graph.weight(`${name}.bias`, [weights.to], weights.bias) };
   }
 
-  /** One zero point per row, as QuantizeLinear wants it: the same for all layers. */
+  /** One zero point per row, as QuantizeLinear requires; shared by all layers. */
   #zeroPointsOf(rowsOf: string, kind: 'signed' | 'rectified'): string {
     const name = `int8.${rowsOf}.${kind}_zeros`;
     const known = this.#zeroPoints.get(name);
@@ -164,7 +164,7 @@ class Int8Layers implements LinearLayers {
   }
 }
 
-/** Weights as int8 [from, to] with a scale for each of the columns. @returns their names */
+/** Writes weights as int8 [from, to] with a scale per column. @returns their names */
 async function writeQuantized(
   graph: GraphWriter,
   name: string,

@@ -1,4 +1,4 @@
-/** The number formats that weights come in. */
+/** The number formats of weights. */
 export type FloatType = 'float32' | 'float16' | 'bfloat16';
 
 export const bytesPerElement: Readonly<Record<FloatType, number>> = { float32: 4, float16: 2, bfloat16: 2 };
@@ -24,7 +24,7 @@ export function toFloat32(bytes: Buffer, dtype: FloatType): Float32Array {
   }
 }
 
-/** Rounds to float16, ties to even; what is too large becomes infinite. */
+/** Rounds to float16, ties to even; numbers that are too large become infinite. */
 export function toFloat16(floats: Float32Array): Uint16Array {
   const bits = new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
   const halves = new Uint16Array(floats.length);
@@ -37,11 +37,11 @@ export function toFloat16(floats: Float32Array): Uint16Array {
     if (magnitude >= 0x47800000) {
       half = magnitude > 0x7f800000 ? 0x7e00 : 0x7c00;
     } else if (magnitude < 0x38800000) {
-      // Beside 0.5 a float32 has the resolution of the halves below 2^-14: adding it rounds.
+      // At 0.5, a float32 has the resolution of halves below 2^-14, so the addition rounds.
       shifted[0] = Math.abs(floats[i] ?? 0) + 0.5;
       half = (shiftedBits[0] ?? 0) - 0x3f000000;
     } else {
-      // Exponents of float32 are larger by 112, fractions longer by 13 bits.
+      // A float32's exponent is larger by 112, and its fraction is 13 bits longer.
       half = (magnitude - (112 << 23) + 0xfff + ((magnitude >>> 13) & 1)) >>> 13;
     }
     halves[i] = sign | half;
@@ -49,10 +49,10 @@ export function toFloat16(floats: Float32Array): Uint16Array {
   return halves;
 }
 
-/** The bytes in a buffer of their own, which starts at a multiple of the element size. */
+/** Copies the bytes into a buffer of their own, which makes them aligned. */
 function aligned(bytes: Buffer, elementSize: number): ArrayBuffer {
   if (bytes.byteLength % elementSize !== 0)
-    throw new RangeError(`${bytes.byteLength} bytes are no whole number of elements`);
+    throw new RangeError(`${bytes.byteLength} bytes are not a whole number of elements`);
   return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
 }
 

@@ -8,18 +8,18 @@ import { SafetensorsWeights } from './safetensors.ts';
 import { ShardedWeights, type Weights } from './weights.ts';
 
 interface WeightsFormat {
-  /** The file of an unsharded model, below the model's folder; a sharded one has `<file>.index.json` instead. */
+  /** The file of an unsharded model, relative to the model's folder; a sharded one has `<file>.index.json` instead. */
   readonly file: string;
-  /** Whether another file may hold a part of what is in `file`. */
+  /** Whether another file may hold a part of the weights in `file`. */
   readonly isCompanion: (name: string) => boolean;
   open(path: string): Promise<Weights>;
 }
 
-/** What Optimum and transformers.js call a decoder, and the folders that they put it in. */
+/** The names and folders that Optimum and transformers.js use for a decoder. */
 const onnxNames = ['model', 'decoder_model_merged', 'decoder_model', 'model_fp16', 'decoder_model_merged_fp16'];
 const onnxFiles = onnxNames.flatMap((name) => [`onnx/${name}.onnx`, `${name}.onnx`]);
 
-/** In the order in which they are looked for. */
+/** In order of preference. */
 const formats: readonly WeightsFormat[] = [
   { file: 'model.safetensors', isCompanion: () => false, open: SafetensorsWeights.open },
   { file: 'pytorch_model.bin', isCompanion: () => false, open: PytorchWeights.open },
@@ -30,7 +30,7 @@ const formats: readonly WeightsFormat[] = [
   })),
 ];
 
-/** `model.onnx_data` and the like; and what the onnx library makes of tensors that are kept apart: a file of any name, or one for each. */
+/** `model.onnx_data` and the like, and the files in which the onnx library stores external tensors: one of any name, or one per tensor. */
 function isExternalData(name: string, graph: string): boolean {
   if (name === graph || path.posix.dirname(name) !== path.posix.dirname(graph)) return false;
   return (
@@ -38,7 +38,7 @@ function isExternalData(name: string, graph: string): boolean {
   );
 }
 
-/** The weights that a list of files has, in the best format that can be read. */
+/** The weights in a list of files, in the preferred format. */
 export interface WeightsSelection {
   readonly format: WeightsFormat;
   /** The weights themselves, or the index of their shards. */
@@ -47,7 +47,7 @@ export interface WeightsSelection {
   readonly parts: readonly string[];
 }
 
-/** @param names files of a model's folder, those below it with `/`; undefined if none of them are weights */
+/** @param names the files of a model's folder, with `/` in subfolders. @returns undefined if none of them are weights */
 export function selectWeights(names: readonly string[]): WeightsSelection | undefined {
   for (const format of formats) {
     const { file, isCompanion } = format;
@@ -128,9 +128,9 @@ async function readWeightMap(folder: string, index: string): Promise<Map<string,
   if (typeof map !== 'object' || map === null) throw new ModelError(`${path.join(folder, index)} has no weight_map`);
   const fileOf = new Map<string, string>();
   for (const [name, file] of Object.entries(map)) {
-    // A shard is a file beside its index: a path could name any file of the machine.
+    // A shard is in its index's folder: a path could name any file on the machine.
     if (typeof file !== 'string' || path.basename(file) !== file) {
-      throw new ModelError(`${index}: tensor ${name} is said to be in ${show(file)}, which is no file name`);
+      throw new ModelError(`${index}: tensor ${name} is said to be in ${show(file)}, which is not a file name`);
     }
     fileOf.set(name, file);
   }

@@ -13,7 +13,7 @@ const floatTypes: Readonly<Record<string, FloatType>> = {
   BFloat16Storage: 'bfloat16',
 };
 
-/** Far above what the names and shapes of any model take. */
+/** Far more than the names and shapes of any model take. */
 const maxPickleBytes = 64 * 2 ** 20;
 
 /**
@@ -31,7 +31,7 @@ export class PytorchWeights implements Weights {
     this.#tensors = tensors;
   }
 
-  /** @throws {ModelError} the file is missing, truncated, of another format, or its pickle wants more than tensors */
+  /** @throws {ModelError} the file is missing, truncated or in another format, or its pickle asks for more than tensors */
   static async open(path: string): Promise<PytorchWeights> {
     let archive: Archive | undefined;
     try {
@@ -73,13 +73,13 @@ export class PytorchWeights implements Weights {
   }
 }
 
-/** Elements of the storage from the first to the last one that the tensor uses. */
+/** The number of elements from the first to the last one that the tensor uses. */
 function extent({ shape, strides }: PickledTensor): number {
   if (numElements(shape) === 0) return 0;
   return 1 + shape.reduce((last, size, axis) => last + (size - 1) * (strides[axis] ?? 0), 0);
 }
 
-/** The elements of a strided view in row-major order. @param elements those of its extent */
+/** The elements of a strided view in row-major order. @param elements the ones in its extent */
 function strided(elements: Float32Array, { shape, strides }: PickledTensor): Float32Array {
   const count = numElements(shape);
   const contiguous = shape.every((size, axis) => size === 1 || strides[axis] === numElements(shape.slice(axis + 1)));
@@ -101,13 +101,13 @@ const zipSignature = 'PK';
 async function expectZip(file: FileHandle): Promise<void> {
   const { buffer: start } = await file.read(Buffer.alloc(zipSignature.length), 0, zipSignature.length, 0);
   if (start.toString('latin1') === zipSignature) return;
-  throw new Error('it is no zip archive; save a file of PyTorch before 1.6 again, and download any other again');
+  throw new Error('it is not a zip archive; convert a file of PyTorch before 1.6, and download any other again');
 }
 
-/** Far above the number of tensors of any model. */
+/** Far more than the tensors of any model. */
 const maxEntries = 50_000;
 
-/** The entries of a zip file, named as below the archive's one top folder. */
+/** The entries of a zip file, named relative to the archive's only top folder. */
 class Archive {
   readonly #file: FileHandle;
   readonly #zip: ZipFile;
@@ -119,7 +119,7 @@ class Archive {
     this.#entries = entries;
   }
 
-  /** @throws {Error} it is no regular file, or no zip archive */
+  /** @throws {Error} it is not a regular file, or not a zip archive */
   static async open(path: string): Promise<Archive> {
     const file = await openRegularFile(path);
     try {
@@ -142,7 +142,7 @@ class Archive {
     return buffer(await this.#zip.openReadStreamPromise(entry));
   }
 
-  /** A part of an entry that is not compressed, as `torch.save` writes all of them, so it cannot exceed the file. */
+  /** Reads a part of an uncompressed entry, as `torch.save` writes all of them, so that it cannot be larger than the file. */
   async readStored(name: string, { position, length }: FileRange): Promise<Buffer> {
     const entry = this.#entries.get(name);
     if (entry?.compressionMethod !== 0 || entry.isEncrypted()) throw new Error(`its ${name} is missing or compressed`);

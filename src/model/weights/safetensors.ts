@@ -36,7 +36,7 @@ export class SafetensorsWeights implements Weights {
       return new SafetensorsWeights(file, path, await readHeader(file));
     } catch (error) {
       await file.close();
-      throw new ModelError(`${path} is broken: ${messageOf(error)}; get the file again`);
+      throw new ModelError(`${path} is broken: ${messageOf(error)}; download it again`);
     }
   }
 
@@ -70,7 +70,7 @@ async function readHeader(file: FileHandle): Promise<Map<string, Entry>> {
   if (size < 8) throw new Error(`it has ${size} bytes, too few for a header`);
   const start = await readExactly(file, { position: 0, length: Math.min(size, gitLfs.length) });
   if (start.toString() === gitLfs) {
-    throw new Error('it is a Git LFS pointer, not the file that it stands for');
+    throw new Error('it is a Git LFS pointer, not the file itself');
   }
   const headerBytes = Number(start.readBigUInt64LE());
   const dataStart = 8 + headerBytes;
@@ -89,7 +89,7 @@ async function readHeader(file: FileHandle): Promise<Map<string, Entry>> {
     if (end > size) throw new Error(`it ends at byte ${size}, inside tensor ${name}`);
     dataEnd = Math.max(dataEnd, end);
     const floatType = floatTypes[String(dtype)];
-    // What needs a tensor of another type will miss it.
+    // A tensor of another type counts as missing.
     if (floatType === undefined) continue;
     if (end - start !== numElements(shape) * bytesPerElement[floatType]) {
       throw new Error(`tensor ${name} of shape ${show(shape)} does not take ${end - start} bytes`);
@@ -100,7 +100,7 @@ async function readHeader(file: FileHandle): Promise<Map<string, Entry>> {
   return entries;
 }
 
-/** Where a tensor lies in the file. @throws {Error} the header does not say */
+/** The position of a tensor in the file. @throws {Error} its header is broken */
 function placeOf(name: string, value: unknown, dataStart: number) {
   const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
   if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2)

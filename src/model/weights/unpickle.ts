@@ -1,7 +1,7 @@
 import { show } from '../../core/index.ts';
 import { isSizes } from './weights.ts';
 
-/** A tensor as a PyTorch checkpoint describes it: a strided view of a storage that lies beside the pickle. */
+/** A tensor as a PyTorch checkpoint describes it: a strided view of a storage outside the pickle. */
 export interface PickledTensor {
   readonly storage: PickledStorage;
   /** In elements of the storage. */
@@ -13,11 +13,11 @@ export interface PickledTensor {
 export interface PickledStorage {
   /** `HalfStorage` and so on. */
   readonly type: string;
-  /** Name of its file in the archive's `data/`. */
+  /** The name of its file in the archive's `data/`. */
   readonly key: string;
 }
 
-/** Stands for the only functions and classes a checkpoint of weights may name. Nothing is ever called. */
+/** Represents one of the few functions and classes that a checkpoint may name. None is ever called. */
 class Global {
   readonly name: string;
   constructor(name: string) {
@@ -31,9 +31,9 @@ const mark = Symbol('mark');
 
 /**
  * Reads the pickle of a PyTorch checkpoint (protocols 2 to 5): a dictionary of tensors.
- * It knows a handful of constructors by name and builds plain data for them; anything else is refused, and nothing can be executed.
+ * It recognizes a handful of constructors by name and builds plain data for them. Anything else is refused; nothing is executed.
  * Opcodes: https://github.com/python/cpython/blob/main/Lib/pickle.py
- * @throws {Error} the pickle is broken, or names something that is not on the list
+ * @throws {Error} the pickle is broken, or names something that is not allowed
  */
 export function unpickleTensors(pickle: Buffer): Map<string, PickledTensor> {
   const root = new Unpickler(pickle).load();
@@ -106,7 +106,7 @@ class Unpickler {
       const [callee, args] = this.#popMany(2); // REDUCE
       this.#push(construct(callee, args));
     },
-    98: () => this.#pop(), // BUILD: the attributes of an OrderedDict (`_metadata`), which nobody needs
+    98: () => this.#pop(), // BUILD: the attributes of an OrderedDict (`_metadata`), which are not needed
   };
 
   #byte(): number {

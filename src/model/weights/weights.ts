@@ -9,7 +9,7 @@ export interface TensorInfo {
 
 /** Named tensors of a model, read one at a time so that memory stays small. */
 export interface Weights {
-  /** Undefined where there is no tensor of that name. */
+  /** Undefined if there is no tensor of that name. */
   info(name: string): TensorInfo | undefined;
   /** The values in row-major order. @throws {ModelError} missing or broken */
   read(name: string): Promise<Float32Array>;
@@ -20,7 +20,7 @@ export function numElements(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** Whether something read from a file is a list of extents or offsets. */
+/** Whether a value from a file is a list of extents or offsets. */
 export function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 }

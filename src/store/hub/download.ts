@@ -11,18 +11,18 @@ export interface Download {
   readonly repo: string;
   readonly commit: string;
   readonly file: HubFile;
-  /** Where the content is to be, whole. */
+  /** Where the complete file goes. */
   readonly target: string;
-  /** How many bytes of the file are there. */
+  /** Called with the number of bytes fetched so far. */
   readonly onProgress: (bytes: number) => void;
-  /** Called once if somebody else is fetching it. */
+  /** Called once if another process is fetching it. */
   readonly onWait: () => void;
 }
 
 /**
- * Fetches a file unless it is there and what it should be. Goes on where an earlier attempt was cut off,
- * tries again when the connection breaks, and waits if somebody else is fetching the same.
- * @throws {ModelError} it cannot be fetched, or what comes is not what the hub says; what is left can be resumed or is gone
+ * Fetches a file unless an intact one exists. Resumes an earlier attempt, retries when the connection breaks, and waits if another
+ * process is fetching the same file.
+ * @throws {ModelError} it cannot be fetched, or its checksum is wrong; a later attempt can resume what is left
  */
 export async function download(work: Download): Promise<void> {
   const { target, file, onProgress, onWait } = work;
@@ -31,7 +31,7 @@ export async function download(work: Download): Promise<void> {
   try {
     await fill(partial.path, work);
     if (!(await isIntact(partial.path, file))) {
-      // What an earlier attempt had left may not have been good: everything anew.
+      // The part from an earlier attempt may be damaged: start over.
       await truncate(partial.path);
       await fill(partial.path, work);
       if (!(await isIntact(partial.path, file))) throw await damaged(partial, work);
@@ -46,11 +46,11 @@ export async function download(work: Download): Promise<void> {
 async function damaged(partial: PartialFile, { repo, file }: Download): Promise<ModelError> {
   await partial.discard();
   return new ModelError(
-    `${file.path} of ${repo} came damaged: it has another ${file.checksum.algorithm} than ${file.checksum.hex}; it was thrown away, try again`,
+    `${file.path} of ${repo} arrived damaged: its ${file.checksum.algorithm} is not ${file.checksum.hex}; it was deleted, try again`,
   );
 }
 
-/** Whether a file has the size and the checksum that it should have. */
+/** Whether a file has the expected size and checksum. */
 export async function isIntact(target: string, file: HubFile): Promise<boolean> {
   const stats = await stat(target).catch(() => undefined);
   if (!stats?.isFile() || stats.size !== file.size) return false;
@@ -65,7 +65,7 @@ function hashOf({ checksum, size }: HubFile): Hash {
 const maxFailuresInARow = 3;
 const pauseAfterFailureMs = 1000;
 
-/** Appends what is missing. */
+/** Appends the missing bytes. */
 async function fill(partialPath: string, work: Download): Promise<void> {
   const output = await open(partialPath, 'a+');
   try {
@@ -91,7 +91,7 @@ async function fill(partialPath: string, work: Download): Promise<void> {
   }
 }
 
-/** @returns why it ended before the file did, if trying again may help */
+/** @returns why it stopped early, if a retry may help */
 async function fetchRest(
   output: FileHandle,
   offset: number,

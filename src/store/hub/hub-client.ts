@@ -4,10 +4,10 @@ import { ModelError, messageOf, show } from '../../core/index.ts';
 
 /** A file of a repository on the hub. */
 export interface HubFile {
-  /** Below the repository, with `/`. */
+  /** Its path in the repository, with `/`. */
   readonly path: string;
   readonly size: number;
-  /** What its content hashes to; it is also the name of its blob in a cache. */
+  /** The hash of its content, which also names its blob in a cache. */
   readonly checksum: Checksum;
 }
 
@@ -17,10 +17,10 @@ export interface Checksum {
   readonly hex: string;
 }
 
-/** The hub, or what is between it and us, does not answer as it should. */
+/** The hub, or a proxy in between, does not answer as it should. */
 export class HubUnreachableError extends ModelError {}
 
-/** The Hugging Face hub's models. */
+/** Reads models from the Hugging Face hub. */
 export class HubClient {
   readonly #endpoint: string;
   readonly #token: string | undefined;
@@ -30,12 +30,12 @@ export class HubClient {
     this.#token = token;
   }
 
-  /** The commit that a branch, tag or commit stands for. @throws {ModelError} there is no such model or revision, or it may not be seen */
+  /** The commit that a branch, tag or commit resolves to. @throws {ModelError} the model or revision does not exist or is not accessible */
   async commitOf(repo: string, revision: string): Promise<string> {
     const { modelInfo } = await import('@huggingface/hub');
     const access = this.#access(`${repo} at ${revision}`);
     const { sha } = await this.#expectHub(modelInfo({ ...access, name: repo, revision, additionalFields: ['sha'] }));
-    // It becomes the name of a folder.
+    // It becomes a folder name.
     if (typeof sha !== 'string' || !/^\w{6,64}$/.test(sha)) {
       throw new ModelError(`${this.#host} gave no commit for ${repo}: ${show(sha)}`);
     }
@@ -50,19 +50,19 @@ export class HubClient {
   }
 
   /**
-   * A file's bytes from an offset on.
-   * @returns where the bytes begin: at 0 if the server cannot begin elsewhere
-   * @throws {HubUnreachableError} also from the stream, when the connection breaks
+   * The bytes of a file, starting at an offset.
+   * @returns the offset at which the bytes start: 0 if the server does not support ranges
+   * @throws {HubUnreachableError} also from the stream, if the connection breaks
    */
   async read(repo: string, commit: string, { path, offset }: { path: string; offset: number }) {
     const url = `${this.#endpoint}/${repo}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`;
-    // Compressed bytes could not be resumed.
+    // A compressed download could not be resumed.
     const headers = { 'accept-encoding': 'identity', ...(offset > 0 && { range: `bytes=${offset}-` }) };
     const response = await this.#fetch(`${path} of ${repo}`, url, { headers });
     return { offset: response.status === 206 ? offset : 0, chunks: this.#chunks(response, path) };
   }
 
-  /** What the library cannot make sense of: another server, or a connection that broke in the answer. */
+  /** Turns what the library cannot parse into an error: another server answered, or the connection broke. */
   async #expectHub<T>(answer: Promise<T>): Promise<T> {
     try {
       return await answer;
@@ -89,10 +89,10 @@ export class HubClient {
     return { hubUrl: this.#endpoint, fetch: fetchIt };
   }
 
-  /** @param what is asked for, for the message */
+  /** @param what the request is for, in messages */
   async #fetch(what: string, input: FetchInput, init: RequestInit = {}): Promise<Response> {
     const headers = new Headers(init.headers);
-    // A list of files may go on at another address, which the token is not for.
+    // A file list may continue at another address, which must not get the token.
     const isHub = new URL(input instanceof Request ? input.url : input).origin === new URL(this.#endpoint).origin;
     if (this.#token !== undefined && isHub) headers.set('authorization', `Bearer ${this.#token}`);
     let response: Response;
@@ -108,7 +108,7 @@ export class HubClient {
     throw this.#refusal(what, response);
   }
 
-  /** The hub says 401 of a model that does not exist, too. Codes: `HfHubHTTPError` in https://github.com/huggingface/huggingface_hub */
+  /** The hub also answers 401 for a model that does not exist. Codes: `HfHubHTTPError` in https://github.com/huggingface/huggingface_hub */
   #refusal(what: string, { status, headers }: Response): ModelError {
     const code = headers.get('x-error-code');
     if (code === 'RevisionNotFound') return new ModelError(`${this.#host} has no ${what}`);
@@ -126,13 +126,13 @@ export class HubClient {
   }
 }
 
-/** The library ends silently at a next page that it does not understand. */
+/** The library stops silently at a link to a next page that it does not understand. */
 function canBeFollowed({ headers }: Response): boolean {
   const link = headers.get('link') ?? '';
   return !/rel="?next/.test(link) || /<https?:[^>]+>; rel="next"/.test(link);
 }
 
-/** @returns undefined for folders, and for what could not be kept under its name or checked */
+/** @returns undefined for folders, and for files that cannot be stored under their name or checked */
 function hubFileOf(entry: ListFileEntry | null): HubFile | undefined {
   const { type, path, size, oid, lfs } = entry ?? {};
   if (type !== 'file' || typeof path !== 'string' || !path.split('/').every(isFileName)) return undefined;
@@ -158,7 +158,7 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 
 type FetchInput = Parameters<typeof fetch>[0];
 
-/** fetch puts what happened into the cause of its error. */
+/** `fetch` puts the real reason into the cause of its error. */
 function causeOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = (cause as NodeJS.ErrnoException).code;

@@ -4,8 +4,9 @@ import { setTimeout } from 'node:timers/promises';
 import { ensureFolder, exists, writerName, writerState } from '../../files/index.ts';
 
 /**
- * A file that is being downloaded, under a name that says who is writing it: `<file>.<writer>.incomplete`.
- * A process writes only files of its own name: it waits while another is writing the same, and goes on from what one that is gone has left.
+ * A file that is being downloaded. Its name says which process is writing it: `<file>.<writer>.incomplete`.
+ * A process writes only files with its own name. It waits while another process is writing the same file, and resumes what an ended
+ * process has left.
  */
 export class PartialFile {
   readonly #target: string;
@@ -16,7 +17,7 @@ export class PartialFile {
     this.path = `${target}.${writerName()}${suffix}`;
   }
 
-  /** @returns undefined if the target is whole, or came to be while somebody else was writing it */
+  /** @returns undefined if the target is complete, or another process has just completed it */
   static async claim(
     target: string,
     { isWhole, onWait }: { isWhole(): Promise<boolean>; onWait(): void },
@@ -38,20 +39,20 @@ export class PartialFile {
       const own = new PartialFile(target);
       await own.#begin(partials);
       const rivals = (await partialsOf(target)).filter(({ path, state }) => state === 'written' && path !== own.path);
-      // Of several that begin at the same moment one goes first; should two, each has a file of its own.
+      // Of several processes that start at once, one goes ahead. Even if two do, each writes its own file.
       if (rivals.every((rival) => own.path < rival.path)) return own;
       await own.abandon();
     }
   }
 
-  /** How much of the target earlier attempts have left. */
+  /** How many bytes of the target earlier attempts have left. */
   static async bytesOf(target: string): Promise<number> {
     return Math.max(0, ...(await partialsOf(target)).map(({ bytes }) => bytes));
   }
 
   async #begin(partials: readonly Partial[]): Promise<void> {
     const [largest] = [...partials].sort((a, b) => b.bytes - a.bytes);
-    // Who is silent may still wake up: it keeps its file.
+    // A silent writer may still resume, so its file is copied, not taken.
     if (largest?.state === 'left') await rename(largest.path, this.path).catch(() => {});
     else if (largest !== undefined) await copyFile(largest.path, this.path).catch(() => {});
     await (await open(this.path, 'a')).close();
@@ -59,7 +60,7 @@ export class PartialFile {
     await utimes(this.path, now, now);
   }
 
-  /** Keeps what is there for whoever tries next. */
+  /** Leaves the file for the next attempt to resume. */
   async abandon(): Promise<void> {
     await rename(this.path, `${this.#target}${abandonedSuffix}`);
   }
@@ -68,7 +69,7 @@ export class PartialFile {
     await rm(this.path, { force: true });
   }
 
-  /** The file is whole: gives it its name, and clears away what others have left of it. */
+  /** Renames the complete file to its target and removes what other attempts have left. */
   async complete(): Promise<void> {
     await rename(this.path, this.#target);
     await removeLeft(this.#target);
@@ -78,24 +79,24 @@ export class PartialFile {
 const suffix = '.incomplete';
 const abandonedSuffix = `.abandoned${suffix}`;
 const pollMs = 200;
-/** A writer that has written nothing for so long is not waited for. */
+/** Nobody waits for a writer that has written nothing for this long. */
 const silentAfterMs = 120_000;
 
 interface Partial {
   readonly path: string;
   readonly bytes: number;
-  /** `left` by a writer that is gone; a `silent` one may be. */
+  /** `left`: its writer has ended. `silent`: its writer may have ended. */
   readonly state: 'written' | 'silent' | 'left';
 }
 
 async function removeLeft(target: string): Promise<void> {
   for (const { path, state } of await partialsOf(target)) {
-    // Somebody else's may stay.
+    // A file that belongs to another user may stay.
     if (state === 'left') await rm(path, { force: true }).catch(() => {});
   }
 }
 
-/** Files of other programs are not among them: Python's have no writer in their name. */
+/** The partial files that Weft wrote. Those of Python programs have no writer in their names. */
 async function partialsOf(target: string): Promise<Partial[]> {
   const folder = path.dirname(target);
   const prefix = `${path.basename(target)}.`;

@@ -1,5 +1,5 @@
 /**
- * Overwrites `values` with normally distributed numbers of mean 0 and deviation 1, two for two random numbers of `random`.
+ * Overwrites `values` with normally distributed numbers of mean 0 and deviation 1. Each two take two numbers from `random`.
  * Source: Box and Muller, "A note on the generation of random normal deviates", 1958.
  */
 export function fillNormal(values: Float32Array, random: () => number): void {
@@ -7,14 +7,14 @@ export function fillNormal(values: Float32Array, random: () => number): void {
     const radius = Math.sqrt(-2 * Math.log(1 - random()));
     const angle = 2 * Math.PI * random();
     values[i] = radius * Math.cos(angle);
-    // Beyond the end of an odd length this does nothing.
+    // Writing past the end, where the length is odd, does nothing.
     values[i + 1] = radius * Math.sin(angle);
   }
 }
 
 /**
- * A source of random numbers in [0, 1), 32 bits of each; the same for the same seed and stream.
- * Sources: xoshiro128++, Blackman and Vigna, https://prng.di.unimi.it; its first state from splitmix32,
+ * A source of random numbers in [0, 1) with 32 bits each; the same seed and stream give the same numbers.
+ * Sources: xoshiro128++, Blackman and Vigna, https://prng.di.unimi.it; seeded by splitmix32,
  * https://github.com/bryc/code/blob/master/jshash/PRNGs.md
  */
 export function randomSource(seed: number, stream: number): () => number {
