@@ -4,10 +4,11 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { greedy, Sequence } from '../../src/core/index.ts';
 import { exportModel, findRemovable, openModel, registerArchitecture } from '../../src/model/index.ts';
 import { ModelStore } from '../../src/store/index.ts';
-import { generate, withRunner } from '../support/conformance.ts';
+import { generate, type RunnerSetup, withRunner } from '../support/conformance.ts';
 import { copyOf, embeddedModel, patchJson, reference, temporaryFolder } from '../support/fixtures.ts';
 import { randomModel } from '../support/random-opt.ts';
 import { refusal } from '../support/refusal.ts';
+import { needWebGpu } from '../support/tools.ts';
 import { sizes, ToyReference, toy, toyConfig } from '../support/toy-architecture.ts';
 
 beforeAll(() => registerArchitecture(toy));
@@ -17,31 +18,39 @@ const toyFolder = () => randomModel(toyConfig, 0.5);
 const prompts = [[5], [17, 3, 90, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [44, 44]];
 const numTokens = 12;
 
+function sequenceOf(promptTokenIds: readonly number[]): Sequence {
+  return new Sequence({ id: 'toy', promptTokenIds, sampling: greedy, maxNewTokens: numTokens, arrivedAtMs: 0 });
+}
+
 describe('an architecture that a test has registered', () => {
-  test.each(['fp32', 'fp16'] as const)('generates what its network computes, in %s', async (precision) => {
+  const expectTokens = async (setup: RunnerSetup) => {
     const folder = await toyFolder();
     const network = await ToyReference.load(folder);
     const expected = prompts.map((prompt) => network.generate(prompt, numTokens));
     expect(new Set(expected.flat()).size).toBeGreaterThan(numTokens);
-    await withRunner(folder, { precision, limits: { maxStepTokens: 8 } }, async (runner) => {
-      const sequences = prompts.map((promptTokenIds, i) => {
-        return new Sequence({
-          id: `${i}`,
-          promptTokenIds,
-          sampling: greedy,
-          maxNewTokens: numTokens,
-          arrivedAtMs: 0,
-        });
-      });
-      expect(await generate(runner, sequences)).toEqual(expected);
+    await withRunner(folder, { limits: { maxStepTokens: 8 }, ...setup }, async (runner) => {
+      expect(
+        await generate(
+          runner,
+          prompts.map((prompt) => sequenceOf(prompt)),
+        ),
+      ).toEqual(expected);
     });
+  };
+
+  test.each(['fp32', 'fp16'] as const)('generates what its network computes, in %s', (precision) =>
+    expectTokens({ precision }),
+  );
+
+  test('generates what its network computes, with the KV cache on a device', async (context) => {
+    needWebGpu(context);
+    await expectTokens({ device: { kind: 'webgpu' }, limits: { maxStepTokens: 12 } });
   });
 
   test.each(['int8', 'int8-fast'] as const)('runs in %s', async (precision) => {
     const folder = await toyFolder();
     await withRunner(folder, { precision }, async (runner) => {
-      const options = { sampling: greedy, maxNewTokens: numTokens, arrivedAtMs: 0 };
-      const [tokens] = await generate(runner, [new Sequence({ id: '', promptTokenIds: [17, 3], ...options })]);
+      const [tokens] = await generate(runner, [sequenceOf([17, 3])]);
       expect(tokens).toHaveLength(numTokens);
       expect(tokens?.every((id) => id >= 0 && id < sizes.vocabSize)).toBe(true);
     });

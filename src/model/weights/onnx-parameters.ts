@@ -83,10 +83,7 @@ const maxDepth = 16;
 
 /** The endings of the path of a node's module: `/decoder/layers.0/fc1/Gemm` → `decoder.layers.0.fc1`, `layers.0.fc1`, `fc1`. */
 function modulesOf(nodeName: string): string[] {
-  const path = nodeName
-    .split('/', maxDepth + 2)
-    .slice(0, -1)
-    .filter(Boolean);
+  const path = nodeName.split('/').slice(0, -1).filter(Boolean);
   return path.length > maxDepth ? [] : path.map((_, start) => path.slice(start).join('.'));
 }
 

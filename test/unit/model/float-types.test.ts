@@ -3,7 +3,7 @@ import { toFloat16, toFloat32 } from '../../../src/model/weights/float-types.ts'
 
 const widened = (...bits: number[]) => toFloat32(Buffer.from(Uint16Array.from(bits).buffer), 'float16');
 
-test('every half is the same again after it was widened', () => {
+test('every half survives widening and rounding', () => {
   const bits = Array.from({ length: 0x10000 }, (_, half) => half);
   const back = toFloat16(widened(...bits));
   const isNoNumber = (half: number) => (half & 0x7c00) === 0x7c00 && (half & 0x3ff) !== 0;
@@ -13,7 +13,7 @@ test('every half is the same again after it was widened', () => {
 
 test.each([
   ['the nearest half', 1 + 0.6 * 2 ** -10, 1 + 2 ** -10],
-  ['the even one of two that are as near', 1 + 0.5 * 2 ** -10, 1],
+  ['the even one of two equally near halves', 1 + 0.5 * 2 ** -10, 1],
   ['the even one, upwards', 1 + 1.5 * 2 ** -10, 1 + 2 * 2 ** -10],
   ['the next power of two', 2047.75, 2048],
   ['a subnormal', -2.6 * 2 ** -24, -3 * 2 ** -24],

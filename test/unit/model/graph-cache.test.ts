@@ -40,7 +40,7 @@ async function atRest(folder: string): Promise<void> {
 }
 
 describe('the graph cache', () => {
-  test('gives the same graph again without building it', async () => {
+  test('returns an existing graph without rebuilding it', async () => {
     const cache = await temporaryFolder();
     const progress: number[] = [];
     const first = await openModel(mini, cache, { onProgress: (done) => progress.push(done) });
@@ -61,7 +61,7 @@ describe('the graph cache', () => {
     expect((await openModel(copy, cache)).graphPath).not.toBe(original);
   });
 
-  test('builds two at once without disturbing either', async () => {
+  test('handles two builds of the same graph at once', async () => {
     const cache = await temporaryFolder();
     const [a, b] = await Promise.all([openModel(mini, cache), openModel(mini, cache)]);
     expect(a.graphPath).toBe(b.graphPath);
@@ -121,7 +121,7 @@ describe('the graph cache', () => {
     }
   });
 
-  test('does without remembered digests', async () => {
+  test('works without remembered digests', async () => {
     const cache = await temporaryFolder();
     await writeFile(path.join(cache, 'digests'), 'in the way');
     const { graphPath } = await openModel(mini, cache);

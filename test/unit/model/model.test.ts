@@ -53,11 +53,15 @@ describe('a folder is refused, with what is wrong with it:', () => {
   test.each([
     ['another architecture', { model_type: 'llama' }, /model_type "llama" is not supported; supported: opt$/],
     [
-      'a head size that attention cannot do',
+      'a head size that attention does not support',
       { num_attention_heads: 16 },
       /head size of 4; it has to be a multiple of 8/,
     ],
-    ['a size that is none', { num_hidden_layers: 'three' }, /num_hidden_layers is "three", not a positive integer/],
+    [
+      'a size that is not a number',
+      { num_hidden_layers: 'three' },
+      /num_hidden_layers is "three", not a positive integer/,
+    ],
     ['billions of layers', { num_hidden_layers: 1e10 }, /asks for 10000000000 layers; at most 10000 are supported/],
     [
       'an unknown activation',
@@ -80,7 +84,7 @@ describe('a folder is refused, with what is wrong with it:', () => {
     expect(await refusal(folder)).toMatch(message);
   });
 
-  test('a config.json that is no JSON', async () => {
+  test('a config.json that is not JSON', async () => {
     const folder = await copyOf(mini, ['model.safetensors']);
     await writeFile(path.join(folder, 'config.json'), '{"model_type": "opt",');
     expect(await refusal(folder)).toMatch(/config\.json cannot be read as JSON/);
@@ -96,7 +100,7 @@ describe('a folder is refused, with what is wrong with it:', () => {
     expect(await refusal(folder)).toMatch(message);
   });
 
-  test('safetensors with bytes behind the last tensor', async () => {
+  test('safetensors with bytes after the last tensor', async () => {
     const folder = await copyOf(mini, ['config.json', 'model.safetensors']);
     const { length } = await readFile(path.join(folder, 'model.safetensors'));
     await truncate(path.join(folder, 'model.safetensors'), length + 1);
@@ -131,7 +135,7 @@ describe('a folder is refused, with what is wrong with it:', () => {
     expect(await refusal(folder)).toMatch(/model\.safetensors is broken: it is a Git LFS pointer/);
   });
 
-  test('a tensor of a type that weights do not have: only where it is needed', async () => {
+  test('a needed tensor of an unsupported type', async () => {
     const folder = await copyOf(mini, ['config.json', 'model.safetensors']);
     const file = path.join(folder, 'model.safetensors');
     const bytes = await readFile(file);
@@ -157,7 +161,7 @@ describe('a folder is refused, with what is wrong with it:', () => {
     );
   });
 
-  test('an index that names a file elsewhere', async () => {
+  test('an index that names a file in another folder', async () => {
     const folder = await copyOf(path.join(variants, 'bf16-sharded'), ['config.json', 'model.safetensors.index.json']);
     await patchJson(path.join(folder, 'model.safetensors.index.json'), { weight_map: { a: '../../etc/passwd' } });
     expect(await refusal(folder)).toMatch(/is said to be in "..\/..\/etc\/passwd", which is not a file name/);
@@ -295,10 +299,10 @@ describe('a pickle', () => {
   });
 
   test.each([
-    ['that ends in the middle', '\x80\x02}q', /ends in the middle/],
+    ['that is truncated', '\x80\x02}q', /ends in the middle/],
     ['that takes more than it gives', '\x80\x02s.', /takes more than it has given/],
     ['of opcodes that weights do not have', '\x80\x02\x81.', /opcode 0x81 is not supported/],
-    ['that holds no dictionary', '\x80\x02K\x01.', /does not hold a dictionary/],
+    ['that does not hold a dictionary', '\x80\x02K\x01.', /does not hold a dictionary/],
     ['that calls what it may only name', '\x80\x02ctorch\nHalfStorage\n)R.', /builds something that is not a tensor/],
   ])('%s is refused', async (_, pickle, message) => {
     expect(await refusal(await folderWith(Buffer.from(pickle, 'latin1')))).toMatch(message);

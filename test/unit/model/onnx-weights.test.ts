@@ -2,7 +2,8 @@ import { readFile, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openModel } from '../../../src/model/index.ts';
-import { encodeModel, type Graph } from '../../../src/model/onnx-schema.ts';
+import { decodeModel, elementType, encodeModel, type Graph } from '../../../src/model/onnx-schema.ts';
+import { findParameters } from '../../../src/model/weights/onnx-parameters.ts';
 import { copyOf, reference, temporaryFolder, variants } from '../../support/fixtures.ts';
 import { refusal } from '../../support/refusal.ts';
 
@@ -44,6 +45,14 @@ describe('an ONNX file is refused, with what is wrong with it:', () => {
     const graph = graphOf({ opType: 'Conv', name: '/features/Conv', input: ['image', 'features.weight'] });
     expect(await refusal(await folderWithOnnx(encodeModel(graph)))).toMatch(
       /is not an export by Optimum: its nodes are not named after/,
+    );
+  });
+
+  test('it is another network', async () => {
+    const graph = graphOf({ opType: 'Gather', name: '/transformer/wte/Gather', input: ['table', 'ids'] });
+    const table = { name: 'table', dataType: elementType.float32, dims: [2, 2], rawData: Buffer.alloc(16) };
+    expect(await refusal(await folderWithOnnx(encodeModel({ ...graph, initializers: [table] })))).toBe(
+      'the weights are not those of OPT: there is no model.decoder.embed_tokens.weight or decoder.embed_tokens.weight',
     );
   });
 
@@ -94,4 +103,20 @@ test('a graph is rebuilt when external data of the ONNX file change', async () =
   bytes.writeUInt16LE(0x3c00, 0);
   await writeFile(data, bytes);
   expect((await openModel(folder, cache)).graphPath).not.toBe(before);
+});
+
+test('a weight is found by every ending of the path to its module, unless the path is absurdly deep', () => {
+  const table = { name: 'table', dataType: elementType.float32, dims: [1, 2], rawData: Buffer.alloc(8) };
+  const namesIn = (path: string) => {
+    const graph = graphOf({ opType: 'Gather', name: `${path}/Gather`, input: ['table', 'ids'] });
+    const { parameters } = findParameters(decodeModel(encodeModel({ ...graph, initializers: [table] })));
+    return [...parameters.keys()];
+  };
+  expect(namesIn('/wrapper/decoder/layers.0/fc1')).toEqual([
+    'wrapper.decoder.layers.0.fc1.weight',
+    'decoder.layers.0.fc1.weight',
+    'layers.0.fc1.weight',
+    'fc1.weight',
+  ]);
+  expect(namesIn('/module'.repeat(50_000))).toEqual([]);
 });
