@@ -6,7 +6,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     env: { WEFT_CACHE_DIR: fileURLToPath(new URL('node_modules/.cache/weft', import.meta.url)) },
     reporters: ['default', './test/support/reporter.ts'],
-    // Only what hangs should meet them: on a busy machine the slowest tests take a minute.
+    // Only tests that hang should reach these: on a busy machine the slowest take a minute.
     testTimeout: 300_000,
     hookTimeout: 300_000,
     pool: 'forks',

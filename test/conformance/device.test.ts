@@ -17,27 +17,27 @@ import {
 import { embeddedModel, expectedCases, type ModelCase, reference, temporaryFolder } from '../support/fixtures.ts';
 import { needWebGpu } from '../support/tools.ts';
 
-/** `cuda:N` on a host that has it: see bench/gpu.sh. */
+/** `cuda:N` on a host with an NVIDIA GPU: see bench/gpu.sh. */
 const chosen = process.env.WEFT_TEST_DEVICE ?? 'webgpu';
 const [, kind, index = '0'] = /^(webgpu$|cuda)(?::(\d+))?$/.exec(chosen) ?? [];
-if (kind === undefined) throw new Error(`WEFT_TEST_DEVICE is ${chosen}; it has to be webgpu, cuda or cuda:N`);
+if (kind === undefined) throw new Error(`WEFT_TEST_DEVICE is ${chosen}; it must be webgpu, cuda or cuda:N`);
 const isCuda = kind === 'cuda';
 const device: Device = isCuda ? { kind, index: Number(index) } : { kind: 'webgpu' };
 const precision = isCuda ? 'fp16' : 'fp32';
 const provider = isCuda ? 'CUDAExecutionProvider' : 'WebGpuExecutionProvider';
-/** Of the root mean square of the logits. */
+/** The largest relative error of the logits. */
 const maxError = isCuda ? 0.02 : 1e-5;
 
 const maxBatchSize = 6;
-/** Prompts of some of the cases take several steps; others share one, and a step. */
+/** Some of the prompts take several steps; others share a step. */
 const limits = { maxBatchSize, maxStepTokens: maxBatchSize + 22, maxModelLen: 72 };
 const onDevice = { device, precision, limits } as const;
 const folder = reference('opt-mini');
-/** The longest first, so that others come while it is in the middle of its chunks. */
+/** The longest prompt comes first, so that others arrive while its chunks are being prefilled. */
 const cases = expectedCases<ModelCase>(folder).toReversed();
 const greedyTokens = cases.map(({ greedy_token_ids: tokenIds }) => tokenIds);
 
-describe(`in the memory of a device (${kind})`, () => {
+describe(`on a device (${kind})`, () => {
   beforeEach((context) => {
     if (!isCuda) needWebGpu(context);
   });
@@ -48,14 +48,14 @@ describe(`in the memory of a device (${kind})`, () => {
     ['three at a time, with blocks of one token', 3, 1],
     ['three at a time, with blocks of sixteen', 3, 16],
   ])(
-    'the logits behind each token of sequences that come %s are those of the CPU, and nothing else leaves the device',
+    'sequences that arrive %s get the same logits as on the CPU, and every node runs on the device',
     async (_, perStep, blockTokens) => {
       const profiles = await temporaryFolder();
-      const onCpu = await logitsAlongAnswers({ limits }, 1);
+      const onCpu = await forcedLogits({ limits }, 1);
       const setup = { ...onDevice, profilePrefix: path.join(profiles, 'run'), ...(blockTokens && { blockTokens }) };
-      const found = await logitsAlongAnswers(setup, perStep);
+      const found = await forcedLogits(setup, perStep);
       expect(found.size).toBe(greedyTokens.flat().length);
-      const errors = [...found].map(([place, logits]) => relativeError(logits, onCpu.get(place)));
+      const errors = [...found].map(([key, logits]) => relativeError(logits, onCpu.get(key)));
       expect(Math.max(...errors)).toBeLessThan(maxError);
       const nodes = await executedNodes(profiles);
       expect(new Set(nodes.map((node) => node.provider))).toEqual(new Set([provider]));
@@ -65,21 +65,21 @@ describe(`in the memory of a device (${kind})`, () => {
     },
   );
 
-  test('the logits behind a prompt are those of transformers', async () => {
+  test('the logits after a prompt match transformers', async () => {
     const logits = await promptLogits(folder, cases, onDevice);
     for (const [i, each] of cases.entries()) expect(logitErrors(logits[i], each).relative).toBeLessThan(maxError);
   });
 
-  test('greedy tokens are the likeliest ones, and on WebGPU those of transformers', async () => {
+  test('greedy rows take the likeliest tokens, and on WebGPU the same as transformers', async () => {
     const greedySequences = () => cases.map((each) => sequenceOf(each));
     const tokens = await withRunner(folder, onDevice, (runner) => generate(runner, greedySequences(), 3));
     if (!isCuda) expect(tokens).toEqual(greedyTokens);
-    // The first of each: behind it, half precision may have taken another way.
+    // Only the first token of each: after it, half precision may diverge.
     const logits = await promptLogits(folder, cases, onDevice);
     expect(tokens.map(([first]) => first)).toEqual(logits.map((row) => row.indexOf(Math.max(...row))));
   });
 
-  test('from the likeliest tokens, those are drawn that are drawn from all', async () => {
+  test('sampling from the likeliest tokens draws the same ones as sampling from all', async () => {
     const vocabularyOf3072 = embeddedModel;
     const drawn = { ...greedy, temperature: 1 };
     const sequences = () =>
@@ -104,7 +104,7 @@ describe(`in the memory of a device (${kind})`, () => {
     expect(await withRunner(vocabularyOf3072, setup, (runner) => generate(runner, sequences(), 3))).toEqual(expected);
   });
 
-  test.skipIf(isCuda)('some rows greedy and some drawn, in one batch: as on the CPU', async () => {
+  test.skipIf(isCuda)('a batch of greedy and sampled rows gets the same tokens as on the CPU', async () => {
     const drawn = (seed: number) => ({ ...greedy, temperature: 1.2, seed });
     const sequences = () =>
       cases.map((each, i) =>
@@ -114,21 +114,24 @@ describe(`in the memory of a device (${kind})`, () => {
     expect(await withRunner(folder, onDevice, (runner) => generate(runner, sequences(), 3))).toEqual(expected);
   });
 
-  test.skipIf(isCuda)('what the device cannot compute is refused, rather than computed on the CPU', async () => {
-    await expect(withRunner(folder, { ...onDevice, precision: 'int8-fast' }, async () => {})).rejects.toThrow(
-      /^ONNX Runtime cannot load .*CPU EP/,
-    );
-  });
+  test.skipIf(isCuda)(
+    'a model that the device cannot compute is refused instead of falling back to the CPU',
+    async () => {
+      await expect(withRunner(folder, { ...onDevice, precision: 'int8-fast' }, async () => {})).rejects.toThrow(
+        /^ONNX Runtime cannot load .*CPU EP/,
+      );
+    },
+  );
 });
 
 const [someCase] = cases as [ModelCase];
 
-/** All sequences, each made to take the tokens of transformers. @returns the logits behind each, by case and place */
-async function logitsAlongAnswers(setup: RunnerSetup, perStep: number): Promise<Map<string, Float32Array>> {
+/** Runs all sequences, forcing the tokens of transformers. @returns the logits behind each token, by case and index */
+async function forcedLogits(setup: RunnerSetup, perStep: number): Promise<Map<string, Float32Array>> {
   const found = new Map<string, Float32Array>();
-  const sampler = choosing((logits, { params: { seed }, tokenIndex: place }) => {
-    found.set(`${seed} ${place}`, logits.slice());
-    return greedyTokens[seed]?.[place] ?? 0;
+  const sampler = choosing((logits, { params: { seed }, tokenIndex }) => {
+    found.set(`${seed} ${tokenIndex}`, logits.slice());
+    return greedyTokens[seed]?.[tokenIndex] ?? 0;
   });
   const sequences = cases.map((each, seed) => sequenceOf(each, { ...greedy, seed }));
   await withRunner(folder, { ...setup, sampler }, (runner) => generate(runner, sequences, perStep));
@@ -140,10 +143,10 @@ interface ProfiledNode {
   readonly op_name: string;
 }
 
-/** The nodes that ran, of all graphs, as ONNX Runtime profiled them. */
+/** The nodes that ran in all graphs, from ONNX Runtime's profiles. */
 async function executedNodes(profiles: string): Promise<ProfiledNode[]> {
   const files = await readdir(profiles);
-  // The model's, three copiers', the zeros', and those of candidates and of rows.
+  // One each for the model, three copiers, the zeros, the candidates and the rows.
   expect(files).toHaveLength(7);
   const all = await Promise.all(
     files.map(async (file) => JSON.parse(await readFile(path.join(profiles, file), 'utf8'))),

@@ -29,40 +29,38 @@ async function expectTokens(folder: string, cases: readonly ModelCase[], precisi
 
 describe.each(['opt-mini', 'opt-mini-postln'])('%s', (name) => {
   test.each(['model.safetensors', 'pytorch_model.bin', 'onnx/model.onnx'])(
-    'computes what transformers does, from %s',
+    'matches transformers when loaded from %s',
     async (weights) => {
       const folder = await copyOf(reference(name), ['config.json', weights]);
       await expectConformance(folder, expectedCases(reference(name)));
     },
   );
 
-  test('gives the same tokens in fp16', () => expectTokens(reference(name), expectedCases(reference(name)), 'fp16'));
+  test('generates the same tokens in fp16', () =>
+    expectTokens(reference(name), expectedCases(reference(name)), 'fp16'));
 });
 
-describe('every corner of the architecture and of the weight formats computes what transformers does:', () => {
+describe('each variant of the architecture and the weight formats matches transformers', () => {
   test.each(readdirSync(variants))('%s', async (name) => {
     const folder = path.join(variants, name);
     await expectConformance(folder, expectedCases(folder));
   });
 });
 
-/** Of the root mean square of the logits behind a prompt: what a precision may be off by, on random weights. */
+/** The largest relative error of the logits after a prompt that each precision may have, with random weights. */
 const maxErrors = { fp16: 0.01, int8: 0.15, 'int8-fast': 0.15 } as const;
 
-describe.each(['fp16', 'int8', 'int8-fast'] as const)(
-  '%s is within its bounds of what transformers computes:',
-  (precision) => {
-    const folders = [
-      ...['opt-mini', 'opt-mini-postln'].map(reference),
-      ...readdirSync(variants).map((name) => path.join(variants, name)),
-    ];
+describe.each(['fp16', 'int8', 'int8-fast'] as const)('%s stays close to transformers', (precision) => {
+  const folders = [
+    ...['opt-mini', 'opt-mini-postln'].map(reference),
+    ...readdirSync(variants).map((name) => path.join(variants, name)),
+  ];
 
-    test.each(folders)('%s', async (folder) => {
-      const cases = expectedCases<ModelCase>(folder);
-      const logits = await promptLogits(folder, cases, { precision });
-      for (const [i, each] of cases.entries()) {
-        expect(logitErrors(logits[i], each).relative).toBeLessThan(maxErrors[precision]);
-      }
-    });
-  },
-);
+  test.each(folders)('%s', async (folder) => {
+    const cases = expectedCases<ModelCase>(folder);
+    const logits = await promptLogits(folder, cases, { precision });
+    for (const [i, each] of cases.entries()) {
+      expect(logitErrors(logits[i], each).relative).toBeLessThan(maxErrors[precision]);
+    }
+  });
+});

@@ -5,10 +5,10 @@ import { choosing, generate, withRunner } from '../support/conformance.ts';
 import { reference } from '../support/fixtures.ts';
 import { randomOpt } from '../support/random-opt.ts';
 
-/** Enough for the first prompt to be still decoding when the last one is computed. */
+/** Enough for the first sequence to be still decoding when the last prompt is prefilled. */
 const numNewTokens = 24;
 
-/** Prompts of one length each, told apart by their seeds. */
+/** One sequence for each prompt length, identified by its seed. */
 function sequences(promptLengths: readonly number[]): Sequence[] {
   return promptLengths.map((length, seed) => {
     const promptTokenIds = Array.from({ length }, (_, i) => 4 + ((seed * 31 + i * 17) % 90));
@@ -17,7 +17,7 @@ function sequences(promptLengths: readonly number[]): Sequence[] {
   });
 }
 
-/** Every row of logits that is sampled, as bytes, by sequence and token. */
+/** Every sampled row of logits as bytes, by sequence and token index. */
 async function allLogits(folder: string, threads: number, promptLengths: readonly number[], areAlone: boolean) {
   const rows = new Map<string, Buffer>();
   const sampler = choosing((logits, { params: { seed }, tokenIndex }) => {
@@ -32,7 +32,7 @@ async function allLogits(folder: string, threads: number, promptLengths: readonl
   return rows;
 }
 
-/** The rows of logits that are not the same alone and in a batch. */
+/** The rows of logits that differ between running alone and in a batch. */
 async function differingRows(folder: string, threads: number, promptLengths: readonly number[]): Promise<string[]> {
   const alone = await allLogits(folder, threads, promptLengths, true);
   const together = await allLogits(folder, threads, promptLengths, false);
@@ -43,7 +43,7 @@ async function differingRows(folder: string, threads: number, promptLengths: rea
 const threadCounts = [1, 2, 16, 32];
 
 test.each(threadCounts)(
-  'with %i threads, a reference model computes the same alone and in a batch',
+  'with %i threads, a reference model computes the same logits alone and in a batch',
   async (threads) => {
     for (const name of ['opt-mini', 'opt-mini-postln']) {
       expect(await differingRows(reference(name), threads, [40, 3, 17, 28])).toEqual([]);
@@ -51,7 +51,7 @@ test.each(threadCounts)(
   },
 );
 
-test.each(threadCounts)('with %i threads, long contexts compute the same alone and in a batch', async (threads) => {
+test.each(threadCounts)('with %i threads, long contexts give the same logits alone and in a batch', async (threads) => {
   const folder = await randomOpt({ num_hidden_layers: 2, vocab_size: 128, max_position_embeddings: 2048 });
   expect(await differingRows(folder, threads, [1500, 300, 1990, 1100])).toEqual([]);
 });

@@ -35,7 +35,7 @@ async function graphFiles(machine: Machine): Promise<{ readonly graph: string; r
 }
 
 describe('a damaged graph', () => {
-  test.each(['graph', 'data'] as const)('is rebuilt when a server starts: %s', async (damaged) => {
+  test.each(['graph', 'data'] as const)('is rebuilt when a server starts (damaged: %s)', async (damaged) => {
     const machine = await Machine.create();
     await machine.succeed('models', 'convert', mini);
     const file = (await graphFiles(machine))[damaged];
@@ -50,7 +50,7 @@ describe('a damaged graph', () => {
     );
   });
 
-  test('ends an idle server with a line in the log if it was truncated', async () => {
+  test('that was truncated ends an idle server with a line in the log', async () => {
     const machine = await Machine.create();
     const server = serve(machine, mini);
     await server.url;
@@ -97,7 +97,7 @@ describe('weft models prune', () => {
   });
 });
 
-test.runIf(process.platform === 'linux')('a cache folder below /proc is refused with one line', async () => {
+test.runIf(process.platform === 'linux')('a cache folder in /proc is refused with one line', async () => {
   const machine = await Machine.create();
   expect(await machine.fail(['serve', mini, '--cache-dir', '/proc/nope'])).toMatch(
     /^weft: the graph cannot be built in \/proc\/nope: ENOENT.*; choose another folder with --cache-dir$/,

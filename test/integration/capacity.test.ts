@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Machine } from '../support/machine.ts';
 
-test('weft bench capacity finds the rate that a real server keeps, and says what follows', async () => {
+test('weft bench capacity finds the rate that a real server sustains, and plans the instances', async () => {
   const machine = await Machine.create();
   const flags = ['--slo', 'p95<1s,errors<5%', '--max-batch-size', '1', '--target-rps', '100', '--probe-seconds', '1'];
   const { stdout } = await machine.succeed('bench', 'capacity', ...flags, '--new-tokens', '60');
@@ -16,7 +16,7 @@ test.each([
   [['--tune', 'on'], '--tune tries batch sizes at a rate: give it with --target-rps'],
   [['one', 'two'], 'weft bench capacity does not know what to do with "two"'],
   [['no-such-model'], 'no-such-model'],
-])('%j is refused', async (args, message) => {
+])('weft bench capacity refuses %j', async (args, message) => {
   const machine = await Machine.create();
   expect(await machine.fail(['bench', 'capacity', ...args])).toContain(message);
 });

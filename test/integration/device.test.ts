@@ -17,7 +17,7 @@ const driverSource = fileURLToPath(new URL('../fixtures/cuda-driver.c', import.m
 const ortFolder = path.dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
 const hasProvider = existsSync(path.join(ortFolder, 'bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so'));
 
-/** Why `weft serve` does not start: one line. */
+/** The one-line reason why `weft serve` does not start. */
 async function problemOf(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<string> {
   const { exitCode, stdout, stderr } = await new WeftProcess(['serve', ...args], environment).ended;
   expect(exitCode).toBe(2);
@@ -27,7 +27,7 @@ async function problemOf(args: readonly string[], environment: Readonly<Record<s
 }
 
 describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('--device cuda', () => {
-  /** Hides the driver that a machine may have behind one that is made up. */
+  /** Builds a fake driver, which hides a real one. @returns the environment in which it is loaded */
   async function driver(cc: string, ...flags: readonly string[]) {
     const folder = await temporaryFolder();
     await promisify(execFile)(cc, [
@@ -41,7 +41,7 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('--devic
     return { LD_LIBRARY_PATH: folder };
   }
 
-  test('without a driver', async () => {
+  test('reports that there is no driver', async () => {
     const folder = await temporaryFolder();
     await writeFile(path.join(folder, 'libcuda.so.1'), 'no library');
     expect(await problemOf(['--device', 'cuda'], { LD_LIBRARY_PATH: folder })).toBe(
@@ -49,35 +49,35 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('--devic
     );
   });
 
-  test('where npm cannot install it: from elsewhere than the project', async (context) => {
+  test('names the install script instead of npm if run outside the project folder', async (context) => {
     const environment = await driver(needTool(context, 'cc'));
     const script = path.join(ortFolder, 'script', 'install');
     const { stderr } = await new WeftProcess(['serve', '--device', 'cuda'], environment, await temporaryFolder()).ended;
     if (!hasProvider) expect(stderr).toContain(`run: node ${script} ${flag}\n`);
   });
 
-  test('with a driver that does not work', async (context) => {
+  test('reports a driver that does not work', async (context) => {
     const environment = await driver(needTool(context, 'cc'), '-DINIT_RESULT=803');
     expect(await problemOf(['--device', 'cuda'], environment)).toBe(
       '--device cuda: the NVIDIA driver does not work: cuInit returned error 803',
     );
   });
 
-  test('without a device', async (context) => {
+  test('reports that there is no device', async (context) => {
     const environment = await driver(needTool(context, 'cc'), '-DNUM_DEVICES=0');
     expect(await problemOf(['--device', 'cuda:0'], environment)).toBe(
       '--device cuda:0: there is no cuda:0: this machine has no CUDA device',
     );
   });
 
-  test('with the number of a device that does not exist', async (context) => {
+  test('lists the devices if the requested one does not exist', async (context) => {
     const environment = await driver(needTool(context, 'cc'));
     expect(await problemOf(['--device', 'cuda:7'], environment)).toBe(
       '--device cuda:7: there is no cuda:7: this machine has cuda:0 (Imaginary 40)',
     );
   });
 
-  test.skipIf(hasProvider)('without the provider', async (context) => {
+  test.skipIf(hasProvider)('reports a missing CUDA provider', async (context) => {
     const environment = await driver(needTool(context, 'cc'));
     expect(await problemOf(['--device', 'cuda'], environment)).toBe(
       `--device cuda: onnxruntime-node has no CUDA provider here; run: ${installCommand}`,
@@ -85,11 +85,11 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('--devic
   });
 });
 
-test.skipIf(process.platform !== 'linux')('--device webgpu without a GPU that it can use', async () => {
+test.skipIf(process.platform !== 'linux')('--device webgpu is refused without a usable GPU', async () => {
   const { exitCode, stderr } = await new WeftProcess(['serve', '--device', 'webgpu'], { VK_DRIVER_FILES: '/dev/null' })
     .ended;
   expect(exitCode).toBe(2);
-  // In front of it, WebGPU's own library may say something.
+  // WebGPU's own library may print something before it.
   expect(stderr.split('\n').filter((line) => line.startsWith('weft:'))).toEqual([
     expect.stringMatching(/^weft: --device webgpu: it cannot be used: Failed to get a WebGPU adapter/),
   ]);
@@ -101,19 +101,19 @@ test.each([
   ['cuda', 'int8', 'fp16: attention has no other kernel there'],
   ['cuda:1', 'fp32', 'fp16: attention has no other kernel there'],
   ['webgpu', 'fp16', 'fp32: it is for tests'],
-])('--device %s --precision %s', async (device, precision, there) => {
+])('--device %s refuses --precision %s', async (device, precision, there) => {
   expect(await problemOf(['--device', device, '--precision', precision])).toBe(
     `--precision ${precision} is not for --device ${device}; there is ${there}`,
   );
 });
 
-test.each(['gpu', 'cuda:', 'cuda:x', 'cuda:-1'])('--device %s', async (device) => {
+test.each(['gpu', 'cuda:', 'cuda:x', 'cuda:-1'])('--device %s is refused', async (device) => {
   expect(await problemOf(['--device', device])).toBe(
     `--device is "${device}"; it has to be cpu, cuda, cuda:N for the device N, or webgpu`,
   );
 });
 
-test('--device webgpu with longer steps than it computes rightly', async (context) => {
+test('--device webgpu refuses steps that are too long for it to compute correctly', async (context) => {
   needWebGpu(context);
   const args = ['--device', 'webgpu', '--max-batch-size', '4', '--max-step-tokens', '36'];
   expect(await problemOf(args)).toBe(
@@ -121,7 +121,7 @@ test('--device webgpu with longer steps than it computes rightly', async (contex
   );
 });
 
-test('--device webgpu serves the stories that the CPU serves, side by side', async (context) => {
+test('--device webgpu serves the same stories as the CPU, concurrently', async (context) => {
   needWebGpu(context);
   const server = new ServerProcess(['--device', 'webgpu', '--max-batch-size', '4', '--max-model-len', '64']);
   onTestFinished(() => server.kill('SIGKILL'));

@@ -11,13 +11,13 @@ async function start() {
   return { server, client: new Client(await server.url) };
 }
 
-/** What a server has logged as errors. */
+/** The errors that a server has logged. */
 function errorsIn(stdout: string): { readonly err: { readonly stack: string } }[] {
   const lines = stdout.split('\n').filter((line) => line.startsWith('{'));
   return lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 50);
 }
 
-test('a prompt that the model fails on ends alone, and each failed step is in the log once, with its cause', async () => {
+test('a prompt that makes the model fail ends alone, and each failed step is logged once, with its cause', async () => {
   const { server, client } = await start();
   const expected = await client.generate(long);
   const running = client.stream(long);
@@ -37,7 +37,7 @@ test('a prompt that the model fails on ends alone, and each failed step is in th
   for (const { err } of errors) expect(err.stack).toContain('a kernel gave up');
 });
 
-test('a server whose steps fail is not ready until one succeeds, even if nobody asks for anything', async () => {
+test('a server whose steps fail is not ready until one succeeds, even without requests', async () => {
   const { server, client } = await start();
   const ready = async () => (await fetch(`${client.url}/readyz`)).status === 200;
   expect(await ready()).toBe(true);

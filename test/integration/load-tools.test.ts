@@ -44,7 +44,7 @@ function expectLocustFiles(prefix: string): void {
   });
 }
 
-test('k6 runs the scenario, and leaves the files of Locust', async (context) => {
+test('k6 runs the scenario and writes the same files as Locust', async (context) => {
   const k6 = needTool(context, 'k6');
   const prefix = path.join(await temporaryFolder(), 'k6');
   const env = { ...process.env, K6: k6, USERS: '20', SPAWN_RATE: '10', RUN_TIME: '4s', HOST: await start() };
@@ -52,7 +52,7 @@ test('k6 runs the scenario, and leaves the files of Locust', async (context) => 
   expectLocustFiles(prefix);
 });
 
-test('k6 reports what fails by its error', async (context) => {
+test('k6 groups failures by error', async (context) => {
   const k6 = needTool(context, 'k6');
   const prefix = path.join(await temporaryFolder(), 'k6');
   const env = { ...process.env, K6: k6, USERS: '2', RUN_TIME: '1s', HOST: `${await start()}/nowhere` };
@@ -62,7 +62,7 @@ test('k6 reports what fails by its error', async (context) => {
   expect(shapeOf(`${prefix}_failures.csv`).numRows).toBe(1);
 });
 
-test('k6 that is absent is asked for', async () => {
+test('a missing k6 is reported with the command that installs it', async () => {
   const env = { ...process.env, K6: '/nowhere/k6' };
   await expect(run(process.execPath, ['--import', 'tsx', path.join(bench, 'k6/run.ts')], { env })).rejects.toThrow(
     /k6 was not found .* go install go\.k6\.io\/k6@/,

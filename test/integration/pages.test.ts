@@ -10,7 +10,7 @@ import { temporaryFolder } from '../support/fixtures.ts';
 import { raceResults } from '../support/results.ts';
 import { needTool } from '../support/tools.ts';
 
-/** The page in a real browser. Whatever it complains of fails the test. */
+/** Opens a page in a real browser. Any error, console message or network request fails the test. */
 async function show(
   context: TestContext,
   html: string,
@@ -24,7 +24,7 @@ async function show(
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => complaints.push(message.text()));
   page.on('request', (request) => {
-    if (!request.url().startsWith('file:')) complaints.push(`asks for ${request.url()}`);
+    if (!request.url().startsWith('file:')) complaints.push(`requests ${request.url()}`);
   });
   const file = path.join(await temporaryFolder(), 'page.html');
   await writeFile(file, html);
@@ -33,7 +33,7 @@ async function show(
   return page;
 }
 
-/** How many canvases there are, and how many of them have colours on them that are neither text nor lines. */
+/** Counts the canvases, and those that show colours other than those of text and lines. */
 async function canvases(page: Page) {
   const counts: [number, number] = await page.evaluate(`(() => {
     const all = [...document.querySelectorAll('canvas')];
@@ -52,15 +52,15 @@ async function canvases(page: Page) {
 }
 
 test.for([
-  ['on a desk, light', { viewport: { width: 1200, height: 800 }, colorScheme: 'light' }],
-  ['on a phone, dark', { viewport: { width: 360, height: 740 }, colorScheme: 'dark' }],
-] as const)("the race's report is drawn %s", async ([, options], context) => {
+  ['on a desktop in light mode', { viewport: { width: 1200, height: 800 }, colorScheme: 'light' }],
+  ['on a phone in dark mode', { viewport: { width: 360, height: 740 }, colorScheme: 'dark' }],
+] as const)("the race's report renders %s", async ([, options], context) => {
   const page = await show(context, renderReport(raceResults()), options);
   expect(await page.locator('#ratio').textContent()).toBe('8.0×');
   const { numAll, numDrawn } = await canvases(page);
   expect(numAll).toBeGreaterThanOrEqual(13);
   expect(numDrawn).toBe(numAll);
-  // Nothing sticks out at the side.
+  // Nothing overflows horizontally.
   expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(options.viewport.width);
   expect(await page.locator('footer').textContent()).toContain('a <fast> one');
 });
@@ -71,12 +71,12 @@ function experience(ms: number): Experience {
   ]);
 }
 
-test('the planning sheet stands by itself, too', async (context) => {
+test('the planning sheet also works on its own', async (context) => {
   const page = await show(context, renderPlanning());
   expect(await page.locator('#of-instances').textContent()).toBe('7');
 });
 
-test('the planning sheet does the arithmetic of its examples, and of other numbers', async (context) => {
+test('the planning sheet calculates its examples, and recalculates when inputs change', async (context) => {
   const probes = [10, 100].map((rate) => ({ rate, experience: experience(rate), broken: [] }));
   const trial = { maxBatchSize: 8, batchTimeoutMs: 20, rate: 50, experience: experience(30), broken: [] };
   const html = renderCapacity(

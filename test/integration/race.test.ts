@@ -23,7 +23,7 @@ const plan: RacePlan = {
   scenarios: ['seed'],
 };
 
-/** Answers with tokens that follow from the prompt, unless it is told otherwise. */
+/** A server whose tokens follow from the prompt, unless its behaviour says otherwise. */
 const server = `
 const [behaviour, port] = process.argv.slice(1);
 if (behaviour === 'does not start') { console.error('no luck'); process.exit(3); }
@@ -65,7 +65,7 @@ async function race(contestants: readonly Racer[]): Promise<Results> {
   return results;
 }
 
-test('who crashes, hangs, is wrong or does not start is reported as such, and the results of the others stand', async () => {
+test('contestants that crash, hang, are wrong or do not start are reported as such, and the other results stand', async () => {
   const results = await race([
     contestant('cold', 'does not start'),
     contestant('naive'),
@@ -100,13 +100,13 @@ test('who crashes, hangs, is wrong or does not start is reported as such, and th
   expect(int8?.numSame).toBeLessThan(int8?.numTokens ?? 0);
 });
 
-test('nothing is reported where continuous does not give the tokens of naive', async () => {
+test('nothing is reported if continuous does not give the same tokens as naive', async () => {
   await expect(race([contestant('naive'), contestant('continuous', 'is wrong')])).rejects.toThrow(
     /^continuous gives wrong tokens: .*: there is nothing to report$/,
   );
 });
 
-/** Processes that have inherited this variable, as far as the system tells. */
+/** The number of processes that have inherited an environment variable and can be inspected. */
 function numProcessesWith(variable: string): number {
   return readdirSync('/proc').filter((pid) => {
     try {

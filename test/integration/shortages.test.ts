@@ -9,12 +9,12 @@ import { type Command, RunningProgram, slowSteps, weft } from '../support/weft-p
 const onPosix = test.skipIf(process.platform === 'win32');
 const onLinux = test.skipIf(process.platform !== 'linux');
 
-/** A command line that a shell runs in place of itself, after something else. */
+/** A command line with which a shell runs a preparation and then replaces itself with the command. */
 function inShell(preparation: string, command: Command): Command {
   return ['sh', '-c', `${preparation} && exec "$@"`, 'sh', ...command];
 }
 
-describe('what the system has too little of is one line that says what to raise:', () => {
+describe('a shortage is reported in one line that says which limit to raise', () => {
   async function failure(limit: string, ...args: string[]): Promise<string> {
     const { exitCode, stdout, stderr } = await new RunningProgram(inShell(limit, weft(...args))).ended;
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
@@ -26,7 +26,7 @@ describe('what the system has too little of is one line that says what to raise:
     expect(await failure('ulimit -n 24', 'serve')).toMatch(/open.*ulimit -n/);
   });
 
-  // Newer versions of Node read one module after the other, and need fewer files.
+  // Newer versions of Node.js read one module at a time and need fewer files.
   test.runIf(/^v20\./.test(process.version) && process.platform !== 'win32').each([
     { openFiles: 64, args: ['serve'] },
     { openFiles: 24, args: ['models', 'list'] },
@@ -44,7 +44,7 @@ describe('what the system has too little of is one line that says what to raise:
 });
 
 describe('a server', () => {
-  onPosix('takes as many connections as it has files for, says so, and goes on', async () => {
+  onPosix('accepts as many connections as open files allow, logs the refused ones and keeps running', async () => {
     const server = new RunningProgram(inShell('ulimit -n 160', weft('serve', '--port', '0')), {
       environment: slowSteps,
     });
@@ -73,7 +73,7 @@ describe('a server', () => {
     expect((await server.ended).exitCode).toBe(0);
   });
 
-  onLinux('goes on when the disk of its log is full', async () => {
+  onLinux('keeps running when the disk of its log is full', async () => {
     const port = await freePort();
     const server = new RunningProgram(inShell('exec >/dev/full 2>/dev/full', weft('serve', '--port', String(port))));
     onTestFinished(() => server.kill('SIGKILL'));

@@ -8,7 +8,7 @@ import { addedToken, byteTokenizer } from '../support/tokenizers.ts';
 
 const workerFile = fileURLToPath(new URL('../../dist/tokenizer/encoder-worker.js', import.meta.url));
 
-test('the tokenizer thread leaves a text whose client has gone, and goes on with the next one', async () => {
+test('the tokenizer thread drops the text of a disconnected client and continues with the next one', async () => {
   const replies: EncoderReply[] = [];
   const spec = byteTokenizer({ addedTokens: [addedToken(1000, '<mask>', { lstrip: true })] });
   const encoder = new OffLoopEncoder(encoderTables(spec), (workerData) => {
@@ -16,11 +16,11 @@ test('the tokenizer thread leaves a text whose client has gone, and goes on with
     worker.on('message', (reply) => replies.push(reply));
     return worker;
   });
-  const leaving = new AbortController();
-  const first = encoder.encode('x '.repeat(1_000_000), leaving.signal);
+  const client = new AbortController();
+  const first = encoder.encode('x '.repeat(1_000_000), client.signal);
   const second = encoder.encode('a  <mask>', new AbortController().signal);
-  leaving.abort(new Error('left'));
-  await expect(first).rejects.toThrow('left');
+  client.abort(new Error('disconnected'));
+  await expect(first).rejects.toThrow('disconnected');
   expect(await second).toEqual([97, 1000]);
   expect(replies).toEqual([{ wasCancelled: true }, { ids: [97, 1000] }]);
   await encoder.dispose();

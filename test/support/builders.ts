@@ -4,7 +4,7 @@ import { StepTrace } from './step-trace.ts';
 
 const ids: string[] = [];
 
-/** A sequence with a made-up prompt, by whose first token {@link traceOfSequences} knows it. */
+/** A sequence with a made-up prompt. Its first token is unique, so that {@link traceOfSequences} can find the id. */
 export function sequence(
   id: string,
   {
@@ -24,7 +24,7 @@ export function sequence(
   return new Sequence({ id, promptTokenIds, sampling, maxNewTokens, arrivedAtMs });
 }
 
-/** Describes steps by the ids of their sequences. */
+/** A trace that names sequences by their ids. */
 export function traceOfSequences(): StepTrace {
   return new StepTrace(([first = 0]) => ids[first - 10] ?? 'unknown');
 }

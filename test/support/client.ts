@@ -38,14 +38,14 @@ export class Client {
     });
   }
 
-  /** A whole answer. */
+  /** Resolves with the complete reply. */
   async generate(body: unknown, signal?: AbortSignal): Promise<GenerateReply> {
     const response = await this.post(body, signal);
     if (response.status !== 200) throw new Error(`${response.status}: ${await response.text()}`);
     return (await response.json()) as GenerateReply;
   }
 
-  /** The events of a streamed answer, as they come. */
+  /** The events of a streamed reply, as they arrive. */
   async *stream(body: Readonly<Record<string, unknown>>, signal?: AbortSignal): AsyncGenerator<EventSourceMessage> {
     const response = await this.post({ ...body, stream: true }, signal);
     if (response.status !== 200 || response.body === null)
@@ -58,7 +58,7 @@ export class Client {
     }
   }
 
-  /** A streamed answer, put together as the whole one is. */
+  /** Streams a reply and assembles it into the shape of a non-streamed one. */
   async generateStreamed(body: Readonly<Record<string, unknown>>): Promise<GenerateReply> {
     const tokens: TokenData[] = [];
     for await (const { event, data } of this.stream(body)) {
@@ -71,19 +71,19 @@ export class Client {
         };
       } else throw new Error(data);
     }
-    throw new Error('the stream ended without a last event');
+    throw new Error('the stream ended without a final event');
   }
 
   async health(): Promise<Health> {
     return (await (await fetch(`${this.url}/health`)).json()) as Health;
   }
 
-  /** Asks for the health until it is so. */
-  async until(isSo: (health: Health) => boolean): Promise<Health> {
+  /** Polls the health until it meets a condition. */
+  async until(condition: (health: Health) => boolean): Promise<Health> {
     let health = await this.health();
     await until(async () => {
       health = await this.health();
-      return isSo(health);
+      return condition(health);
     });
     return health;
   }

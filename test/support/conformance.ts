@@ -15,7 +15,7 @@ export interface RunnerSetup {
   readonly blockTokens?: number;
 }
 
-/** A runner of the model in a folder, with four slots unless the limits say otherwise. */
+/** Passes a runner of the model in a folder to `use`, then disposes it. It has four slots unless the limits say otherwise. */
 export async function withRunner<Result>(
   folder: string,
   { precision = 'fp32', sampler, limits, blockTokens, threads = 2, ...options }: RunnerSetup,
@@ -36,7 +36,7 @@ export async function withRunner<Result>(
   }
 }
 
-/** Lets sequences join a batch, in the middle of what the others generate, so many with each step. @returns their tokens */
+/** Generates all sequences in one batch. Before each step, `perStep` of them join it. @returns their tokens */
 export async function generate(
   runner: OrtModelRunner,
   sequences: readonly Sequence[],
@@ -61,7 +61,7 @@ export function sequenceOf(
   return new Sequence({ id: 'case', promptTokenIds, sampling, maxNewTokens, arrivedAtMs: 0 });
 }
 
-/** A sampler that sees all logits of every row, and takes the token that is chosen. */
+/** A sampler that gets all logits of every row and returns the token that `choose` picks. */
 export function choosing(choose: (logits: Float32Array, sampling: RowSampling) => number): TokenSampler {
   return {
     needs: () => 'all',
@@ -70,7 +70,7 @@ export function choosing(choose: (logits: Float32Array, sampling: RowSampling) =
   };
 }
 
-/** The logits behind each prompt, fed alone. */
+/** The logits after each prompt, each computed on its own. */
 export async function promptLogits(
   folder: string,
   cases: readonly ModelCase[],
@@ -91,19 +91,19 @@ export async function promptLogits(
   return all;
 }
 
-/** What transformers computes behind the prompt. */
+/** The logits that transformers computes after the prompt. */
 function expectedLogits({ last_prompt_logits_f32_base64: base64 }: ModelCase): Float32Array {
   return new Float32Array(new Uint8Array(Buffer.from(base64, 'base64')).buffer);
 }
 
-/** How far logits are from those of transformers: at most, and on average. */
-export function logitErrors(logits: Float32Array | undefined, each: ModelCase): { max: number; relative: number } {
-  const expected = expectedLogits(each);
+/** How far logits are from those of transformers: the largest difference, and the relative error. */
+export function logitErrors(logits: Float32Array | undefined, modelCase: ModelCase): { max: number; relative: number } {
+  const expected = expectedLogits(modelCase);
   const errors = expected.map((logit, id) => Math.abs(logit - (logits?.[id] ?? Number.NaN)));
   return { max: Math.max(...errors), relative: relativeError(logits, expected) };
 }
 
-/** The root mean square of the differences, as a share of that of what is expected. */
+/** The root mean square of the differences, relative to that of the expected logits. */
 export function relativeError(logits: Float32Array | undefined, expected: Float32Array | undefined): number {
   if (expected === undefined) return Number.NaN;
   const differences = expected.map((logit, id) => logit - (logits?.[id] ?? Number.NaN));

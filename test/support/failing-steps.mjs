@@ -1,4 +1,4 @@
-// Preloaded into a server (node --import): a step with token 777 in a prompt fails; after one with token 778, so do the next eight.
+// Preloaded into a server (node --import): a step with token 777 in a prompt fails. A step with token 778 fails, and so do the next eight.
 import { isMainThread } from 'node:worker_threads';
 
 if (isMainThread) {

@@ -10,7 +10,7 @@ export const finished: GenerationEvent = {
   timings: { tokenizeMs: 0.5, queueMs: 1, prefillMs: 2.00049, decodeMs: 3, detokenizeMs: 0.25 },
 };
 
-/** A generator that answers every request with the same events, and keeps what it was asked. */
+/** A generator that answers every request with the same events, and records the requests. */
 export class FakeGenerator implements TextGenerator {
   readonly requests: GenerateRequest[] = [];
   isReady = true;
@@ -41,10 +41,10 @@ async function* toAsync<T>(values: readonly T[]): AsyncIterable<T> {
   yield* values;
 }
 
-/** How a generator of a test answers. */
+/** Produces the events that answer a request. */
 type Answer = (request: GenerateRequest, signal: AbortSignal) => AsyncIterable<GenerationEvent>;
 
-/** A generator that answers as a test has it, and counts the answers under way. */
+/** A generator whose answers are scripted by a test. It counts the unfinished ones. */
 export class ScriptedGenerator implements TextGenerator {
   readonly isReady = true;
   numRequests = 0;
@@ -81,7 +81,7 @@ export function tokenEvent(text: string): GenerationEvent {
   return { type: 'token', index: 0, tokenId: 5, text };
 }
 
-/** Resolves when the client has left. */
+/** Resolves when the client has disconnected. */
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
@@ -89,7 +89,7 @@ export function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** A server over a fake generator, or another one, closed after the test. */
+/** A server with a fake generator, unless `changes` has another one. It is closed after the test. */
 export async function startServer(changes: Partial<ServerOptions> = {}) {
   const generator = new FakeGenerator();
   const { app, connections } = await buildServer({

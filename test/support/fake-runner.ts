@@ -1,13 +1,13 @@
 import type { EngineError, ModelRunner, RowResult, Step, StepLimits } from '../../src/core/index.ts';
 import type { StepTrace } from './step-trace.ts';
 
-/** The token of a sequence at an index of its answer, or the error that its row ends with. */
+/** The token at an index of a sequence's output, or the error that its row fails with. */
 export type Script = (name: string, index: number) => number | EngineError;
 
-/** A runner without a model, which follows a script. It records every step, and can be paused in one. */
+/** A runner that follows a script instead of running a model. It records every step, and can be paused during one. */
 export class FakeRunner implements ModelRunner {
   readonly limits: StepLimits;
-  /** What ran, as `prefill a` or `decode a b + prefill c`. */
+  /** Descriptions of the steps so far, such as `prefill a` or `decode a b + prefill c`. */
   readonly steps: string[] = [];
   isTerminated = false;
   isDisposed = false;
@@ -24,7 +24,7 @@ export class FakeRunner implements ModelRunner {
     this.#tokenAt = tokenAt;
   }
 
-  /** Pauses the step of this description until {@link resume}. Resolves when the step has started. */
+  /** Pauses the next step with this description until {@link resume} is called. Resolves when the step has started. */
   pausedAt(step: string): Promise<void> {
     return new Promise((reached) => {
       const resumed = new Promise<void>((resume) => {
@@ -38,12 +38,12 @@ export class FakeRunner implements ModelRunner {
     this.#resume();
   }
 
-  /** From now on, steps fail with the error that `failureOf` returns for their description. */
+  /** From now on, steps fail with the error that `failureOf` returns for their descriptions. */
   failWith(failureOf: (step: string) => Error | undefined): void {
     this.#failureOf = failureOf;
   }
 
-  /** The next step of this description fails. */
+  /** The next step with this description fails. */
   failOnceAt(step: string, error: Error): void {
     this.failWith((description) => {
       if (description !== step) return undefined;

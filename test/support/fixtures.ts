@@ -12,20 +12,20 @@ export const reference = (name: string) => path.join(root, 'test/fixtures/refere
 export const addedTokensFixture = path.join(root, 'test/fixtures/added-tokens/expected.json');
 export const variants = path.join(root, 'test/fixtures/variants');
 
-/** One text with what Hugging Face's tokenizer makes of it. */
+/** A text and the token ids that Hugging Face's tokenizer gives it. */
 export interface TokenizerCase {
   readonly text: string;
   readonly ids: readonly number[];
 }
 
-/** One prompt with what Hugging Face transformers computes for it. */
+/** A prompt and what Hugging Face transformers computes for it. */
 export interface ModelCase {
   readonly prompt_token_ids: readonly number[];
   readonly greedy_token_ids: readonly number[];
   readonly last_prompt_logits_f32_base64: string;
 }
 
-/** One story of the embedded model. */
+/** A story written by the embedded model. */
 export interface StoryCase {
   readonly prompt: string;
   readonly prompt_token_ids: readonly number[];
@@ -38,14 +38,14 @@ export function expectedCases<Case>(folder: string): readonly Case[] {
   return JSON.parse(readFileSync(path.join(folder, 'expected.json'), 'utf8')).cases;
 }
 
-/** An empty folder that is gone after the test. */
+/** An empty folder, removed after the test. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'weft-test-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   return folder;
 }
 
-/** A copy of some files of a folder, to be broken. */
+/** A copy of some files of a folder, which a test may damage. It is removed after the test. */
 export async function copyOf(folder: string, files: readonly string[]): Promise<string> {
   const copy = path.join(await temporaryFolder(), path.basename(folder));
   for (const file of files) {
@@ -55,7 +55,7 @@ export async function copyOf(folder: string, files: readonly string[]): Promise<
   return copy;
 }
 
-/** Changes a float32 tensor of a safetensors file. */
+/** Changes a float32 tensor in a safetensors file. */
 export async function patchTensor(file: string, name: string, change: (values: Float32Array) => void): Promise<void> {
   const bytes = await readFile(file);
   const dataStart = 8 + Number(bytes.readBigUInt64LE());
@@ -67,7 +67,7 @@ export async function patchTensor(file: string, name: string, change: (values: F
   await writeFile(file, bytes);
 }
 
-/** Changes some keys of a JSON file. */
+/** Changes some keys in a JSON file. */
 export async function patchJson(file: string, changes: Readonly<Record<string, unknown>>): Promise<void> {
   await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), ...changes }));
 }

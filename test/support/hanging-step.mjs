@@ -1,4 +1,4 @@
-// Preloaded into a server (node --import): the tenth step after the warm-up hangs in a native call, as a kernel that does not end would.
+// Preloaded into a server (node --import): the tenth step after the warm-up hangs in a native call, like a kernel that never returns.
 
 import { isMainThread } from 'node:worker_threads';
 

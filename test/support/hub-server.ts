@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { onTestFinished } from 'vitest';
 
-/** Content below this size is kept in git, with a git checksum; what is larger is in LFS, with a SHA-256, and elsewhere. */
+/** Smaller files are stored in git, with a git checksum. The others are stored in LFS, with a SHA-256, and served from another path. */
 const lfsFromBytes = 100_000;
 
 interface Repo {
@@ -11,29 +11,29 @@ interface Repo {
   readonly files: Readonly<Record<string, Buffer>>;
 }
 
-/** What goes wrong with a file: once, unless it is said otherwise. */
+/** What goes wrong when a file is requested: once, unless stated otherwise. */
 interface Trouble {
-  /** Sends so many bytes, and the rest when it is told to resume. */
+  /** Sends this many bytes, and the rest on {@link HubServer.resume}. */
   readonly stallAfter?: number;
-  /** Sends so many bytes and breaks the connection. */
+  /** Sends this many bytes, then breaks the connection. */
   readonly breakAfter?: number;
-  /** Sends other bytes than it should, for ever. */
+  /** Sends wrong bytes, every time. */
   readonly isCorrupt?: boolean;
 }
 
-/** A server that speaks the hub's API as far as models are fetched with it; large files come from another path by redirection. */
+/** Serves the part of the hub's API that downloading models takes. Large files are redirected to another path. */
 export class HubServer {
   readonly #repos = new Map<string, Repo>();
   readonly #troubles = new Map<string, Trouble>();
   readonly #heldBack: (() => void)[] = [];
   readonly #server = createServer((request, response) => this.#answer(request, response));
-  /** `GET /path`, and where a range was asked for its beginning: `GET /path from 100`. */
+  /** The requests so far: `GET /path`, or `GET /path from 100` if they asked for a range. */
   readonly requests: string[] = [];
-  /** Whether it can begin in the middle of a file. */
+  /** Whether range requests are supported. */
   hasRanges = true;
-  /** Answers every question with this instead. */
+  /** An HTML page that replaces every answer of the API. */
   page: string | undefined;
-  /** Who does not have it is refused. */
+  /** Requests without this token are refused. */
   token: string | undefined;
   url = '';
 
@@ -50,7 +50,7 @@ export class HubServer {
     return hub;
   }
 
-  /** @returns the commit */
+  /** Publishes a repository. @returns its commit */
   publish(name: string, files: Readonly<Record<string, Buffer>>): string {
     const hash = createHash('sha1');
     for (const [path, content] of Object.entries(files)) hash.update(path).update(content);
@@ -63,12 +63,12 @@ export class HubServer {
     this.#troubles.set(path, trouble);
   }
 
-  /** Sends what was held back by `stallAfter`. */
+  /** Sends the bytes held back by `stallAfter`. */
   resume(): void {
     for (const send of this.#heldBack.splice(0)) send();
   }
 
-  /** Resolves when something like this has been asked for, so many times. */
+  /** Resolves when this many requests have matched the pattern. */
   async requested(pattern: RegExp, times = 1): Promise<void> {
     while (this.requests.filter((request) => pattern.test(request)).length < times) await once(this.#server, 'request');
   }

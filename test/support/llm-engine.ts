@@ -16,11 +16,11 @@ import { StepTrace } from './step-trace.ts';
 export const EOS = 2;
 export const OWL = [...Buffer.from('🦉')];
 
-/** Every byte is a token of its own: 4 is byte 0, and so on. */
+/** Every byte is a token: token 4 is byte 0, and so on. */
 export const idOfByte = (byte: number) => 4 + byte;
 export const idsOf = (text: string) => [...Buffer.from(text)].map(idOfByte);
 
-/** A token of which few fill the buffers of a socket. */
+/** A token so long that a few of them fill a socket's buffers. */
 export const longToken = { id: 299, text: 'x'.repeat(16_384) };
 
 function byteTokenizer(hasLongToken: boolean): Tokenizer {
@@ -44,22 +44,22 @@ interface EngineChanges extends Partial<StepLimits> {
   readonly hasTokenizer?: boolean;
   readonly maxQueueSize?: number;
   readonly maxPendingEvents?: number;
-  /** What sequences are given that have no reply of their own. */
+  /** The token that sequences without a scripted reply get. */
   readonly otherReply?: number;
   readonly onFailure?: (error: EngineError) => void;
   readonly onDefect?: (defect: unknown) => void;
 }
 
-/** Tokens by the prompts of their sequences, or the errors that their rows end with. */
+/** The tokens, or the errors that rows fail with, by the prompts of their sequences. */
 type Replies = Readonly<Record<string, readonly (number | EngineError)[]>>;
 
-/** Sequences are called by the text of their prompts; those that the engine starts itself are called warm-up. */
+/** Names a sequence by the text of its prompt, or `warm-up` if the engine started it itself. */
 function nameOf(promptTokenIds: readonly number[]): string {
   if (promptTokenIds.length === 1 && promptTokenIds[0] === 0) return 'warm-up';
   return Buffer.from(promptTokenIds.filter((id) => id >= idOfByte(0)).map((id) => id - idOfByte(0))).toString();
 }
 
-/** An engine that was not warmed up yet. Each sequence is given the reply to its prompt. */
+/** An engine that has not been warmed up yet. Each sequence gets the scripted reply to its prompt. */
 export function coldEngine(
   replies: Replies = {},
   {
@@ -108,7 +108,7 @@ export async function eventsOf(events: AsyncIterable<GenerationEvent>): Promise<
   return all;
 }
 
-/** A whole generation in one line: each token's text, and how it ended. */
+/** A generation in one line: the text of each token, then how it ended. */
 export async function story(engine: LlmEngine, request: GenerateRequest): Promise<string> {
   const events = await eventsOf(await engine.submit(request, never()));
   return events

@@ -5,7 +5,7 @@ import { reference, temporaryFolder } from './fixtures.ts';
 import { HubServer } from './hub-server.ts';
 import { type Ended, WeftProcess } from './weft-process.ts';
 
-/** A machine of its own for `weft models`: a cache of Weft, one of Hugging Face, and a hub. */
+/** An isolated environment for `weft`, with its own Weft cache, Hugging Face cache and hub. */
 export class Machine {
   readonly hub: HubServer;
   readonly folder: string;
@@ -65,7 +65,7 @@ export async function filesOf(folder: string, names: readonly string[]): Promise
   );
 }
 
-/** A repository as facebook/opt-125m is: much beside what is needed. */
+/** The files of a repository like facebook/opt-125m, which has many that Weft does not need. */
 export async function published(): Promise<Record<string, Buffer>> {
   return {
     ...(await filesOf(reference('opt-mini'), ['config.json', 'generation_config.json', 'pytorch_model.bin'])),

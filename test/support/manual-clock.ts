@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/core/index.ts';
 
-/** A clock that stands still until it is told otherwise. */
+/** A clock that moves only when it is advanced. */
 export class ManualClock implements Clock {
   #nowMs = 0;
 

@@ -4,7 +4,7 @@ import { ModelError } from '../../src/core/index.ts';
 import { openModel } from '../../src/model/index.ts';
 import { temporaryFolder } from './fixtures.ts';
 
-/** Why a model folder is not opened: one line; and nothing of the attempt is left. */
+/** The one-line reason why a model folder is refused. Checks that the attempt leaves nothing in the cache. */
 export async function refusal(folder: string): Promise<string> {
   const cache = await temporaryFolder();
   const error: unknown = await openModel(folder, cache).catch((reason: unknown) => reason);
@@ -15,7 +15,7 @@ export async function refusal(folder: string): Promise<string> {
   return message;
 }
 
-/** What a cache holds beside what it remembers of files. */
+/** The entries of a cache folder other than the digests of files. */
 export async function graphsIn(cache: string): Promise<string[]> {
   return (await readdir(cache)).filter((name) => name !== 'digests');
 }

@@ -1,7 +1,7 @@
 import type { Reporter, TestModule } from 'vitest/node';
 
-/** Closes the run with one line that any reader of logs understands. */
-export default class ClosingLine implements Reporter {
+/** Ends the output of a run with a one-line summary. */
+export default class SummaryLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     const counts = { passed: 0, failed: unhandledErrors.length, skipped: 0, pending: 0 };
     for (const module of modules) {

@@ -1,7 +1,7 @@
 import type { Results, Run } from '../../bench/race/results.ts';
 import { summarize } from '../../src/load/index.ts';
 
-/** The results of a race that nobody ran: `naive` answers 10 requests a second, `continuous` 80. */
+/** Made-up results of a race: `naive` answers 10 requests per second, `static` 40 and `continuous` 80. */
 export function raceResults(): Results {
   const contestants = ['naive', 'static', 'continuous'].map((name) => ({
     name,

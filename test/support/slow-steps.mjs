@@ -1,4 +1,4 @@
-// Preloaded into a server (node --import): every step takes 10 ms longer, so that a long story is long on the fastest machine, too.
+// Preloaded into a server (node --import): delays every step by 10 ms, so that a long story takes a while even on a fast machine.
 import { setTimeout } from 'node:timers/promises';
 import { isMainThread } from 'node:worker_threads';
 

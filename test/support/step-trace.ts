@@ -1,22 +1,22 @@
 import type { Step, StepRow } from '../../src/core/index.ts';
 
-/** What a trace knows of a slot: the sequence whose prompt was fed into it, and whether all of the prompt was. */
+/** What a trace knows about a slot: the name of its sequence, and whether the whole prompt has been fed. */
 interface SlotState {
   readonly name: string;
   readonly isPromptComplete: boolean;
 }
 
-/** Describes steps, one after another, by the names of their sequences. */
+/** Describes consecutive steps by the names of their sequences. */
 export class StepTrace {
   readonly #nameOf: (promptTokenIds: readonly number[]) => string;
   readonly #slots = new Map<number, SlotState>();
 
-  /** @param nameOf names a sequence by its prompt, or by the first chunk of it */
+  /** @param nameOf names a sequence by its prompt, or by the first chunk of its prompt */
   constructor(nameOf: (promptTokenIds: readonly number[]) => string) {
     this.#nameOf = nameOf;
   }
 
-  /** The step in words: `move 3>1; decode a b + prefill c[8] d`, with the length of a chunk in brackets. */
+  /** Describes a step like `move 3>1; decode a b + prefill c[8] d`, with the length of a chunk in brackets. */
   describe({ moves, rows }: Step): string {
     for (const { from, to } of moves) this.#slots.set(to, this.#stateOf(from));
     const decoding: string[] = [];
@@ -32,7 +32,7 @@ export class StepTrace {
     return moves.map(({ from, to }) => `move ${from}>${to}; `).join('') + parts.join(' + ');
   }
 
-  /** The sequence of a row of the step that was described last. */
+  /** The name of the sequence that a row of the last described step belongs to. */
   nameOf({ slot }: StepRow): string {
     return this.#stateOf(slot).name;
   }

@@ -1,4 +1,4 @@
-// Preloaded into a server (node --import): its tokenizer thread never finishes a text.
+// Preloaded into a server (node --import): the tokenizer thread never finishes a text.
 import { isMainThread } from 'node:worker_threads';
 
 if (!isMainThread) {

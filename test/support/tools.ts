@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { TestContext } from 'vitest';
 import { DeviceError, expectDevice } from '../../src/engine/index.ts';
 
-/** Programs that a user's machine may lack, and how to have them. `.ci/run` installs all of them. */
+/** Programs that a developer's machine may lack, and how to install them. `.ci/install-tools` installs all of them. */
 const tools = {
   k6: 'go install go.k6.io/k6@v1.8.1',
   locust: 'pip install locust==2.47.0',
@@ -11,26 +11,25 @@ const tools = {
   cc: 'apt-get install gcc libc6-dev',
 } as const;
 
-/** The path of a program. Where it is absent the test is skipped with a line that says so; in CI it fails. */
+/** The path of a program. If it is missing, the test is skipped with a note that says so; in CI it fails. */
 export function needTool(context: TestContext, name: keyof typeof tools): string {
   const folders = (process.env.PATH ?? '').split(path.delimiter);
   const found = folders.map((folder) => path.join(folder, name)).find((file) => existsSync(file));
   if (found !== undefined) return found;
-  return missing(context, `${name} is not on this machine (${tools[name]})`);
+  return missing(context, `${name} is not installed (${tools[name]})`);
 }
 
-/** A GPU in software, which Chromium brings along: Vulkan finds it by this file. */
+/** A software GPU that is installed with Chromium. Vulkan finds it through this file. */
 const swiftShader = '/usr/lib/chromium/vk_swiftshader_icd.json';
 
 /**
- * Lets this process, and those that it starts, use WebGPU on a GPU in software, which computes the same everywhere.
- * With `WEFT_TEST_DEVICE=webgpu` it is whichever GPU there is.
+ * Makes WebGPU use a software GPU, which computes the same everywhere, in this process and its children.
+ * With `WEFT_TEST_DEVICE=webgpu` and no software GPU installed, any other GPU will do.
  */
 export function needWebGpu(context: TestContext): void {
   const how = 'apt-get install chromium libvulkan1';
   if (existsSync(swiftShader)) process.env.VK_DRIVER_FILES ??= swiftShader;
-  else if (process.env.WEFT_TEST_DEVICE !== 'webgpu')
-    missing(context, `${swiftShader} is not on this machine (${how})`);
+  else if (process.env.WEFT_TEST_DEVICE !== 'webgpu') missing(context, `${swiftShader} is not installed (${how})`);
   try {
     expectDevice({ kind: 'webgpu' });
   } catch (error) {

@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 
-/** Resolves when something that no event tells of has come true. */
+/** Polls until a condition holds. It is meant for conditions that no event announces. */
 export async function until(condition: () => Promise<boolean>): Promise<void> {
-  const giveUpAt = performance.now() + patienceMs;
+  const deadline = performance.now() + timeoutMs;
   while (!(await condition())) {
-    if (performance.now() > giveUpAt) throw new Error(`it has not come true in ${patienceMs} ms: ${condition}`);
+    if (performance.now() > deadline) throw new Error(`this did not come true within ${timeoutMs} ms: ${condition}`);
     await setImmediate();
   }
 }
 
-const patienceMs = 120_000;
+const timeoutMs = 120_000;

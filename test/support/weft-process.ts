@@ -5,15 +5,15 @@ import { fileURLToPath } from 'node:url';
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 /**
- * Without the settings of who runs the tests, and without what shells and npm say of the tests themselves; the cache is that of the tests
- * (see vitest.config.ts).
+ * The environment without the developer's own Weft settings and without the variables that shells and npm set.
+ * The cache folder of the tests stays: see vitest.config.ts.
  */
 function inherited(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(WEFT_(?!CACHE_DIR$)|npm_|_$)/.test(name));
   return Object.fromEntries(kept);
 }
 
-/** How a process ended, and what it wrote. */
+/** How a process ended and what it printed. */
 export interface Ended {
   readonly exitCode: number | null;
   readonly stdout: string;
@@ -23,15 +23,15 @@ export interface Ended {
 /** A program and its arguments. */
 export type Command = readonly [program: string, ...args: string[]];
 
-/** How a program is run; its variables come on top of those of the tests. */
+/** How to run a program. Its environment variables are added to those of the tests. */
 export interface RunOptions {
   readonly environment?: Readonly<Record<string, string>>;
   readonly folder?: string | undefined;
-  /** Whether it leads a process group of its own. */
+  /** Whether it leads its own process group. */
   readonly detached?: boolean;
 }
 
-/** A program in a process of its own. */
+/** A program running in a child process. */
 export class RunningProgram {
   readonly #child: ChildProcess;
   readonly #ended: Promise<Ended>;
@@ -65,7 +65,7 @@ export class RunningProgram {
     return this.#stdout;
   }
 
-  /** Resolves when the process has ended by itself or by a signal. */
+  /** Resolves when the process has exited or was killed by a signal. */
   get ended(): Promise<Ended> {
     return this.#ended;
   }
@@ -74,7 +74,7 @@ export class RunningProgram {
     this.#child.kill(signal);
   }
 
-  /** Resolves with the match when standard output matches. */
+  /** Resolves with the match once standard output matches. */
   async printed(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       const match = pattern.exec(this.#stdout);
@@ -85,12 +85,12 @@ export class RunningProgram {
   }
 }
 
-/** A command line of `weft`, with the Node of the tests. */
+/** A `weft` command line, run by the same Node.js as the tests. */
 export function weft(...args: readonly string[]): Command {
   return [process.execPath, cli, ...args];
 }
 
-/** A real `weft` in a process of its own. */
+/** The built `weft` in a child process. */
 export class WeftProcess extends RunningProgram {
   constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}, folder?: string) {
     super(weft(...args), { environment, folder });
@@ -99,19 +99,19 @@ export class WeftProcess extends RunningProgram {
 
 const preloading = (file: string) => ({ NODE_OPTIONS: `--import=${new URL(file, import.meta.url)}` });
 
-/** In the environment of a server: a story of 400 tokens takes four seconds, in which a test can do something beside it. */
+/** Environment for a server with slow steps: a story of 400 tokens takes four seconds, so that a test can act meanwhile. */
 export const slowSteps = preloading('slow-steps.mjs');
 
-/** In the environment of a server: its tenth step hangs. */
+/** Environment for a server whose tenth step hangs. */
 export const hangingStep = preloading('hanging-step.mjs');
 
-/** In the environment of a server: texts of more than 2 kB are never tokenized. */
+/** Environment for a server that never finishes tokenizing texts of more than 2 KiB. */
 export const stuckTokenizer = preloading('stuck-tokenizer.mjs');
 
-/** In the environment of a server: some of its steps fail. */
+/** Environment for a server some of whose steps fail. */
 export const failingSteps = preloading('failing-steps.mjs');
 
-/** A real `weft serve` on a free port. */
+/** The built `weft serve` on a free port. */
 export class ServerProcess extends WeftProcess {
   readonly url: Promise<string>;
 
@@ -120,7 +120,7 @@ export class ServerProcess extends WeftProcess {
     this.url = this.printed(/address\s+(http:\S+)\n/).then(([, url = '']) => url);
   }
 
-  /** Ends it as an operator would. */
+  /** Stops the server as an operator would. */
   async stop(): Promise<Ended> {
     this.kill('SIGTERM');
     return this.ended;

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { measure } from '../../../bench/race/measure.ts';
 import { scenarios } from '../../../bench/race/scenarios.ts';
 
-test('who never answers is cut at the end of the window, whatever garbage is collected meanwhile', async () => {
+test('unanswered requests are aborted at the end of the window, even if garbage is collected meanwhile', async () => {
   const server = http.createServer(() => {}).listen(0, '127.0.0.1');
   await once(server, 'listening');
   setFlagsFromString('--expose-gc');

@@ -6,7 +6,7 @@ import { lanesOf, stagesOf } from '../../../bench/race/stages.ts';
 import { provenanceOf, tableOf } from '../../../bench/race/table.ts';
 import { raceResults } from '../../support/results.ts';
 
-test('the table has medians, the ratio to naive and what went wrong', () => {
+test('the table has medians, the ratio to naive and problems', () => {
   const results = raceResults();
   const [, , last] = results.contestants;
   if (last !== undefined)
@@ -21,7 +21,7 @@ test('the table has medians, the ratio to naive and what went wrong', () => {
   );
 });
 
-test('the table says where the first tokens took longer than the run', () => {
+test('the table marks where first tokens took longer than the run', () => {
   const results = raceResults();
   const slow = results.runs.filter(({ contestant }) => contestant === 'naive');
   for (const run of slow) Object.assign(run, { summary: run.summary && { ...run.summary, isTtftP95Open: true } });
@@ -30,7 +30,7 @@ test('the table says where the first tokens took longer than the run', () => {
   expect(continuous).toMatch(/^(\|[^|]*){3}\| 5 \|/);
 });
 
-test('the README gets its section between the markers, again and again', () => {
+test('the section between the markers of the README can be replaced repeatedly', () => {
   const text = 'a\n<!-- race: written by npm run bench -- --update-readme -->\nold\n<!-- /race -->\nb\n';
   const once = withSection(text, 'new');
   expect(once).toBe('a\n<!-- race: written by npm run bench -- --update-readme -->\n\nnew\n\n<!-- /race -->\nb\n');
@@ -38,7 +38,7 @@ test('the README gets its section between the markers, again and again', () => {
   expect(() => withSection('a', 'new')).toThrow('README.md lacks its markers');
 });
 
-test('the parts of a request add up to what its client saw', () => {
+test('the stages of a request add up to the time that its client measured', () => {
   const timings = {
     receive_ms: 1,
     queue_ms: 10,
@@ -60,7 +60,7 @@ test('the parts of a request add up to what its client saw', () => {
   expect(lanesOf([trace], { fromMs: 300, toMs: 500 })).toEqual([]);
 });
 
-test('agreement counts tokens at their places', () => {
+test('agreement counts tokens that are equal at the same position', () => {
   expect(
     agreementOf(
       [[1, 2, 3], [4]],

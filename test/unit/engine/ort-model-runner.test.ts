@@ -34,7 +34,7 @@ async function runnerOf(
   return runner;
 }
 
-/** Prompts and answers of many lengths, one prompt in ten longer than a step. */
+/** Sequences with prompts and outputs of many lengths. Some prompts are longer than a step. */
 function someSequences(count: number, sampling: (i: number) => SamplingParams): Sequence[] {
   return Array.from({ length: count }, (_, i) => {
     const length = 1 + ((i * 37) % (i % 10 === 0 ? 400 : 60));
@@ -49,13 +49,13 @@ function someSequences(count: number, sampling: (i: number) => SamplingParams): 
   });
 }
 
-/** A step of fresh prompts. */
+/** A step that prefills prompts. */
 function prefill(...prompts: readonly (readonly number[])[]): Step {
   const sample = { params: greedy, tokenIndex: 0 };
   return { moves: [], rows: prompts.map((tokenIds, slot) => ({ slot, start: 0, tokenIds, sample })) };
 }
 
-/** Runs them through the scheduler, `perStep` of them arriving at each step. */
+/** Runs sequences through the scheduler. Before each step, `perStep` of them arrive. @returns the number of steps */
 async function runAll(runner: OrtModelRunner, sequences: readonly Sequence[], perStep: number): Promise<number> {
   const scheduler = new Scheduler({
     limits: runner.limits,
@@ -74,7 +74,7 @@ async function runAll(runner: OrtModelRunner, sequences: readonly Sequence[], pe
   }
 }
 
-describe('in a batch, with others joining, leaving and moving, each sequence gets the tokens that it gets alone', () => {
+describe('a sequence gets the same tokens alone and in a batch that others join and leave', () => {
   const seeded = (i: number) => ({ ...greedy, temperature: 1, seed: i, ...(i % 3 === 0 && { topK: 40 }) });
   const nucleus = (i: number) => ({ ...greedy, temperature: 1.2, seed: i, topP: 0.9 });
 
@@ -98,7 +98,7 @@ describe('in a batch, with others joining, leaving and moving, each sequence get
   });
 });
 
-test('a run that fails is an EngineError, which ONNX Runtime has caused, and the engine goes on', async () => {
+test('a failed run throws an EngineError caused by ONNX Runtime, and the next run succeeds', async () => {
   const runner = await runnerOf({ maxBatchSize: 2, maxModelLen: 16, maxStepTokens: 34 });
   await expect(runner.run(prefill([999_999]))).rejects.toThrow(EngineError);
   const cause = expect.objectContaining({
@@ -108,13 +108,13 @@ test('a run that fails is an EngineError, which ONNX Runtime has caused, and the
   expect(await runner.run(prefill([5]))).toHaveLength(1);
 });
 
-test('what is wrong with a step itself is no EngineError but a defect', async () => {
+test('an invalid step throws a RangeError, not an EngineError', async () => {
   const runner = await runnerOf({ maxBatchSize: 2, maxModelLen: 16, maxStepTokens: 34 });
   const error: unknown = await runner.run(prefill([0.5])).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(RangeError);
 });
 
-test('a terminated step ends with an EngineError', async () => {
+test('a terminated step fails, and the cause says that it was terminated', async () => {
   const runner = await runnerOf({ maxBatchSize: 2, maxModelLen: 512, maxStepTokens: 402 });
   const step = prefill(Array.from({ length: 400 }, (_, i) => i + 4));
   expect(await runner.run(step)).toHaveLength(1);
@@ -124,7 +124,7 @@ test('a terminated step ends with an EngineError', async () => {
   await expect(terminated).rejects.toMatchObject({ cause });
 });
 
-test('logits that are not numbers end their own row with an error, and no other', async () => {
+test('NaN logits fail their own row and no other', async () => {
   const folder = await copyOf(reference('opt-mini'), ['config.json', 'model.safetensors']);
   // Every sequence that reaches this position computes NaN from there on.
   await patchTensor(path.join(folder, 'model.safetensors'), 'model.decoder.embed_positions.weight', (values) =>
@@ -144,7 +144,7 @@ test('logits that are not numbers end their own row with an error, and no other'
 });
 
 describe('native memory', () => {
-  test('is given back once, with the runner', async () => {
+  test('is freed once, when the runner is disposed', async () => {
     const before = numAllocatedBuffers();
     const model = await openModel(embeddedModel, await temporaryFolder());
     const limits = { maxBatchSize: 1, maxModelLen: 16, maxStepTokens: 17 };
@@ -159,7 +159,7 @@ describe('native memory', () => {
     ['the KV cache', { maxBatchSize: 1, maxModelLen: 2 ** 40, maxStepTokens: 17 }, {}],
     ['the logits', { maxBatchSize: 2, maxModelLen: 16, maxStepTokens: 34 }, { vocabSize: 2 ** 44 }],
     ['the inputs', { maxBatchSize: 1, maxModelLen: 16, maxStepTokens: 2 ** 44 }, {}],
-  ])('that was acquired is given back when there is no room for %s', async (_, limits, changes) => {
+  ])('is freed again when there is no room for %s', async (_, limits, changes) => {
     const before = numAllocatedBuffers();
     const model = await openModel(embeddedModel, await temporaryFolder());
     const changed = { ...model, config: { ...model.config, ...changes } };
@@ -167,7 +167,7 @@ describe('native memory', () => {
     expect(numAllocatedBuffers()).toBe(before);
   });
 
-  test('stays as long as a session has bound it', async () => {
+  test('stays allocated as long as a session binds it', async () => {
     const before = numAllocatedBuffers();
     const identity = new Session(takeRowsGraph(), session);
     const rows = nativeArray(Float32Array, 4);
@@ -192,7 +192,7 @@ describe('native memory', () => {
   });
 });
 
-test('the event loop is free while a step runs', async () => {
+test('a running step does not block the event loop', async () => {
   const runner = await runnerOf({ maxBatchSize: 8, maxModelLen: 512, maxStepTokens: 8 + 512 });
   let isRunning = true;
   let numTurns = 0;
@@ -206,7 +206,7 @@ test('the event loop is free while a step runs', async () => {
   expect(numTurns).toBeGreaterThan(100);
 });
 
-test('a graph that cannot be loaded is a ModelError', async () => {
+test('a graph that cannot be loaded throws a ModelError', async () => {
   const model = await openModel(embeddedModel, await temporaryFolder());
   const graphPath = path.join(await temporaryFolder(), 'model.onnx');
   await writeFile(graphPath, 'not a graph');
@@ -214,7 +214,7 @@ test('a graph that cannot be loaded is a ModelError', async () => {
   expect(() => new OrtModelRunner({ model: { ...model, graphPath }, limits, session })).toThrow(ModelError);
 });
 
-test('a failed run does not spoil those of other shapes', async () => {
+test('a failed run does not affect later runs of other shapes', async () => {
   const runner = await runnerOf({ maxBatchSize: 4, maxModelLen: 64, maxStepTokens: 4 + 64 });
   const alone = await runner.run(prefill([2, 10, 11]));
   await expect(runner.run(prefill([2, 10, 11, 999_999], [2, 5]))).rejects.toThrow(EngineError);
@@ -222,7 +222,7 @@ test('a failed run does not spoil those of other shapes', async () => {
   expect((await runner.run(prefill([2, 5], [2, 10, 11])))[1]).toEqual(alone[0]);
 });
 
-test('the last token of a prompt gives the same logits in the decoding group and as a chunk of its own', async () => {
+test('the last token of a prompt gives the same logits in the decoding group and as a separate chunk', async () => {
   const rows: Float32Array[] = [];
   const sampler: TokenSampler = {
     needs: () => 'all',

@@ -17,6 +17,6 @@ test.each([
     'Failed to get a WebGPU adapter: No supported adapters',
   ],
   ['something\n  else', 'something else'],
-])('of what ONNX Runtime says, the reason is one line: %s', (message, reason) => {
+])('the reason is extracted as one line from: %s', (message, reason) => {
   expect(reasonOf(new Error(message))).toBe(reason);
 });

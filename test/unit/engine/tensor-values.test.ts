@@ -18,14 +18,14 @@ function setUp({ maxValues }: { readonly maxValues: number }) {
   return { values, tensor, buffer };
 }
 
-test('a tensor gets the value that it had before', () => {
+test('an equal tensor gets the same value again', () => {
   const { values, tensor } = setUp({ maxValues: 10 });
   const value = values.of(tensor());
   expect(values.of(tensor({ byteOffset: 0 }))).toBe(value);
   expect(values.size).toBe(1);
 });
 
-test('tensors that differ in place, type or shape have values of their own', () => {
+test('tensors that differ in buffer, offset, type or shape get different values', () => {
   const { values, tensor } = setUp({ maxValues: 10 });
   const all = [
     tensor(),
@@ -38,7 +38,7 @@ test('tensors that differ in place, type or shape have values of their own', () 
   expect(new Set(all.map((each) => values.of(each))).size).toBe(all.length);
 });
 
-test('the value that was not used for longest is released when there are too many', () => {
+test('the least recently used value is released when there are too many', () => {
   const { values, tensor } = setUp({ maxValues: 2 });
   const value = values.of(tensor());
   values.of(tensor({ shape: [1] }));
@@ -51,7 +51,7 @@ test('the value that was not used for longest is released when there are too man
   expect(values.size).toBe(0);
 });
 
-test('a tensor has to fit into its buffer', () => {
+test('a tensor must fit into its buffer', () => {
   const { values, tensor } = setUp({ maxValues: 2 });
   expect(() => values.of(tensor({ byteOffset: 44 }))).toThrow('a tensor of 24 bytes at 44 exceeds its buffer of 64');
 });

@@ -5,14 +5,14 @@ import { until } from '../../support/until.ts';
 
 const broken = new EngineError('the model could not be run', new Error('out of memory'));
 
-/** An engine whose failures are collected. */
+/** An engine whose failures are recorded. */
 async function fallibleEngine(...[replies]: Parameters<typeof startEngine>) {
   const failures: EngineError[] = [];
   return { failures, ...(await startEngine(replies, { onFailure: (error) => failures.push(error) })) };
 }
 
-describe('an engine that fails', () => {
-  test('once loses nothing, and the failure is reported', async () => {
+describe('a failed step', () => {
+  test('is reported and retried without losing anything', async () => {
     const { engine, runner, failures } = await fallibleEngine({ a: idsOf('xy') });
     runner.failOnceAt('decode a', broken);
     expect(await story(engine, requestFor('a'))).toBe('[x] [y] [] stop');
@@ -20,7 +20,7 @@ describe('an engine that fails', () => {
     expect(failures).toEqual([broken]);
   });
 
-  test('always ends each request with one error, and is not ready until a step succeeds', async () => {
+  test('that keeps failing ends each request with one error, and the engine is not ready until a step succeeds', async () => {
     const { engine, runner, failures } = await fallibleEngine({ a: idsOf('x'), b: idsOf('y') });
     runner.failWith(() => broken);
     const stories = [story(engine, requestFor('a')), story(engine, requestFor('b'))];
@@ -33,7 +33,7 @@ describe('an engine that fails', () => {
     expect(engine.isReady).toBe(true);
   });
 
-  test('becomes ready again without requests, when recovery finds that it works', async () => {
+  test('is recovered from without requests, once a warm-up step succeeds', async () => {
     const { engine, runner } = await fallibleEngine({});
     runner.failWith(() => broken);
     const stories = [story(engine, requestFor('a')), story(engine, requestFor('b'))];
@@ -52,7 +52,7 @@ describe('an engine that fails', () => {
     expect(engine.stats().numWaiting).toBe(0);
   });
 
-  test('for one prompt only ends that request, alone', async () => {
+  test('caused by one prompt ends only the request for that prompt', async () => {
     const { engine, runner, failures } = await fallibleEngine({ a: idsOf('xyz'), bad: [], good: idsOf('uv') });
     runner.failWith((step) => (/\bbad\b/.test(step) ? broken : undefined));
     const reached = runner.pausedAt('decode a');
@@ -69,19 +69,19 @@ describe('an engine that fails', () => {
   });
 });
 
-test('a row whose logits are not numbers ends its own sequence with an error', async () => {
-  const notNumbers = new EngineError('not numbers');
-  const { engine, runner, failures } = await fallibleEngine({ a: [...idsOf('x'), notNumbers], b: idsOf('yz') });
+test('a row with NaN logits ends only its own sequence with an error', async () => {
+  const nanLogits = new EngineError('NaN logits');
+  const { engine, runner, failures } = await fallibleEngine({ a: [...idsOf('x'), nanLogits], b: idsOf('yz') });
   const stories = [story(engine, requestFor('a')), story(engine, requestFor('b'))];
   expect(await Promise.all(stories)).toEqual(['[x] engine_failed', '[y] [z] [] stop']);
   expect(runner.steps).toEqual(['prefill a b', 'decode a b', 'move 1>0; decode b']);
-  expect(failures).toEqual([notNumbers]);
+  expect(failures).toEqual([nanLogits]);
   expect(engine.isReady).toBe(true);
 });
 
-test('an engine whose rows are never numbers is not ready', async () => {
-  const notNumbers = new EngineError('not numbers');
-  const { engine } = await fallibleEngine({ a: [notNumbers] });
+test('an engine that gets only NaN logits stops being ready', async () => {
+  const nanLogits = new EngineError('NaN logits');
+  const { engine } = await fallibleEngine({ a: [nanLogits] });
   for (let i = 0; i < 3; i++) {
     expect(engine.isReady).toBe(true);
     expect(await story(engine, requestFor('a'))).toBe('engine_failed');

@@ -3,7 +3,7 @@ import { EngineError, UnavailableError } from '../../../src/core/index.ts';
 import { coldEngine, idsOf, never, requestFor, startEngine, story } from '../../support/llm-engine.ts';
 
 describe('shutting down', () => {
-  test('finishes what was accepted and takes nothing new', async () => {
+  test('finishes accepted requests and refuses new ones', async () => {
     const { engine, runner } = await startEngine({ a: idsOf('xy') });
     const reached = runner.pausedAt('decode a');
     const a = story(engine, requestFor('a'));
@@ -16,7 +16,7 @@ describe('shutting down', () => {
     expect(await a).toBe('[x] [y] [] stop');
   });
 
-  test('ends with an error what is not finished, when the step in flight is done', async () => {
+  test('ends unfinished requests with an error and waits for the step in flight', async () => {
     const { engine, runner } = await startEngine({ a: idsOf('xy') });
     const reached = runner.pausedAt('decode a');
     const a = story(engine, requestFor('a'));
@@ -29,7 +29,7 @@ describe('shutting down', () => {
     expect(runner.isDisposed).toBe(true);
   });
 
-  test('finishes what is still being tokenized', async () => {
+  test('finishes requests that are still being tokenized', async () => {
     const { engine } = await startEngine({ a: idsOf('xy') });
     const a = story(engine, requestFor('a'));
     const drained = engine.drain();
@@ -37,7 +37,7 @@ describe('shutting down', () => {
     await drained;
   });
 
-  test('terminates the step in flight, of which nobody gets anything any more', async () => {
+  test('terminates the step in flight, since nobody needs its tokens', async () => {
     const { engine, runner } = await startEngine({ a: idsOf('xy') });
     const reached = runner.pausedAt('decode a');
     const a = story(engine, requestFor('a'));
@@ -45,14 +45,14 @@ describe('shutting down', () => {
     const disposed = engine.dispose();
     expect(runner.isTerminated).toBe(true);
     expect(await a).toBe('[x] unavailable');
-    // A failure is expected now, and not reported.
+    // A failure is expected now and is not reported.
     runner.failWith(() => new EngineError('terminated'));
     runner.resume();
     await disposed;
     expect(runner.steps).toEqual(['prefill a', 'decode a']);
   });
 
-  test('ends with an error what is still being tokenized, without waiting for the step in flight', async () => {
+  test('refuses requests that are still being tokenized, without waiting for the step in flight', async () => {
     const { engine, runner } = await startEngine({ a: idsOf('xy') }, { maxModelLen: 8192, maxStepTokens: 8192 });
     const reached = runner.pausedAt('decode a');
     const a = story(engine, requestFor('a'));
@@ -67,14 +67,14 @@ describe('shutting down', () => {
     await a;
   });
 
-  test('is done at once when there is nothing to do', async () => {
+  test('completes at once if nothing is running', async () => {
     const { engine } = await startEngine({});
     await engine.drain();
     expect(engine.isReady).toBe(false);
   });
 });
 
-test('an engine that was drained and stopped while it warms up runs nothing more', async () => {
+test('an engine that is drained and disposed during its warm-up runs nothing more', async () => {
   const { engine, runner } = coldEngine();
   const reached = runner.pausedAt('prefill warm-up');
   const warm = engine.warmUp();
@@ -87,7 +87,7 @@ test('an engine that was drained and stopped while it warms up runs nothing more
   expect(runner.steps).toEqual(['prefill warm-up']);
 });
 
-test('an engine that is stopped while it warms up frees its runner when the step is done, and never gets ready', async () => {
+test('an engine that is disposed during its warm-up disposes its runner after the step, and never becomes ready', async () => {
   const { engine, runner } = coldEngine();
   const reached = runner.pausedAt('prefill warm-up');
   const warm = engine.warmUp();
@@ -100,7 +100,7 @@ test('an engine that is stopped while it warms up frees its runner when the step
   expect(engine.isReady).toBe(false);
 });
 
-test('a defect ends everything with an error, and the engine takes nothing more', async () => {
+test('a defect ends all requests with an error, and the engine refuses new ones', async () => {
   const defects: unknown[] = [];
   const { engine, runner, clock } = await startEngine(
     { a: idsOf('xyz') },
@@ -109,7 +109,7 @@ test('a defect ends everything with an error, and the engine takes nothing more'
   const reached = runner.pausedAt('decode a');
   const a = story(engine, requestFor('a'));
   await reached;
-  const defect = new Error('time is out of joint');
+  const defect = new Error('the clock is broken');
   clock.now = () => {
     throw defect;
   };
@@ -122,14 +122,14 @@ test('a defect ends everything with an error, and the engine takes nothing more'
   expect(runner.isDisposed).toBe(true);
 });
 
-test('a model that cannot be run fails the warm-up', async () => {
+test('the warm-up fails if the model cannot be run', async () => {
   const { engine, runner } = coldEngine({}, { onFailure: () => {} });
   runner.failWith(() => new EngineError('the model could not be run', new Error('no such operator')));
   await expect(engine.warmUp()).rejects.toThrow('the model cannot be run: no such operator');
   expect(engine.isReady).toBe(false);
 });
 
-test('nothing is taken before the warm-up', async () => {
+test('requests are refused before the warm-up', async () => {
   const { engine } = coldEngine();
   expect(engine.isReady).toBe(false);
   await expect(engine.submit(requestFor('a'), never())).rejects.toThrow(/starting up/);

@@ -20,34 +20,34 @@ import {
 } from '../../support/llm-engine.ts';
 
 describe('text', () => {
-  test('comes token by token, the end of sequence with an empty one', async () => {
+  test('arrives token by token; the end of sequence has an empty text', async () => {
     const { engine } = await startEngine({ a: [...idsOf('hi'), EOS] });
     expect(await story(engine, requestFor('a'))).toBe('[h] [i] [] stop');
   });
 
-  test('comes in whole characters', async () => {
+  test('arrives in whole characters', async () => {
     const { engine } = await startEngine({ a: OWL.map(idOfByte) });
     expect(await story(engine, requestFor('a'))).toBe('[] [] [] [🦉] [] stop');
   });
 
-  test('ends with U+FFFD if the model ends inside a character', async () => {
+  test('ends with U+FFFD if generation ends inside a character', async () => {
     const { engine } = await startEngine({ a: OWL.map(idOfByte) });
     expect(await story(engine, requestFor('a', { maxNewTokens: 2 }))).toBe('[] [\uFFFD] length');
   });
 
-  test('ends in front of a stop string, of which nothing is sent', async () => {
+  test('ends before a stop string, no part of which is sent', async () => {
     const { engine, runner } = await startEngine({ a: idsOf('one two') });
     expect(await story(engine, requestFor('a', { stop: [' t'] }))).toBe('[o] [n] [e] [] [] stop');
     expect(runner.steps).toHaveLength(5);
   });
 
-  test('that was held back comes with the last token', async () => {
+  test('that was held back is sent with the last token', async () => {
     const { engine } = await startEngine({ a: [...idsOf('one t'), EOS] });
     expect(await story(engine, requestFor('a', { stop: [' two'] }))).toBe('[o] [n] [e] [] [] [ t] stop');
     expect(await story(engine, requestFor('a', { stop: [' two'], maxNewTokens: 4 }))).toBe('[o] [n] [e] [ ] length');
   });
 
-  test('is empty where the model has no tokenizer', async () => {
+  test('is empty if the model has no tokenizer', async () => {
     const { engine } = await startEngine({ a: idsOf('hi') }, { hasTokenizer: false });
     expect(await story(engine, requestFor('a', { prompt: idsOf('a') }))).toBe('[] [] [] stop');
   });
@@ -65,7 +65,7 @@ test('a newcomer joins at the next token boundary, not when the batch ends', asy
   expect(runner.steps).toEqual(['prefill a', 'decode a', 'decode a + prefill b', 'decode a b']);
 });
 
-test('timings and usage say where the time went', async () => {
+test('the last event has the usage, and the time that each stage took', async () => {
   const { engine, runner, clock } = await startEngine({ a: idsOf('xy'), b: [] }, { maxBatchSize: 1 });
   const reached = runner.pausedAt('prefill a');
   const blocker = story(engine, requestFor('a'));
@@ -81,14 +81,14 @@ test('timings and usage say where the time went', async () => {
   });
 });
 
-describe('a request is refused before anything is started:', () => {
+describe('the engine immediately refuses', () => {
   test.each<[string, Partial<GenerateRequest>, RegExp]>([
     [
-      'ids outside the vocabulary',
+      'token ids outside the vocabulary',
       { prompt: [5, 300] },
       /prompt\[1\] is 300; the token ids of this model are 0 to 299/,
     ],
-    ['a prompt without ids', { prompt: [] }, /prompt is empty/],
+    ['an empty prompt', { prompt: [] }, /prompt is empty/],
   ])('%s', async (_, changes, message) => {
     const { engine, runner } = await startEngine({});
     await expect(engine.submit(requestFor('a', changes), never())).rejects.toThrow(InvalidRequestError);
@@ -102,9 +102,9 @@ describe('a request is refused before anything is started:', () => {
       { prompt: Array(64).fill(5) },
       /has 64 tokens, and the context of 64 takes prompts of up to 63/,
     ],
-    ['a text that cannot fit, known without tokenizing it', { prompt: 'x'.repeat(1000) }, /has at least 251 tokens/],
+    ['a text that cannot fit, without tokenizing it', { prompt: 'x'.repeat(1000) }, /has at least 251 tokens/],
     [
-      'more new tokens than the prompt leaves',
+      'more new tokens than the prompt leaves room for',
       { prompt: Array(60).fill(5), maxNewTokens: 5 },
       /max_new_tokens is 5, .* of 60 tokens leaves 4 of the context of 64/,
     ],
@@ -114,12 +114,12 @@ describe('a request is refused before anything is started:', () => {
     await expect(engine.submit(requestFor('a', changes), never())).rejects.toThrow(message);
   });
 
-  test('text where there is no tokenizer', async () => {
+  test('text if the model has no tokenizer', async () => {
     const { engine } = await startEngine({}, { hasTokenizer: false });
     await expect(engine.submit(requestFor('a'), never())).rejects.toThrow(/has no tokenizer: give a list of token ids/);
   });
 
-  test('a full queue', async () => {
+  test('requests while the queue is full', async () => {
     const { engine, runner } = await startEngine({ a: [] }, { maxBatchSize: 1, maxQueueSize: 2 });
     const reached = runner.pausedAt('prefill a');
     const first = story(engine, requestFor('a'));
@@ -132,7 +132,7 @@ describe('a request is refused before anything is started:', () => {
   });
 });
 
-test('by default there are 128 new tokens, or what the context leaves', async () => {
+test('the number of new tokens defaults to 128, or to what the context leaves', async () => {
   const { engine } = await startEngine({}, { maxModelLen: 256 });
   const sampling = { ...greedy, ignoreEos: true };
   const usage = async (length: number) =>
@@ -142,15 +142,15 @@ test('by default there are 128 new tokens, or what the context leaves', async ()
   expect(await usage(200)).toBe(56);
 });
 
-describe('a client that leaves', () => {
-  test('while it decodes: its slot is free, the others notice nothing', async () => {
+describe('a client that disconnects', () => {
+  test('while its request decodes frees its slot and does not affect other requests', async () => {
     const { engine, runner } = await startEngine({ a: idsOf('aaaa'), b: idsOf('bb') });
-    const leaving = new AbortController();
+    const client = new AbortController();
     const reached = runner.pausedAt('decode a b');
-    const a = engine.submit(requestFor('a'), leaving.signal);
+    const a = engine.submit(requestFor('a'), client.signal);
     const b = story(engine, requestFor('b'));
     await reached;
-    leaving.abort();
+    client.abort();
     expect(engine.stats()).toMatchObject({ numRunning: 1, numFreeSlots: 3 });
     runner.resume();
     expect(await b).toBe('[b] [b] [] stop');
@@ -158,14 +158,14 @@ describe('a client that leaves', () => {
     expect(runner.steps).toEqual(['prefill a b', 'decode a b', 'move 1>0; decode b']);
   });
 
-  test('while it waits: it costs no step', async () => {
+  test('while its request waits costs no step', async () => {
     const { engine, runner } = await startEngine({ a: idsOf('x') }, { maxBatchSize: 1 });
-    const leaving = new AbortController();
+    const client = new AbortController();
     const reached = runner.pausedAt('prefill a');
     const a = story(engine, requestFor('a'));
     await reached;
-    const b = await engine.submit(requestFor('b'), leaving.signal);
-    leaving.abort();
+    const b = await engine.submit(requestFor('b'), client.signal);
+    client.abort();
     runner.resume();
     await a;
     expect(await eventsOf(b)).toEqual([]);
@@ -173,14 +173,14 @@ describe('a client that leaves', () => {
     expect(engine.stats()).toMatchObject({ numRunning: 0, numWaiting: 0, numFreeSlots: 1 });
   });
 
-  test('before it was accepted: nothing is started', async () => {
+  test('before its request is accepted starts nothing', async () => {
     const { engine, runner } = await startEngine({});
     expect(await eventsOf(await engine.submit(requestFor('a'), AbortSignal.abort()))).toEqual([]);
     expect(runner.steps).toEqual([]);
   });
 });
 
-test('whenever a request comes, even as the last one ends, the engine serves it', async () => {
+test('a request is served even if it arrives just as the last one ends', async () => {
   const { engine } = await startEngine({});
   for (let numTicks = 0; numTicks < 30; numTicks++) {
     const first = story(engine, requestFor('a'));
@@ -192,7 +192,7 @@ test('whenever a request comes, even as the last one ends, the engine serves it'
   }
 });
 
-test('a client that takes nothing gets what waits for it and an error, and its slot is free for others', async () => {
+test('a client that does not read gets its pending events and an error, and its slot is freed', async () => {
   const reply = idsOf('abcdefgh');
   const { engine, runner } = await startEngine(
     { slow: reply, next: idsOf('x') },

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StopStrings } from '../../../src/llm/stop-strings.ts';
 
-/** What is sent of a text that comes in these pieces. */
+/** What is sent of a text that arrives in these pieces. */
 function send(stops: readonly string[], pieces: readonly string[]): { sent: string[]; isStopped: boolean } {
   const scanner = new StopStrings(stops);
   const sent: string[] = [];
@@ -15,23 +15,23 @@ function send(stops: readonly string[], pieces: readonly string[]): { sent: stri
 }
 
 describe('stop strings', () => {
-  test('let text pass at once where nothing of them is in it', () => {
+  test('let text pass at once if no part of them is in it', () => {
     expect(send(['END'], ['one ', 'two']).sent).toEqual(['one ', 'two', '']);
   });
 
-  test('hold back what may become one, and send it when it does not', () => {
+  test('hold back text that may become one, and send it if it does not', () => {
     expect(send(['END'], ['the E', 'N', 'emy'])).toEqual({ sent: ['the ', '', 'ENemy', ''], isStopped: false });
   });
 
-  test('stop in front of one that comes in pieces', () => {
+  test('end the text before one that arrives in pieces', () => {
     expect(send(['END'], ['the E', 'ND of it'])).toEqual({ sent: ['the ', ''], isStopped: true });
   });
 
-  test('stop in front of the first of several', () => {
+  test('end the text before the first of several', () => {
     expect(send(['dog', 'a', 'hat'], ['the hat']).sent).toEqual(['the ']);
   });
 
-  test('whatever the pieces: what is sent ends in front of the first stop string, or is everything', () => {
+  test('let everything before the first one pass, or the whole text if there is none, however it is split', () => {
     const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 12 });
     const stop = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 4 });
     fc.assert(

@@ -11,9 +11,9 @@ function drawn(sampler: Sampler, logits: Float32Array, params: SamplingParams, t
 
 const hex = (words: readonly number[]) => words.map((word) => word.toString(16).padStart(8, '0'));
 
-describe('the random numbers', () => {
-  // Known answers: kat_vectors of the Random123 distribution.
-  test('are those of Philox4x32-10', () => {
+describe('random numbers', () => {
+  // From kat_vectors in the Random123 distribution.
+  test('match the known answers of Philox4x32-10', () => {
     expect(hex(philox([0, 0], [0, 0, 0, 0]))).toEqual(['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']);
     const ones = 0xffffffff;
     expect(hex(philox([ones, ones], [ones, ones, ones, ones]))).toEqual([
@@ -26,7 +26,7 @@ describe('the random numbers', () => {
     expect(hex(philox([0xa4093822, 0x299f31d0], pi))).toEqual(['d16cfe09', '94fdcceb', '5001e420', '24126ea1']);
   });
 
-  test('depend on seed and token alone, lie in [0, 1), and take any integer as a seed', () => {
+  test('depend only on the seed and the token index, lie in [0, 1) and take any integer as a seed', () => {
     const seeds = [0, 1, -1, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER];
     const numbers = seeds.flatMap((seed) => [0, 1, 2].map((index) => uniform(seed, index)));
     expect(new Set(numbers).size).toBe(numbers.length);
@@ -35,15 +35,15 @@ describe('the random numbers', () => {
   });
 });
 
-describe('from logits that are not numbers there is no token:', () => {
+describe('NaN or infinite logits give no token', () => {
   const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 
   test.each([
     ['greedy', { temperature: 0 }, [nan, nan, nan]],
-    ['greedy, the first', { temperature: 0 }, [nan]],
+    ['greedy, only one token', { temperature: 0 }, [nan]],
     ['sampled', { temperature: 1 }, [nan, nan, nan]],
-    ['sampled, one of them', { temperature: 1 }, [1, nan, 2]],
-    ['sampled, infinite', { temperature: 1 }, [1, inf, inf]],
+    ['sampled, one is NaN', { temperature: 1 }, [1, nan, 2]],
+    ['sampled, some are infinite', { temperature: 1 }, [1, inf, inf]],
     ['top-k', { temperature: 1, topK: 2 }, [1, 3, nan]],
     ['top-p', { temperature: 1, topP: 0.5 }, [1, 3, nan]],
   ])('%s', (_, params, logits) => {
@@ -56,7 +56,7 @@ describe('sampling', () => {
   const logits = Float32Array.from([0.5, 2, -1, 1, 2, Number.NEGATIVE_INFINITY]);
   const numDraws = 20_000;
 
-  /** How often each token is drawn, with a seed of its own for each draw. */
+  /** How often each token is drawn, with a different seed for each draw. */
   function frequencies(params: Partial<SamplingParams>): number[] {
     const sampler = new Sampler(logits.length);
     const counts = new Array<number>(logits.length).fill(0);
@@ -80,7 +80,7 @@ describe('sampling', () => {
     }
   }
 
-  test('at temperature 0 takes the likeliest, the first of equals', () => {
+  test('at temperature 0 takes the likeliest token, and the first of equally likely ones', () => {
     expect(drawn(new Sampler(6), logits, greedy)).toBe(1);
     expect(drawn(new Sampler(6), logits, { ...greedy, temperature: 1e-9, seed: 5 }, 3)).toBe(1);
   });
@@ -89,7 +89,7 @@ describe('sampling', () => {
     expectClose(frequencies({ temperature }), softmax(temperature));
   });
 
-  test('top-k keeps the k likeliest', () => {
+  test('with top-k keeps the k likeliest tokens', () => {
     expectClose(
       frequencies({ topK: 3 }),
       softmax(1, (id) => [1, 3, 4].includes(id)),
@@ -98,8 +98,8 @@ describe('sampling', () => {
     expectClose(frequencies({ topK: 1000 }), softmax(1));
   });
 
-  test('top-p keeps the fewest that reach it', () => {
-    // The two likeliest hold 0.38 each, the third 0.14.
+  test('with top-p keeps the likeliest tokens that together reach it', () => {
+    // The two likeliest tokens have a probability of 0.38 each, the third 0.14.
     expectClose(
       frequencies({ topP: 0.7 }),
       softmax(1, (id) => [1, 4].includes(id)),
@@ -111,7 +111,7 @@ describe('sampling', () => {
     expectClose(frequencies({ topP: 1e-6 }), [0, 1, 0, 0, 0, 0]);
   });
 
-  test('keeps exactly what sorting would, with long tails and many equals', () => {
+  test('keeps exactly the tokens that sorting would, with long tails and many ties', () => {
     const scale = fc.constantFrom(0.05, 1, 4);
     const row = fc.tuple(fc.array(fc.integer({ min: -40, max: 40 }), { minLength: 1, maxLength: 3000 }), scale);
     const params = fc.record({ topK: fc.nat(50), topP: fc.double({ min: 0.01, max: 1, noNaN: true }) });
@@ -133,8 +133,8 @@ describe('sampling', () => {
     );
   });
 
-  test('top-p of a long tail is of the whole mass, not of what is left of it', () => {
-    // One of weight 1, ten of 0.05, and a tail of 50,000 that holds a tenth: 0.9 of 1.595 takes nine of the ten.
+  test('with top-p counts the whole probability mass, including a long tail', () => {
+    // One token of weight 1, ten of 0.05 and 50,000 that weigh 0.095 together: reaching 0.9 of 1.595 takes nine of the ten.
     const tailWeight = 0.095 / 50_000;
     const logs = [1, ...Array<number>(10).fill(0.05), ...Array<number>(50_000).fill(tailWeight)].map(Math.log);
     const sampler = new Sampler(logs.length);
@@ -145,7 +145,7 @@ describe('sampling', () => {
     expect(tokens).toEqual(new Set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
   });
 
-  test('top-p counts within top-k', () => {
+  test('applies top-p to the tokens that top-k keeps', () => {
     expectClose(
       frequencies({ topK: 3, topP: 0.84 }),
       softmax(1, (id) => [1, 4].includes(id)),
@@ -153,7 +153,7 @@ describe('sampling', () => {
   });
 });
 
-test('from the likeliest tokens alone, the same token is drawn as from all; or it is said that others are needed', () => {
+test('sampling from the likeliest tokens draws the same token as sampling from all, or reports that it needs others', () => {
   const vocabSize = 200;
   let numAnswered = 0;
   fc.assert(
@@ -193,7 +193,7 @@ test('from the likeliest tokens alone, the same token is drawn as from all; or i
 });
 
 describe('an adjuster', () => {
-  /** Makes token 2 likely for the rows with seed 7. */
+  /** Makes token 2 the likeliest in rows with seed 7. */
   const bias: LogitsAdjuster = {
     appliesTo: ({ params }) => params.seed === 7,
     adjust: (logits) => {
@@ -204,13 +204,13 @@ describe('an adjuster', () => {
   const of = (changes: Partial<SamplingParams>) => ({ params: { ...greedy, ...changes }, tokenIndex: 0 });
   const logits = () => Float32Array.of(0, 3, 1, 2);
 
-  test('changes the logits of the rows that ask for it, greedy or drawn', () => {
+  test('changes the logits of the rows that it applies to, greedy or sampled', () => {
     expect(sampler.sample(logits(), of({ seed: 7 }))).toEqual({ tokenId: 2 });
     expect(sampler.sample(logits(), of({ seed: 7, temperature: 1 }))).toEqual({ tokenId: 2 });
     expect(sampler.sample(logits(), of({ seed: 8 }))).toEqual({ tokenId: 1 });
   });
 
-  test('makes a row need all of its logits; other rows need no more than without it', () => {
+  test('makes the rows that it applies to need all of their logits, and other rows no more than without it', () => {
     const needs = (changes: Partial<SamplingParams>) => sampler.needs(of(changes));
     expect(needs({ seed: 7 })).toBe('all');
     expect(needs({ seed: 7, temperature: 1, topK: 5 })).toBe('all');

@@ -8,24 +8,24 @@ const limits: StepLimits = { maxBatchSize: 5, maxModelLen: 64, maxStepTokens: 17
 const promptBudget = limits.maxStepTokens - limits.maxBatchSize;
 const EOS = 2;
 
-/** What happens around one step. */
-const happening = fc.record({
+/** What happens during one step. */
+const stepEvents = fc.record({
   arrivals: fc.array(
     fc.record({ promptLength: fc.integer({ min: 1, max: 40 }), maxNewTokens: fc.integer({ min: 1, max: 9 }) }),
     {
       maxLength: 4,
     },
   ),
-  /** Which of the live sequences leaves while the step runs, if any. */
-  leaver: fc.option(fc.nat(20), { freq: 4 }),
+  /** Which of the live sequences is aborted while the step runs, if any. */
+  aborted: fc.option(fc.nat(20), { freq: 4 }),
   fails: fc.boolean(),
   isEos: fc.array(fc.boolean(), { maxLength: 5 }),
-  /** Which rows end with an error. */
+  /** Which rows fail. */
   isBroken: fc.array(fc.boolean(), { maxLength: 3 }),
   elapsedMs: fc.integer({ min: 0, max: 120 }),
 });
 
-/** The tokens whose keys and values lie in each slot, as the steps leave them. */
+/** A model of the KV cache: the tokens whose keys and values each slot holds. */
 class CacheModel {
   readonly #slots: (readonly number[])[] = [];
 
@@ -34,7 +34,7 @@ class CacheModel {
     for (const { slot, start, tokenIds } of rows) this.#slots[slot] = [...this.#cached(slot, start), ...tokenIds];
   }
 
-  /** Each row attends to the first tokens of its sequence, and draws the next one if it attends to all that are known. */
+  /** Each row attends to the first tokens of its sequence, and samples the next one if it attends to all known tokens. */
   checkAttended({ rows }: Step, running: readonly Sequence[]): void {
     for (const [i, { promptTokenIds, outputTokenIds }] of running.entries()) {
       const known = [...promptTokenIds, ...outputTokenIds];
@@ -74,9 +74,9 @@ function checkStep({ rows }: Step, running: readonly Sequence[]): void {
 
 const bySlot = (a: Sequence, b: Sequence) => (a.slot ?? 0) - (b.slot ?? 0);
 
-test('whatever arrives, leaves and fails: every sequence ends once, no slot is lost or held twice, nobody is overtaken', () => {
+test('whatever arrives, is aborted or fails, each sequence finishes once, slots are neither lost nor shared, and prompts start in order', () => {
   fc.assert(
-    fc.property(fc.array(happening, { maxLength: 40 }), fc.boolean(), (happenings, mayFail) => {
+    fc.property(fc.array(stepEvents, { maxLength: 40 }), fc.boolean(), (allEvents, mayFail) => {
       const target = new Scheduler({ limits, eosTokenIds: new Set([EOS]), batchTimeoutMs: 100, maxQueueSize: 1000 });
       const cache = new CacheModel();
       const all: Sequence[] = [];
@@ -92,12 +92,12 @@ test('whatever arrives, leaves and fails: every sequence ends once, no slot is l
       const live = () => all.filter(({ status }) => status !== 'finished');
       const runStep = ({
         arrivals,
-        leaver,
+        aborted,
         fails,
         isEos,
         isBroken,
         elapsedMs,
-      }: typeof happening extends fc.Arbitrary<infer T> ? T : never) => {
+      }: typeof stepEvents extends fc.Arbitrary<infer T> ? T : never) => {
         for (const arrival of arrivals) {
           const arrived = sequence(String(all.length), { ...arrival, arrivedAtMs: nowMs });
           all.push(arrived);
@@ -111,8 +111,8 @@ test('whatever arrives, leaves and fails: every sequence ends once, no slot is l
         checkStep(planned, running);
         cache.run(planned);
         cache.checkAttended(planned, running);
-        const leaving = leaver === null ? undefined : live()[leaver];
-        if (leaving !== undefined) target.finish(leaving, 'abort');
+        const victim = aborted === null ? undefined : live()[aborted];
+        if (victim !== undefined) target.finish(victim, 'abort');
         if (mayFail && fails) {
           target.fail();
           return;
@@ -125,14 +125,14 @@ test('whatever arrives, leaves and fails: every sequence ends once, no slot is l
         for (const { sequence: s } of target.update(results, nowMs)) expect(s.finishReason).not.toBe('abort');
       };
 
-      for (const each of happenings) {
+      for (const each of allEvents) {
         runStep(each);
         checkEnds();
       }
-      // Forty tokens of prompt take four steps, nine of output nine more, and each may wait for the timeout and for all before it.
+      // A prompt of 40 tokens takes four steps and an output of 9 tokens nine more. Each may wait for the timeout and for all earlier ones.
       const enough = 30 + all.length * 20;
       for (let i = 0; i < enough && live().length > 0; i++) {
-        runStep({ arrivals: [], leaver: null, fails: false, isEos: [], isBroken: [], elapsedMs: 50 });
+        runStep({ arrivals: [], aborted: null, fails: false, isEos: [], isBroken: [], elapsedMs: 50 });
       }
 
       checkEnds();

@@ -17,14 +17,14 @@ function scheduler({ maxBatchSize = 4, maxStepTokens = 24, batchTimeoutMs = 100,
 
 const traces = new WeakMap<Scheduler, StepTrace>();
 
-/** A planned step in words. */
+/** Describes a planned step. */
 function describeStep(target: Scheduler, planned: Step): string {
   const trace = traces.get(target) ?? traceOfSequences();
   traces.set(target, trace);
   return trace.describe(planned);
 }
 
-/** Plans a step and gives a token to every row that asks for one. */
+/** Plans a step and gives the same token to every row that samples. @returns what the step was */
 function step(target: Scheduler, nowMs = 0, token = 7): string | undefined {
   const planned = target.schedule(nowMs);
   if (planned === undefined) return undefined;
@@ -40,8 +40,8 @@ function add(target: Scheduler, ...sequences: Sequence[]): void {
   for (const s of sequences) target.add(s);
 }
 
-describe('a trace of', () => {
-  test('one sequence: prefill, then a token a step until it has its number', () => {
+describe('the scheduler', () => {
+  test('prefills a sequence, then decodes one token per step up to the maximum', () => {
     const target = scheduler();
     const a = sequence('a', { maxNewTokens: 3 });
     add(target, a);
@@ -55,7 +55,7 @@ describe('a trace of', () => {
     expect(target.numFreeSlots).toBe(4);
   });
 
-  test('a newcomer, which joins at the next token boundary and not when the batch ends', () => {
+  test('lets a newcomer join at the next token boundary, not when the batch ends', () => {
     const target = scheduler();
     add(target, sequence('a'));
     expect(step(target)).toBe('prefill a');
@@ -63,7 +63,7 @@ describe('a trace of', () => {
     expect([step(target), step(target)]).toEqual(['decode a + prefill b', 'decode a b']);
   });
 
-  test('more prompts than slots: the next one gets the slot of the first to end', () => {
+  test('gives the slot of the first sequence to finish to the next prompt', () => {
     const target = scheduler({ maxBatchSize: 2 });
     add(target, sequence('a', { maxNewTokens: 2 }), sequence('b', { maxNewTokens: 4 }), sequence('c'));
     expect([step(target), step(target), step(target), step(target)]).toEqual([
@@ -74,7 +74,7 @@ describe('a trace of', () => {
     ]);
   });
 
-  test('a long prompt: chunks of the budget, beside those who decode', () => {
+  test('splits a long prompt into chunks of the token budget while other sequences decode', () => {
     const target = scheduler({ maxBatchSize: 4, maxStepTokens: 12 });
     add(target, sequence('a'));
     step(target);
@@ -87,7 +87,7 @@ describe('a trace of', () => {
     ]);
   });
 
-  test('a long prompt behind short ones: it waits for a step of its own, so that its chunks are always the same', () => {
+  test('starts a long prompt only when the whole budget is left, so that its chunks are always the same', () => {
     const target = scheduler({ maxStepTokens: 12 });
     add(target, sequence('a'), sequence('long', { promptLength: 10 }), sequence('b'));
     expect([step(target), step(target), step(target)]).toEqual([
@@ -97,13 +97,13 @@ describe('a trace of', () => {
     ]);
   });
 
-  test('sequences that end in the middle: the last ones move into their slots', () => {
+  test('moves the last sequences into slots that become free before them', () => {
     const target = scheduler();
     add(target, sequence('a', { maxNewTokens: 1 }), sequence('b'), sequence('c', { maxNewTokens: 1 }), sequence('d'));
     expect([step(target), step(target)]).toEqual(['prefill a b c d', 'move 3>0; decode d b']);
   });
 
-  test('an end of sequence', () => {
+  test('finishes a sequence at its end-of-sequence token', () => {
     const target = scheduler();
     const a = sequence('a');
     add(target, a);
@@ -111,7 +111,7 @@ describe('a trace of', () => {
     expect(a).toMatchObject({ finishReason: 'stop', outputTokenIds: [7, EOS] });
   });
 
-  test('an end of sequence that is to be ignored', () => {
+  test('ignores end-of-sequence tokens on request', () => {
     const target = scheduler();
     const a = sequence('a', { maxNewTokens: 2, sampling: { ...greedy, ignoreEos: true } });
     add(target, a);
@@ -121,7 +121,7 @@ describe('a trace of', () => {
   });
 });
 
-test('a step is a plain value: it can be printed and compared, and holds nothing live', () => {
+test('a step is a plain value: it can be compared and cloned, and later tokens do not change it', () => {
   const target = scheduler({ maxStepTokens: 12 });
   const sampling = { ...greedy, temperature: 1, seed: 5 };
   const prompt = (id: string, promptLength: number) => sequence(id, { promptLength, sampling });
@@ -141,8 +141,8 @@ test('a step is a plain value: it can be printed and compared, and holds nothing
   expect(planned?.rows[0]?.tokenIds).toEqual([7]);
 });
 
-describe('an abort', () => {
-  test('of a waiting sequence costs no step', () => {
+describe('aborting a sequence', () => {
+  test('that is waiting costs no step', () => {
     const target = scheduler();
     const a = sequence('a');
     add(target, a, sequence('b'));
@@ -150,7 +150,7 @@ describe('an abort', () => {
     expect(step(target)).toBe('prefill b');
   });
 
-  test('in the middle of a step: its token is dropped and its slot is free for the next', () => {
+  test('during a step drops its token and frees its slot for the next one', () => {
     const target = scheduler({ maxBatchSize: 1 });
     const a = sequence('a');
     add(target, a, sequence('b'));
@@ -161,7 +161,7 @@ describe('an abort', () => {
     expect(step(target)).toBe('prefill b');
   });
 
-  test('after the end changes nothing', () => {
+  test('that has finished changes nothing', () => {
     const target = scheduler();
     const a = sequence('a', { maxNewTokens: 1 });
     add(target, a);
@@ -171,15 +171,15 @@ describe('an abort', () => {
   });
 });
 
-describe('a step that fails', () => {
-  /** Plans a step and lets it fail. */
+describe('a failed step', () => {
+  /** Plans a step that fails. */
   function failing(target: Scheduler): { readonly step: string; readonly lost: string[] } {
     const planned = target.schedule(0);
     if (planned === undefined) throw new Error('there is nothing to do');
     return { step: describeStep(target, planned), lost: target.fail().map(({ id }) => id) };
   }
 
-  test('is retried as it is when it has no newcomers, and loses its sequences when it fails again', () => {
+  test('is retried unchanged if it has no newcomers, and loses its sequences if it fails again', () => {
     const target = scheduler();
     const [a, b] = [sequence('a'), sequence('b')];
     add(target, a, b);
@@ -190,7 +190,7 @@ describe('a step that fails', () => {
     expect(target).toMatchObject({ numRunning: 0, numWaiting: 0, numFreeSlots: 4 });
   });
 
-  test('is retried without its newcomers, which are then computed one at a time', () => {
+  test('is retried without its newcomers, which are then prefilled one per step', () => {
     const target = scheduler();
     add(target, sequence('a', { maxNewTokens: 9 }));
     step(target);
@@ -205,7 +205,7 @@ describe('a step that fails', () => {
     ]);
   });
 
-  test('loses only the newcomer that makes it fail', () => {
+  test('loses only the newcomer that causes the failure', () => {
     const target = scheduler();
     add(target, sequence('a', { maxNewTokens: 9 }));
     step(target);
@@ -219,7 +219,7 @@ describe('a step that fails', () => {
     expect(good.status).toBe('running');
   });
 
-  test('computes the chunks of a long prompt again from the first', () => {
+  test('restarts a long prompt from its first chunk', () => {
     const target = scheduler();
     add(target, sequence('a', { promptLength: 30 }), sequence('b'));
     expect(step(target)).toBe('prefill a[20]');
@@ -231,7 +231,7 @@ describe('a step that fails', () => {
     ]);
   });
 
-  test('is forgotten when the next one succeeds', () => {
+  test('is forgotten once a step succeeds', () => {
     const target = scheduler();
     add(target, sequence('a', { maxNewTokens: 9 }));
     step(target);
@@ -241,7 +241,7 @@ describe('a step that fails', () => {
     }
   });
 
-  test('does not hold up newcomers when its other sequences have left', () => {
+  test('does not delay newcomers once its other sequences have been aborted', () => {
     const target = scheduler();
     const a = sequence('a');
     add(target, a);
@@ -253,7 +253,7 @@ describe('a step that fails', () => {
   });
 });
 
-test('a row that ends with an error takes its sequence with it, and no others', () => {
+test('a row that fails ends its own sequence and no other', () => {
   const target = scheduler();
   const [a, b] = [sequence('a'), sequence('b')];
   add(target, a, b);
@@ -268,7 +268,7 @@ test('a row that ends with an error takes its sequence with it, and no others', 
   expect(step(target)).toBe('move 1>0; decode b');
 });
 
-test('the queue is bounded; who finds a free slot does not count', () => {
+test('the queue is bounded; requests that will get a free slot do not count', () => {
   const target = scheduler({ maxBatchSize: 2, maxQueueSize: 1 });
   add(target, sequence('a'), sequence('b'), sequence('c'));
   expect(() => add(target, sequence('d'))).toThrow(QueueFullError);
@@ -276,7 +276,7 @@ test('the queue is bounded; who finds a free slot does not count', () => {
   expect(() => add(target, sequence('d'))).toThrow(QueueFullError);
 });
 
-describe('newcomers to a running batch', () => {
+describe('waiting prompts', () => {
   const state = {
     numWaiting: 1,
     numWaitingTokens: 19,
@@ -286,7 +286,7 @@ describe('newcomers to a running batch', () => {
     batchTimeoutMs: 100,
   };
 
-  test('start at once when nothing runs', () => {
+  test('start at once if nothing is running', () => {
     expect(gatherWhileRunning({ ...state, numRunning: 0 })).toBe(1);
   });
 
@@ -298,7 +298,7 @@ describe('newcomers to a running batch', () => {
     expect(gatherWhileRunning({ ...state, numWaitingTokens: 20 })).toBe(1);
   });
 
-  test('the tokens of those for whom there is no slot do not count', () => {
+  test('count only the tokens of those that will get a free slot', () => {
     const admission = vi.fn(gatherWhileRunning);
     const limits = { maxBatchSize: 2, maxModelLen: 64, maxStepTokens: 24 };
     const options = { limits, eosTokenIds: new Set<number>(), batchTimeoutMs: 100, maxQueueSize: 100, admission };
@@ -314,7 +314,7 @@ describe('newcomers to a running batch', () => {
     expect(gatherWhileRunning({ ...state, numWaiting: 2, numSlotsBehind: 1 })).toBe(1);
   });
 
-  test('join when the oldest has waited for the timeout', () => {
+  test('join when the oldest has waited as long as the timeout', () => {
     expect(gatherWhileRunning({ ...state, oldestWaitMs: 100 })).toBe(1);
   });
 });
