@@ -48,7 +48,7 @@ describe(`on a device (${kind})`, () => {
     ['three at a time, with blocks of one token', 3, 1],
     ['three at a time, with blocks of sixteen', 3, 16],
   ])(
-    'sequences that arrive %s get the same logits as on the CPU, and every node runs on the device',
+    'with sequences that arrive %s, the logits are those of the CPU and every node runs on the device',
     async (_, perStep, blockTokens) => {
       const profiles = await temporaryFolder();
       const onCpu = await forcedLogits({ limits }, 1);

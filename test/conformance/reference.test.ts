@@ -56,7 +56,7 @@ describe.each(['fp16', 'int8', 'int8-fast'] as const)('%s stays close to transfo
     ...readdirSync(variants).map((name) => path.join(variants, name)),
   ];
 
-  test.each(folders)('%s', async (folder) => {
+  test.each(folders.map((folder) => [path.basename(folder), folder] as const))('%s', async (_, folder) => {
     const cases = expectedCases<ModelCase>(folder);
     const logits = await promptLogits(folder, cases, { precision });
     for (const [i, each] of cases.entries()) {
