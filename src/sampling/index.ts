@@ -1,1 +1,1 @@
-export { type LogitsAdjuster, maxLikeliest, Sampler, type SamplingStages, type TokenSampler } from './sampler.ts';
+export { type LogitsAdjuster, maxLikeliest, Sampler, type TokenSampler } from './sampler.ts';

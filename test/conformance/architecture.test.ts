@@ -1,8 +1,9 @@
 import { copyFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { greedy, Sequence } from '../../src/core/index.ts';
+import { greedy } from '../../src/core/index.ts';
 import { exportModel, findRemovable, openModel, registerArchitecture } from '../../src/model/index.ts';
+import { Sequence } from '../../src/scheduler/index.ts';
 import { ModelStore } from '../../src/store/index.ts';
 import { generate, type RunnerSetup, withRunner } from '../support/conformance.ts';
 import { copyOf, embeddedModel, patchJson, reference, temporaryFolder } from '../support/fixtures.ts';
