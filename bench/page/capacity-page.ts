@@ -37,7 +37,7 @@ export function renderCapacity(result: CapacityReport, provenance: string): stri
   });
 }
 
-function headline({ slo, capacity, safeShare, headroom, settings: { targetRps } }: CapacityReport): string {
+function headline({ slo, capacity, safeShare, headroom, settings: { targetRps = 0 } }: CapacityReport): string {
   const { highestRate, kneeRate, safeRate: safe } = capacity;
   const instances =
     targetRps > 0 && safe > 0
@@ -89,7 +89,7 @@ function batchingOnAndOff({ comparison }: CapacityReport): Plot {
   };
 }
 
-function tuned({ tuning, settings: { targetRps } }: CapacityReport): Plot {
+function tuned({ tuning, settings: { targetRps = 0 } }: CapacityReport): Plot {
   const timeouts = [...new Set(tuning.map(({ batchTimeoutMs }) => batchTimeoutMs))];
   const sizes = [...new Set(tuning.map(({ maxBatchSize }) => maxBatchSize))];
   const shades = ['#9fd8b8', '#2e8b57', '#1d5c3a'];

@@ -12,7 +12,7 @@ export interface BannerFacts {
   readonly hasTokenizer: boolean;
 }
 
-/** What is printed when the server is ready: what it serves, how, and a line to try it with. */
+/** The text that is printed once the server is ready: what it serves, how, and a command to try it with. */
 export function banner({ version, model, limits, device, batchTimeoutMs, address, hasTokenizer }: BannerFacts): string {
   const { architecture, numParameters, numLayers, numHeads, hiddenSize } = model.config;
   const cache = kvCacheBytes(kvCacheShape(model, limits.maxBatchSize, limits.maxModelLen));
@@ -20,11 +20,11 @@ export function banner({ version, model, limits, device, batchTimeoutMs, address
   return `
   weft ${version}
 
-  model     ${model.name}: ${architecture}, ${millions(numParameters)} parameters, ${numLayers} layers, ${numHeads} heads, ${hiddenSize} wide
+  model     ${model.name}: ${architecture}, ${millions(numParameters)} parameters, ${numLayers} layers, ${numHeads} heads, hidden size ${hiddenSize}
   device    ${device}, ${model.precision}
-  batch     up to ${limits.maxBatchSize} sequences, newcomers gathered for at most ${batchTimeoutMs} ms
-  context   ${limits.maxModelLen} tokens, in steps of up to ${limits.maxStepTokens}
-  KV cache  ${mebibytes(cache)} when every slot is full
+  batch     up to ${limits.maxBatchSize} sequences; prompts wait at most ${batchTimeoutMs} ms for each other
+  context   ${limits.maxModelLen} tokens, up to ${limits.maxStepTokens} per step
+  KV cache  up to ${mebibytes(cache)}
   address   ${address}
 
   curl -N ${address}/generate -H 'content-type: application/json' -d '{"prompt": ${prompt}, "stream": true}'

@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { capacityKeys, flagOf, loadCommand, type SettingKey, type Settings } from '../config/index.ts';
+import { type CommandLine, capacityServerKeys, flagOf, type Settings } from '../config/index.ts';
 import { messageOf, UserError } from '../core/index.ts';
 import {
   brokenConditions,
@@ -20,49 +20,30 @@ import {
   type Trial,
 } from '../load/index.ts';
 import { ChildServer } from './child-server.ts';
-import { expectOperands } from './operands.ts';
 import { embeddedModelFolder } from './package-info.ts';
-
-/** Settings that are handed on to the server. */
-const passedKeys = [
-  'revision',
-  'device',
-  'precision',
-  'maxBatchSize',
-  'batchTimeoutMs',
-  'maxModelLen',
-  'maxStepTokens',
-  'maxQueueSize',
-  'maxBodyBytes',
-  'threads',
-  'spinning',
-  'cacheDir',
-] as const satisfies readonly SettingKey[];
 
 const startRate = 5;
 const headroom = 0.2;
 const warmUpMs = 1000;
 
-/** What is not answered so long after the last request counts as lost: later than any limit allows. */
+/** How long after the last request an answer still counts: longer than any limit of the SLO. */
 function graceMsOf(slo: readonly Condition[]): number {
   return Math.max(3000, ...slo.map((condition) => ('limitMs' in condition ? 1.2 * condition.limitMs : 0)));
 }
 
-/** Rates at which batching is compared with going without. */
+/** The rates at which batching is compared with serving one request at a time. */
 const comparedRates = [50, 100, 150, 200];
 const tunedBatchSizes = [8, 16, 32, 50];
 const tunedTimeoutsMs = [0, 20, 100];
 
-type CapacitySettings = Pick<Settings, (typeof capacityKeys)[number] | (typeof passedKeys)[number]>;
-
-/** `weft bench capacity`: the highest rate of requests that keeps an SLO, and what follows from it. */
-export async function benchCapacity(args: readonly string[]): Promise<void> {
-  const { settings, operands } = loadCommand([...capacityKeys, ...passedKeys], args, process.env);
-  expectOperands('weft bench capacity', operands, ['[MODEL]']);
+/** `weft bench capacity`: finds the highest request rate that keeps an SLO, and what follows from it. */
+export async function benchCapacity({ settings, operands }: CommandLine): Promise<void> {
   const [model = embeddedModelFolder] = operands;
+  const { output, targetRps } = settings;
   const slo = parseSlo(settings.slo);
-  if (settings.tune === 'on' && settings.targetRps === 0) {
-    throw new UserError(`${flagOf('tune')} tries batch sizes at a rate: give it with ${flagOf('targetRps')}`);
+  const tunedRate = settings.tune === 'on' ? targetRps : undefined;
+  if (settings.tune === 'on' && tunedRate === undefined) {
+    throw new UserError(`${flagOf('tune')} tries batch sizes at one rate; give the rate with ${flagOf('targetRps')}`);
   }
   const capacity = await withServer(model, settings, (server) =>
     findCapacity(slo, startRate, async (rate) => {
@@ -72,10 +53,10 @@ export async function benchCapacity(args: readonly string[]): Promise<void> {
     }),
   );
   print(describe(capacity, settings));
-  const comparison = settings.output === '' ? [] : await compare(model, settings, slo);
-  const tuning = settings.tune === 'on' ? await tune(model, settings, slo) : [];
-  if (tuning.length > 0) print(describeTuning(tuning, settings.targetRps));
-  if (settings.output === '') return;
+  const comparison = output === undefined ? [] : await compare(model, settings, slo);
+  const tuning = tunedRate === undefined ? [] : await tune(model, settings, { slo, rate: tunedRate });
+  if (tunedRate !== undefined) print(describeTuning(tuning, tunedRate));
+  if (output === undefined) return;
   const result: CapacityReport = {
     model,
     slo: settings.slo,
@@ -86,17 +67,17 @@ export async function benchCapacity(args: readonly string[]): Promise<void> {
     tuning,
     settings,
   };
-  await writeFile(settings.output, JSON.stringify(result, undefined, 1)).catch((error: unknown) => {
-    throw new UserError(`${settings.output} cannot be written: ${messageOf(error)}`);
+  await writeFile(output, JSON.stringify(result, undefined, 1)).catch((error: unknown) => {
+    throw new UserError(`${output} cannot be written: ${messageOf(error)}`);
   });
 }
 
 async function withServer<Result>(
   model: string,
-  settings: CapacitySettings,
+  settings: Settings,
   use: (server: ChildServer) => Promise<Result>,
 ): Promise<Result> {
-  const passed = passedKeys.filter((key) => settings[key] !== '');
+  const passed = capacityServerKeys.filter((key) => settings[key] !== undefined);
   const server = await ChildServer.start([model, ...passed.flatMap((key) => [flagOf(key), String(settings[key])])]);
   try {
     return await use(server);
@@ -106,13 +87,13 @@ async function withServer<Result>(
 }
 
 /**
- * Sends requests at a rate, without heed of their answers; a short warm-up is not counted.
- * @throws {UserError} the server ended, or refused every request
+ * Sends requests at a rate, whether or not they are answered in time. A short warm-up does not count.
+ * @throws {UserError} the server exited or refused every request
  */
 async function tryRate(
   server: ChildServer,
   rate: number,
-  { settings, slo }: { readonly settings: CapacitySettings; readonly slo: readonly Condition[] },
+  { settings, slo }: { readonly settings: Settings; readonly slo: readonly Condition[] },
 ): Promise<Experience> {
   const durationMs = warmUpMs + settings.probeSeconds * 1000;
   const cut = AbortSignal.timeout(durationMs + graceMsOf(slo));
@@ -132,8 +113,8 @@ async function tryRate(
   }
 }
 
-/** Ids that every OPT has. */
-function requestOf(n: number, { promptTokens, newTokens }: CapacitySettings): LoadRequest {
+/** A prompt of random token ids that every vocabulary has. */
+function requestOf(n: number, { promptTokens, newTokens }: Settings): LoadRequest {
   const random = seededRandom(n);
   return {
     prompt: Array.from({ length: promptTokens }, () => 4 + Math.floor(random() * 2900)),
@@ -141,8 +122,8 @@ function requestOf(n: number, { promptTokens, newTokens }: CapacitySettings): Lo
   };
 }
 
-/** The same rates with batches and one at a time. */
-async function compare(model: string, settings: CapacitySettings, slo: readonly Condition[]): Promise<Trial[]> {
+/** Tries the same rates with batching and one request at a time. */
+async function compare(model: string, settings: Settings, slo: readonly Condition[]): Promise<Trial[]> {
   const trials: Trial[] = [];
   for (const maxBatchSize of [settings.maxBatchSize, 1]) {
     trials.push(...(await tryAll(model, { ...settings, maxBatchSize }, slo, comparedRates)));
@@ -150,12 +131,16 @@ async function compare(model: string, settings: CapacitySettings, slo: readonly 
   return trials;
 }
 
-async function tune(model: string, settings: CapacitySettings, slo: readonly Condition[]): Promise<Trial[]> {
+async function tune(
+  model: string,
+  settings: Settings,
+  { slo, rate }: { readonly slo: readonly Condition[]; readonly rate: number },
+): Promise<Trial[]> {
   const trials: Trial[] = [];
   for (const maxBatchSize of tunedBatchSizes) {
     for (const batchTimeoutMs of tunedTimeoutsMs) {
       const tried = { ...settings, maxBatchSize, batchTimeoutMs };
-      trials.push(...(await tryAll(model, tried, slo, [settings.targetRps])));
+      trials.push(...(await tryAll(model, tried, slo, [rate])));
     }
   }
   return trials;
@@ -163,7 +148,7 @@ async function tune(model: string, settings: CapacitySettings, slo: readonly Con
 
 async function tryAll(
   model: string,
-  settings: CapacitySettings,
+  settings: Settings,
   slo: readonly Condition[],
   rates: readonly number[],
 ): Promise<Trial[]> {
@@ -181,31 +166,32 @@ async function tryAll(
 
 function inWords(experience: Experience, slo: readonly Condition[]): string {
   const broken = brokenConditions(slo, experience);
-  return broken.length === 0 ? `holds, p95 ${experience.e2el.p95.toFixed(0)} ms` : broken.join(', ');
+  return broken.length === 0 ? `SLO kept, p95 ${experience.e2el.p95.toFixed(0)} ms` : broken.join(', ');
 }
 
-function describe({ highestRate, kneeRate, safeRate }: Capacity, { slo, targetRps }: CapacitySettings): string {
-  if (highestRate === 0) return `no rate that was tried keeps ${slo}`;
+function describe({ highestRate, kneeRate, safeRate }: Capacity, { slo, targetRps }: Settings): string {
+  if (highestRate === 0) return `none of the rates that were tried keeps ${slo}`;
   const lines = [
     ['SLO', slo],
     ['highest rate', `${highestRate.toFixed(1)} requests/s`],
     ['knee', `${kneeRate.toFixed(1)} requests/s`],
     ['safe rate', `${safeRate.toFixed(1)} requests/s = ${safeShare} x ${highestRate.toFixed(1)}`],
   ];
-  if (targetRps > 0) {
+  if (targetRps !== undefined) {
     const count = instancesFor(targetRps, headroom, safeRate);
     lines.push(['instances', `${count} = ⌈${targetRps} x ${1 + headroom} / ${safeRate.toFixed(1)}⌉`]);
   }
   return lines.map(([name = '', value]) => `${name.padEnd(14)}${value}`).join('\n');
 }
 
-/** Of those that hold, the quickest. */
+/** Names the pair with the lowest latency among those that keep the SLO. */
 function describeTuning(trials: readonly Trial[], rate: number): string {
   const holding = trials.filter(({ broken }) => broken.length === 0);
   const best = holding.toSorted((a, b) => a.experience.e2el.p95 - b.experience.e2el.p95)[0];
-  if (best === undefined) return `no batch size and timeout that were tried keep the SLO at ${rate} requests/s`;
+  if (best === undefined)
+    return `none of the batch sizes and timeouts that were tried keeps the SLO at ${rate} requests/s`;
   const flags = `${flagOf('maxBatchSize')} ${best.maxBatchSize} ${flagOf('batchTimeoutMs')} ${best.batchTimeoutMs}`;
-  return `at ${rate} requests/s  ${flags} (p95 ${best.experience.e2el.p95.toFixed(0)} ms; ${holding.length} of ${trials.length} pairs hold)`;
+  return `at ${rate} requests/s  ${flags} (p95 ${best.experience.e2el.p95.toFixed(0)} ms; ${holding.length} of ${trials.length} pairs keep the SLO)`;
 }
 
 function print(text: string): void {

@@ -2,13 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { bestProductsMs, ConcatenatedRun } from '../bench/index.ts';
-import { loadCommand, type Settings } from '../config/index.ts';
+import type { CommandLine, Settings } from '../config/index.ts';
 import { greedy, type StepRow } from '../core/index.ts';
 import { OrtModelRunner, type SessionOptions } from '../engine/index.ts';
 import { exportModel, type ModelConfig, type Precision, readModelConfig, readParameters } from '../model/index.ts';
 import { openDevice } from './device.ts';
 import { locate, openByName } from './local-models.ts';
-import { expectOperands } from './operands.ts';
 import { embeddedModelFolder } from './package-info.ts';
 
 const maxBatchSize = 50;
@@ -45,13 +44,7 @@ type BenchSettings = Pick<Settings, 'cacheDir' | 'revision'>;
  * `weft bench engine`: what a step takes without a server around it, in every precision and the way one does it without Weft, beside
  * what this machine's products can do.
  */
-export async function benchEngine(args: readonly string[]): Promise<void> {
-  const { settings, operands } = loadCommand(
-    ['cacheDir', 'revision', 'device', 'threads', 'spinning'],
-    args,
-    process.env,
-  );
-  expectOperands('weft bench engine', operands, ['[MODEL]']);
+export async function benchEngine({ settings, operands }: CommandLine): Promise<void> {
   const [name = embeddedModelFolder] = operands;
   const { device, description, precisions, session } = openDevice(settings);
   const lines: Measured[] = [];

@@ -1,12 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { loadCommand, type Settings } from '../config/index.ts';
+import type { CommandLine, Settings } from '../config/index.ts';
 import { EngineError, messageOf, type StepRow, UserError } from '../core/index.ts';
 import { OrtModelRunner } from '../engine/index.ts';
 import type { TokenSampler } from '../sampling/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { openDevice } from './device.ts';
 import { openByName } from './local-models.ts';
-import { expectOperands } from './operands.ts';
 import { embeddedModelFolder } from './package-info.ts';
 
 const maxWindowTokens = 256;
@@ -22,13 +21,7 @@ interface Reading {
 }
 
 /** `weft bench quality`: how well every precision foretells a text, and how often it has the same likeliest token as fp32. */
-export async function benchQuality(args: readonly string[]): Promise<void> {
-  const { settings, operands } = loadCommand(
-    ['cacheDir', 'revision', 'device', 'threads', 'spinning'],
-    args,
-    process.env,
-  );
-  expectOperands('weft bench quality', operands, ['TEXT_FILE', '[MODEL]']);
+export async function benchQuality({ settings, operands }: CommandLine): Promise<void> {
   const [file = '', name = embeddedModelFolder] = operands;
   const variants = variantsOn(settings);
   const text = await readFile(file, 'utf8').catch((error: unknown) => {

@@ -1,54 +1,80 @@
-import { capacityKeys, renderFlags, renderHubVariables } from '../config/index.ts';
-import { UserError } from '../core/index.ts';
-import { models, renderModelsCommands } from './models.ts';
+import { loadCommand, nearest } from '../config/index.ts';
+import { show, UserError } from '../core/index.ts';
+import { type Command, commands } from './command-table.ts';
+import { helpOf, helpOfGroup, overview, usageOf } from './help.ts';
 import { packageVersion } from './package-info.ts';
+import { withRemedy } from './remedy.ts';
 import type { StopSignals } from './stop-signals.ts';
 
-const help = `weft ${packageVersion}: LLM text generation with continuous batching
-
-  weft serve [MODEL] [flags]
-      serve a model over HTTP: the path of a Hugging Face OPT folder, the name of a model that is here, or OWNER/NAME of one
-      on the Hugging Face hub, which is fetched if it is not here; without one, the embedded model
-${renderModelsCommands()}
-  weft bench engine [MODEL] [--revision …] [--cache-dir …] [--device …] [--threads …] [--spinning …]
-      measure the steps of a model in every precision on this machine
-  weft bench quality TEXT_FILE [MODEL] [--revision …] [--cache-dir …] [--device …] [--threads …] [--spinning …]
-      measure what every precision costs in how well the model foretells a text
-  weft bench capacity [MODEL] [flags]
-      find the highest rate of requests that keeps an SLO, and the instances that a rate needs; besides its own flags it takes
-      those of serve for the model, the device, batches, the queue and --max-body-bytes
-  weft --version
-
-Flags of serve, each also as an environment variable:
-${renderFlags()}
-
-Flags of models:
-${renderFlags(['cacheDir', 'revision', 'precision', 'seed', 'dryRun'])}
-
-Flags of bench capacity:
-${renderFlags(capacityKeys)}
-
-Variables of the Hugging Face libraries that are heeded:
-${renderHubVariables()}
-`;
-
-/** Runs what the command line asks for. @throws {UserError} there is no such command, or it cannot do what it was asked for */
+/** Runs the command of a command line. @throws {UserError} there is no such command, or it fails for a reason that the user can change */
 export async function runCommand(args: readonly string[], signals: StopSignals): Promise<void> {
-  const [command, ...rest] = args;
-  if (command === undefined || args.includes('--help') || args.includes('-h') || command === 'help') {
-    process.stdout.write(help);
-  } else if (command === '--version') {
-    process.stdout.write(`${packageVersion}\n`);
-  } else if (command === 'serve') {
-    // Loaded only here: engine and server take longer to load than most other commands take to run.
-    const { serve } = await import('./serve.ts');
-    await serve(rest, signals);
-  } else if (command === 'bench') {
-    const { bench } = await import('./bench.ts');
-    await bench(rest);
-  } else if (command === 'models') {
-    await models(rest);
-  } else {
-    throw new UserError(`unknown command ${JSON.stringify(command)}: weft --help lists what there is`);
+  if (args[0] === '--version') return print(`${packageVersion}\n`);
+  if (asksForHelp(args)) return print(helpFor(args.filter((arg) => arg !== 'help' && !arg.startsWith('-'))));
+  const command = commandOf(args);
+  if (command === undefined) throw unknownCommand(args);
+  const line = loadCommand(command.keys, args.slice(wordsOf(command).length), process.env);
+  checkOperands(command, line.operands);
+  try {
+    await command.run(line, signals);
+  } catch (error) {
+    throw withRemedy(error);
   }
+}
+
+function asksForHelp(args: readonly string[]): boolean {
+  return args.length === 0 || args[0] === 'help' || args.includes('--help') || args.includes('-h');
+}
+
+function helpFor(words: readonly string[]): string {
+  const [first] = words;
+  if (first === undefined) return overview();
+  const command = commandOf(words);
+  if (command !== undefined) return helpOf(command);
+  const members = membersOf(first);
+  if (members.length > 0 && words.length === 1) return helpOfGroup(first, members);
+  throw unknownCommand(words);
+}
+
+function commandOf(args: readonly string[]): Command | undefined {
+  return commands.find((command) => wordsOf(command).every((word, i) => args[i] === word));
+}
+
+function membersOf(group: string): readonly Command[] {
+  return commands.filter(({ name }) => name.startsWith(`${group} `));
+}
+
+function wordsOf({ name }: Command): string[] {
+  return name.split(' ');
+}
+
+function unknownCommand([first = '', second]: readonly string[]): UserError {
+  const members = membersOf(first);
+  if (members.length === 0) return notFound(first, first, commands);
+  if (second !== undefined && !second.startsWith('-')) return notFound(`${first} ${second}`, second, members);
+  return new UserError(`weft ${first} needs a command: ${members.map(lastWordOf).join(', ')}`);
+}
+
+/** Suggests a command whose last word is spelled almost the same: `models pull` for `pul`. */
+function notFound(given: string, word: string, candidates: readonly Command[]): UserError {
+  const meant = nearest(word, candidates.map(lastWordOf));
+  const command = candidates.find((candidate) => lastWordOf(candidate) === meant);
+  const hint = command === undefined ? 'weft --help lists all commands' : `did you mean weft ${command.name}?`;
+  return new UserError(`unknown command ${show(given)}; ${hint}`);
+}
+
+function lastWordOf(command: Command): string {
+  return wordsOf(command).at(-1) ?? '';
+}
+
+function checkOperands(command: Command, operands: readonly string[]): void {
+  const missing = command.operands[operands.length];
+  if (missing !== undefined && !missing.startsWith('[')) {
+    throw new UserError(`${missing} is missing; usage: ${usageOf(command)}`);
+  }
+  const extra = operands[command.operands.length];
+  if (extra !== undefined) throw new UserError(`unexpected argument ${show(extra)}; usage: ${usageOf(command)}`);
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
 }

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { homedir, totalmem } from 'node:os';
+import { totalmem } from 'node:os';
 import path from 'node:path';
-import { loadHubEnvironment, type Settings } from '../config/index.ts';
-import { expectMemoryFor, type Int8Range, type ModelConfig, openModel, type Precision } from '../model/index.ts';
+import { cacheDirOf, loadHubEnvironment, type Settings } from '../config/index.ts';
+import type { Precision } from '../core/index.ts';
+import { expectMemoryFor, type Int8Range, type ModelConfig, openModel } from '../model/index.ts';
 import { ModelStore, type StoredModel } from '../store/index.ts';
 import { embeddedModelFolder } from './package-info.ts';
 import { progressOf, progressOfPull } from './progress.ts';
 
-/** The models of this machine, as this user sees them. @param cacheDir where Weft keeps what it can make again */
+/** The models on this machine, as this user sees them. */
 export function openStore(cacheDir: string): ModelStore {
   return new ModelStore({
     folder: randomModelsFolder(cacheDir),
@@ -16,22 +17,25 @@ export function openStore(cacheDir: string): ModelStore {
   });
 }
 
-/** Where random models are made. */
+/** The folder of random models. */
 export function randomModelsFolder(cacheDir: string): string {
   return path.join(cacheDir, 'models');
 }
 
-/** A model by any of its names, fetched and its graph built where they are not here yet. @throws {ModelError} it cannot be had or served */
+/**
+ * Opens a model by any of its names. Downloads it and builds its graph if necessary.
+ * @throws {ModelError} the model cannot be found, downloaded or served
+ */
 export async function openByName(
   name: string,
   settings: Pick<Settings, 'cacheDir' | 'revision'>,
   precision: Precision,
 ) {
-  // What is in half precision is for devices: of what they hold, the host sees no more than a part at a time.
+  // Half precision is for GPUs, whose weights pass through host memory in parts.
   const memoryBytes = precision === 'fp16' ? Number.POSITIVE_INFINITY : memoryLimit();
   const checkConfig = (config: ModelConfig) => expectMemoryFor(config, { precision, memoryBytes });
   const { folder, ...stored } = await locate(name, settings, checkConfig);
-  const model = await openModel(folder, settings.cacheDir || userCacheDir(), {
+  const model = await openModel(folder, cacheDirOf(settings, process.env), {
     name: stored.name,
     precision,
     int8Range: int8Range(),
@@ -43,16 +47,17 @@ export async function openByName(
   return { folder, model };
 }
 
-/** The model of a folder or a name, pulled if it is not here. @param checkConfig throws before its weights are fetched */
+/** Finds a model by any of its names, and downloads it if necessary. @param checkConfig may throw to prevent the download of the weights */
 export async function locate(
   name: string,
-  { cacheDir, revision }: Pick<Settings, 'cacheDir' | 'revision'>,
+  settings: Pick<Settings, 'cacheDir' | 'revision'>,
   checkConfig: (config: ModelConfig) => void = () => {},
 ): Promise<StoredModel> {
-  return openStore(cacheDir || userCacheDir()).locate(name, { revision, ...progressOfPull(), checkConfig });
+  const { revision } = settings;
+  return openStore(cacheDirOf(settings, process.env)).locate(name, { revision, ...progressOfPull(), checkConfig });
 }
 
-/** What the processor multiplies without overflow; where that cannot be told, what all can. */
+/** The largest int8 weight that the processor multiplies without overflow. If unknown, the one that is safe on all processors. */
 function int8Range(): Int8Range {
   if (process.arch === 'arm64') return 127;
   try {
@@ -62,20 +67,8 @@ function int8Range(): Int8Range {
   }
 }
 
-/** Where this user's programs keep what they can make again. */
-export function userCacheDir(): string {
-  switch (process.platform) {
-    case 'darwin':
-      return path.join(homedir(), 'Library', 'Caches', 'weft');
-    case 'win32':
-      return path.join(process.env.LOCALAPPDATA || path.join(homedir(), 'AppData', 'Local'), 'weft', 'cache');
-    default:
-      return path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'weft');
-  }
-}
-
-/** What this process may use: the machine's memory, or what its container has of it. */
+/** The memory that this process may use: the machine's, or the limit of its container. */
 function memoryLimit(): number {
-  // 0 where nothing is limited.
+  // 0 means unlimited.
   return Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 }

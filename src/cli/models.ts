@@ -1,106 +1,50 @@
 import path from 'node:path';
-import { flagOf, loadCommand, type Settings } from '../config/index.ts';
-import { messageOf, millions, readableSize, show, UserError } from '../core/index.ts';
-import { exportModel, findGraphs, inspectModel, publishedShapes, removeGraphs, weightsBytes } from '../model/index.ts';
+import { type CommandLine, cacheDirOf, type Settings } from '../config/index.ts';
+import { messageOf, millions, readableSize } from '../core/index.ts';
+import { exportModel, findGraphs, inspectModel, removeGraphs, weightsBytes } from '../model/index.ts';
 import type { ModelStore, StoredModel } from '../store/index.ts';
-import { locate, openByName, openStore, userCacheDir } from './local-models.ts';
-import { expectOperands } from './operands.ts';
+import { locate, openByName, openStore } from './local-models.ts';
 import { progressOf, progressOfPull } from './progress.ts';
 import { prune } from './prune.ts';
 
-/** What a command of `weft models` is given. */
-interface CommandInput {
+/** What an action works on. */
+interface Context {
+  readonly settings: Settings;
   readonly store: ModelStore;
-  /** Its arguments; empty where it has fewer. */
-  readonly name: string;
-  readonly target: string;
   readonly cacheDir: string;
-  readonly revision: string;
-  readonly precision: Settings['precision'];
-  readonly seed: number;
-  readonly dryRun: Settings['dryRun'];
+  /** The first argument, if the command has one. */
+  readonly name: string;
+  /** The second argument, if the command has two. */
+  readonly target: string;
 }
 
-interface ModelsCommand {
-  /** How its arguments are called. */
-  readonly operands: readonly string[];
-  readonly description: string;
-  /** Beside `--cache-dir`, which all have. */
-  readonly flags: readonly ('revision' | 'precision' | 'seed' | 'dryRun')[];
-  run(input: CommandInput): Promise<string>;
+const actions = {
+  pull,
+  list,
+  info,
+  rm: remove,
+  prune: ({ store, cacheDir, settings: { dryRun } }: Context) => prune({ store, cacheDir, isDryRun: dryRun === 'on' }),
+  random,
+  convert,
+  export: exportTo,
+} satisfies Record<string, (context: Context) => Promise<string>>;
+
+export type ModelsAction = keyof typeof actions;
+
+/** `weft models ACTION`. */
+export async function models(action: ModelsAction, { settings, operands }: CommandLine): Promise<void> {
+  const [name = '', target = ''] = operands;
+  const cacheDir = cacheDirOf(settings, process.env);
+  const text = await actions[action]({ settings, store: openStore(cacheDir), cacheDir, name, target });
+  process.stdout.write(`${text}\n`);
 }
 
-const commands: Readonly<Record<string, ModelsCommand>> = {
-  pull: {
-    operands: ['OWNER/NAME'],
-    description: 'fetch an OPT from the Hugging Face hub, or what has changed of it',
-    flags: ['revision'],
-    run: pull,
-  },
-  list: { operands: [], description: 'the models that are here', flags: [], run: list },
-  info: { operands: ['MODEL'], description: 'what a model is made of', flags: ['revision'], run: info },
-  rm: {
-    operands: ['MODEL'],
-    description: 'remove a model, all its revisions and their graphs',
-    flags: [],
-    run: remove,
-  },
-  prune: {
-    operands: [],
-    description: 'remove graphs that no model on this machine uses, and leftovers of killed processes',
-    flags: ['dryRun'],
-    run: prune,
-  },
-  random: {
-    operands: [publishedShapes().join('|')],
-    description: 'make a model of that shape with random weights, to measure with',
-    flags: ['seed'],
-    run: random,
-  },
-  convert: {
-    operands: ['MODEL'],
-    description: 'build the graph of a model now rather than at its first start',
-    flags: ['revision', 'precision'],
-    run: convert,
-  },
-  export: {
-    operands: ['MODEL', 'FOLDER'],
-    description: 'write a copy as ONNX for transformers.js, Optimum and others',
-    flags: ['revision'],
-    run: exportTo,
-  },
-};
-
-/** The commands with what they do, for `--help`. */
-export function renderModelsCommands(): string {
-  const lines = Object.entries(commands).map(([name, { operands, description, flags }]) => {
-    const usage = ['weft models', name, ...operands, ...flags.map((key) => `[${flagOf(key)} …]`)].join(' ');
-    return `  ${usage}\n      ${description}`;
-  });
-  return lines.join('\n');
-}
-
-/** `weft models`. */
-export async function models([name = '', ...args]: readonly string[]): Promise<void> {
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command === undefined) {
-    const problem = name === '' ? 'lacks its command' : `has no ${show(name)}`;
-    throw new UserError(`weft models ${problem}: there are ${Object.keys(commands).join(', ')}`);
-  }
-  const { settings, operands } = loadCommand(['cacheDir', ...command.flags], args, process.env);
-  expectOperands(`weft models ${name}`, operands, command.operands);
-  const [operand = '', target = ''] = operands;
-  const cacheDir = settings.cacheDir || userCacheDir();
-  const input = { ...settings, store: openStore(cacheDir), name: operand, target, cacheDir };
-  process.stdout.write(`${await command.run(input)}\n`);
-}
-
-async function pull({ store, name, revision }: CommandInput): Promise<string> {
+async function pull({ store, name, settings: { revision } }: Context): Promise<string> {
   const { folder } = await store.pull(name, { revision, ...progressOfPull() });
   return `${name} is in ${folder}\nweft serve ${name}`;
 }
 
-async function list({ store }: CommandInput): Promise<string> {
+async function list({ store }: Context): Promise<string> {
   const rows = await Promise.all((await store.list()).map(rowOf));
   return table([['name', 'weights', 'size', 'from'], ...rows]);
 }
@@ -114,8 +58,8 @@ async function rowOf(model: StoredModel): Promise<string[]> {
   }
 }
 
-async function info({ store, name, revision, cacheDir }: CommandInput): Promise<string> {
-  const model = await store.get(name, revision);
+async function info({ store, name, cacheDir, settings }: Context): Promise<string> {
+  const model = await store.get(name, settings.revision);
   const { config, weights } = await inspectModel(model.folder);
   const graphs = await findGraphs(model.folder, cacheDir);
   const { architecture, numLayers, numHeads, hiddenSize, vocabSize, maxPositions, numParameters } = config;
@@ -123,7 +67,7 @@ async function info({ store, name, revision, cacheDir }: CommandInput): Promise<
     ['name', model.name],
     ['from', originOf(model)],
     ['folder', path.resolve(model.folder)],
-    ['network', `${architecture}, ${numLayers} layers, ${numHeads} heads, ${hiddenSize} wide`],
+    ['network', `${architecture}, ${numLayers} layers, ${numHeads} heads, hidden size ${hiddenSize}`],
     ['weights', `${numParameters.toLocaleString('en')}, ${readableSize(weightsBytes(config, 'fp32'))} in fp32`],
     ['vocabulary', `${vocabSize.toLocaleString('en')} tokens`],
     ['context', `${maxPositions.toLocaleString('en')} tokens`],
@@ -132,25 +76,25 @@ async function info({ store, name, revision, cacheDir }: CommandInput): Promise<
   ]);
 }
 
-async function remove({ store, name, cacheDir }: CommandInput): Promise<string> {
-  // Graphs first: the weights say which are theirs, and without one a model is as whole as before.
+async function remove({ store, name, cacheDir }: Context): Promise<string> {
+  // Graphs go first: finding them takes the weights, and a model without a graph is still complete.
   const revisions = (await store.list()).filter((model) => model.name === name && model.origin !== 'embedded');
   for (const { folder } of revisions) await removeGraphs(folder, cacheDir);
   const { folder } = await store.remove(name);
-  return `${name} is gone from ${folder}`;
+  return `${name} was removed from ${folder}`;
 }
 
-async function random({ store, name, seed }: CommandInput): Promise<string> {
+async function random({ store, name, settings: { seed } }: Context): Promise<string> {
   const made = await store.makeRandom(name, { seed, onProgress: progressOf(`making ${name}`) });
   return `${made.name} is in ${made.folder}\nweft serve ${made.name}`;
 }
 
-async function convert({ name, precision, ...settings }: CommandInput): Promise<string> {
-  const { model } = await openByName(name, settings, precision === 'auto' ? 'fp32' : precision);
+async function convert({ name, settings }: Context): Promise<string> {
+  const { model } = await openByName(name, settings, settings.precision ?? 'fp32');
   return `the graph of ${model.name} is in ${path.dirname(model.graphPath)}`;
 }
 
-async function exportTo({ name, target, ...settings }: CommandInput): Promise<string> {
+async function exportTo({ name, target, settings }: Context): Promise<string> {
   const { name: found, folder } = await locate(name, settings);
   await exportModel(folder, target, progressOf(`exporting ${found}`));
   return `${found} is in ${target}`;

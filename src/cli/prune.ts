@@ -6,18 +6,17 @@ import { randomModelsFolder } from './local-models.ts';
 export interface PruneInput {
   readonly store: ModelStore;
   readonly cacheDir: string;
-  readonly dryRun: 'on' | 'off';
+  readonly isDryRun: boolean;
 }
 
 /** Removes unused files from the cache and reports them. @throws {UserError} some of them cannot be removed */
-export async function prune({ store, cacheDir, dryRun }: PruneInput): Promise<string> {
+export async function prune({ store, cacheDir, isDryRun }: PruneInput): Promise<string> {
   const stored = await store.list();
   const found = await findRemovable({
     cacheDir,
     modelFolders: stored.map(({ folder }) => folder),
     buildFolders: [randomModelsFolder(cacheDir)],
   });
-  const isDryRun = dryRun === 'on';
   const failures: string[] = [];
   const removed: Removable[] = [];
   for (const removable of found) {
@@ -50,7 +49,7 @@ function summary(removed: readonly Removable[], isDryRun: boolean): string {
   return isDryRun ? `${size} would be freed` : `${size} freed`;
 }
 
-/** Random models are made on request, so they are only removed on request. */
+/** Names the random models: they are made on request, so they are only removed on request. */
 async function randomModels(stored: readonly StoredModel[]): Promise<string[]> {
   const random = stored.filter(({ origin }) => origin === 'random');
   return Promise.all(

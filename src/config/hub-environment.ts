@@ -1,32 +1,33 @@
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { show, UserError } from '../core/index.ts';
+import type { Environment } from './environment.ts';
+import { inHome } from './user-folders.ts';
 
 /** How this machine uses the Hugging Face hub. */
 export interface HubEnvironment {
-  /** Without a slash at its end. */
+  /** Has no slash at the end. */
   readonly endpoint: string;
   readonly token: string | undefined;
   readonly isOffline: boolean;
-  /** The cache that all Hugging Face programs of a user share. */
+  /** The cache that all Hugging Face programs of this user share. */
   readonly cacheDir: string;
 }
 
-/** The variables that the Hugging Face libraries have in common, as far as they are heeded here. */
+/** The variables of the Hugging Face libraries that Weft uses, too. */
 export const hubVariables = {
-  HF_TOKEN: 'access token, for models that are private or gated; otherwise what `hf auth login` has saved',
-  HF_ENDPOINT: 'the hub, or a mirror of it; https://huggingface.co',
-  HF_HUB_OFFLINE: '1: use only what is on this machine',
-  HF_HUB_CACHE: 'where models of the hub are kept; $HF_HOME/hub',
-  HF_HOME: 'where Hugging Face programs keep their files; ~/.cache/huggingface',
+  HF_TOKEN: 'Access token for private and gated models. Defaults to the token that `hf auth login` saved.',
+  HF_ENDPOINT: 'Address of the hub or of a mirror. Defaults to https://huggingface.co.',
+  HF_HUB_OFFLINE: 'Set to 1 to use only models that are on this machine.',
+  HF_HUB_CACHE: 'Folder of downloaded models. Defaults to $HF_HOME/hub.',
+  HF_HOME: 'Folder of all Hugging Face programs. Defaults to ~/.cache/huggingface.',
 } as const;
 
 /**
- * Reads them. Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
- * @throws {UserError} HF_ENDPOINT is no address
+ * Reads the variables. Source: https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
+ * @throws {UserError} HF_ENDPOINT is not an address, or the token is malformed
  */
-export function loadHubEnvironment(environment: Readonly<Record<string, string | undefined>>): HubEnvironment {
+export function loadHubEnvironment(environment: Environment): HubEnvironment {
   const given = (name: string) => environment[name]?.trim() || undefined;
   const home = inHome(given('HF_HOME') ?? path.join(given('XDG_CACHE_HOME') ?? '~/.cache', 'huggingface'));
   return {
@@ -39,20 +40,15 @@ export function loadHubEnvironment(environment: Readonly<Record<string, string |
 
 function endpointOf(written: string): string {
   if (!/^https?:$/.test(URL.canParse(written) ? new URL(written).protocol : '')) {
-    throw new UserError(`HF_ENDPOINT is ${show(written)}; it has to be an address like https://huggingface.co`);
+    throw new UserError(`HF_ENDPOINT is ${show(written)}; it must be an address like https://huggingface.co`);
   }
   return written.replace(/\/+$/, '');
 }
 
-/** Nobody else may read it in a message. */
+/** The message does not show the token: it is a secret. */
 function checkedToken(token: string | undefined): string | undefined {
   if (token === undefined || /^[\x21-\x7e]+$/.test(token)) return token;
-  throw new UserError('HF_TOKEN (or the saved token) holds characters that no token has');
-}
-
-/** The folder, `~` being the user's own. */
-export function inHome(folder: string): string {
-  return path.resolve(folder.replace(/^~(?=$|[/\\])/, homedir()));
+  throw new UserError('HF_TOKEN (or the saved token) contains characters that are not allowed in a token');
 }
 
 function savedToken(file: string): string | undefined {

@@ -1,4 +1,15 @@
 export { type HubEnvironment, loadHubEnvironment } from './hub-environment.ts';
-export { loadCommand, loadSettings } from './load.ts';
-export { renderFlags, renderHubVariables, renderMarkdown } from './render.ts';
-export { capacityKeys, flagOf, type SettingKey, type Settings } from './settings.ts';
+export { type CommandLine, loadCommand, loadSettings, serveSettings } from './load.ts';
+export { nearest } from './nearest.ts';
+export { renderEntries, renderFlags, renderHubVariables, renderMarkdown, wrap } from './render.ts';
+export {
+  capacityKeys,
+  capacityServerKeys,
+  flagOf,
+  modelsKeys,
+  type SettingKey,
+  type Settings,
+  serveKeys,
+  variableOf,
+} from './settings.ts';
+export { cacheDirOf } from './user-folders.ts';

@@ -1,34 +1,32 @@
 import { show, UserError } from '../core/index.ts';
-import { flagOf, type SettingKey, type Settings, serveKeys, settingKeys, settings, variableOf } from './settings.ts';
+import type { Environment } from './environment.ts';
+import { nearest } from './nearest.ts';
+import type { Setting } from './setting-kinds.ts';
+import {
+  allowedBy,
+  flagOf,
+  type SettingKey,
+  type Settings,
+  serveKeys,
+  settingKeys,
+  settings,
+  variableOf,
+} from './settings.ts';
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/**
- * The settings of `weft serve`: defaults, then `WEFT_*` variables, then flags.
- * @param args what follows the command: `[MODEL] --flag value --flag=value`
- * @throws {UserError} an unknown flag, or a value that is not allowed; the message names it
- */
-export function loadSettings(args: readonly string[], environment: Environment): Settings {
-  const { settings: loaded, operands, flags } = loadCommand(serveKeys, args, environment);
-  const [second] = operands.slice(flags.has('model') ? 0 : 1);
-  if (second !== undefined) throw new UserError(`there is a second model ${show(second)}: one can be served`);
-  checkTogether(loaded);
-  return { ...loaded, model: operands[0] ?? loaded.model };
-}
-
-/** What was given to a command. */
+/** The arguments of a command. */
 export interface CommandLine {
-  /** Those that the command does not have are at their defaults. */
+  /** Settings that the command does not have are at their defaults. */
   readonly settings: Settings;
-  /** The arguments that are no flags, in their order. */
+  /** The arguments that are not flags, in order. */
   readonly operands: readonly string[];
   /** The settings that were given as flags. */
   readonly flags: ReadonlySet<SettingKey>;
 }
 
 /**
- * What a command was given that has these settings.
- * @throws {UserError} an unknown flag, or a value that is not allowed; the message names it
+ * Reads the arguments of a command. A setting comes from its flag, else from its `WEFT_*` variable, else from its default.
+ * @param keys the settings that the command has
+ * @throws {UserError} a flag is unknown, or a value is not allowed
  */
 export function loadCommand(
   keys: readonly SettingKey[],
@@ -37,27 +35,43 @@ export function loadCommand(
 ): CommandLine {
   const { written: fromFlags, operands } = fromArguments(keys, args);
   const written = new Map<SettingKey, Written>([...fromEnvironment(keys, environment), ...fromFlags]);
-  const loaded = settingKeys.map((key) => {
-    const given = written.get(key);
-    return [key, given === undefined ? settings[key].default : settings[key].parse(given.text, given.name)];
-  });
+  const loaded = settingKeys.map((key) => [key, settingValue(key, written.get(key))]);
   return { settings: Object.fromEntries(loaded) as Settings, operands, flags: new Set(fromFlags.keys()) };
 }
 
-/** A value as written, and what it was written to: a flag or a variable. */
+/**
+ * Reads the arguments of `weft serve`.
+ * @throws {UserError} a flag is unknown, a value is not allowed, or values contradict each other
+ */
+export function loadSettings(args: readonly string[], environment: Environment): Settings {
+  return serveSettings(loadCommand(serveKeys, args, environment));
+}
+
+/** The settings of `weft serve`, whose model may be given as an operand. @throws {UserError} values contradict each other */
+export function serveSettings({ settings: loaded, operands, flags }: CommandLine): Settings {
+  const [second] = operands.slice(flags.has('model') ? 0 : 1);
+  if (second !== undefined) throw new UserError(`${show(second)} is a second model; only one can be served`);
+  const { maxStepTokens, maxBatchSize } = loaded;
+  if (maxStepTokens !== undefined && maxStepTokens <= maxBatchSize) {
+    throw new UserError(
+      `${flagOf('maxStepTokens')} is ${maxStepTokens}; it must be larger than ${flagOf('maxBatchSize')}, which is ${maxBatchSize}, because every running sequence takes one token of each step`,
+    );
+  }
+  return { ...loaded, model: operands[0] ?? loaded.model };
+}
+
+/** A value as written, and the flag or variable that it was given to. */
 interface Written {
   readonly text: string;
   readonly name: string;
 }
 
-function checkTogether({ maxModelLen, maxStepTokens, maxBatchSize }: Settings): void {
-  if (maxModelLen === 1)
-    throw new UserError(`${flagOf('maxModelLen')} is 1; a prompt and its answer take 2 tokens at least`);
-  if (maxStepTokens !== 0 && maxStepTokens <= maxBatchSize) {
-    throw new UserError(
-      `${flagOf('maxStepTokens')} is ${maxStepTokens}; it has to exceed ${flagOf('maxBatchSize')}, which is ${maxBatchSize}: every running sequence takes a token of each step`,
-    );
-  }
+function settingValue(key: SettingKey, written: Written | undefined): Settings[SettingKey] {
+  const setting: Setting<Settings[SettingKey]> = settings[key];
+  if (written === undefined || written.text === setting.automatic) return setting.default;
+  const value = setting.read(written.text);
+  if (value !== undefined) return value;
+  throw new UserError(`${written.name} is ${show(written.text)}; it must be ${allowedBy(key)}`);
 }
 
 function fromEnvironment(keys: readonly SettingKey[], environment: Environment): [SettingKey, Written][] {
@@ -83,29 +97,15 @@ function fromArguments(keys: readonly SettingKey[], args: readonly string[]) {
     const key = keyOf.get(name);
     if (key === undefined) throw unknownFlag(name, [...keyOf.keys()]);
     const text = equals < 0 ? args[++i] : arg.slice(equals + 1);
-    if (text === undefined || keyOf.has(text)) throw new UserError(`${name} lacks its value: ${settings[key].allowed}`);
+    if (text === undefined || keyOf.has(text)) throw new UserError(`${name} needs a value: ${allowedBy(key)}`);
     written.set(key, { text, name });
   }
   return { written, operands };
 }
 
 function unknownFlag(name: string, known: readonly string[]): UserError {
-  const nearest = known.reduce((a, b) => (distance(name, a) <= distance(name, b) ? a : b), '');
-  const hint =
-    nearest !== '' && distance(name, nearest) <= 3 ? `; did you mean ${nearest}?` : ': weft --help lists what there is';
-  return new UserError(`unknown flag ${show(name)}${hint}`);
-}
-
-/** Levenshtein distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substitution));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+  const meant = nearest(name, known);
+  return new UserError(
+    `unknown flag ${show(name)}; ${meant === undefined ? '--help lists all flags' : `did you mean ${meant}?`}`,
+  );
 }

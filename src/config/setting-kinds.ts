@@ -1,88 +1,69 @@
-import { show, UserError } from '../core/index.ts';
-import { inHome } from './hub-environment.ts';
+import { inHome } from './user-folders.ts';
 
-/** How one setting is written, checked and explained. */
-export interface Setting<T> {
+/** How the values of a setting are written. */
+export interface Kind<T> {
+  /** What is allowed, as in "it must be … or …". */
+  readonly alternatives: readonly string[];
+  /** Returns undefined if the value is not allowed. */
+  read(written: string): T | undefined;
+}
+
+/** One setting: what may be written, the default, and what it is for. */
+export interface Setting<T> extends Kind<T> {
   readonly default: T;
-  /** Reads what stands in a flag or an environment variable. @throws {UserError} not allowed; `name` is how the user wrote it */
-  parse(text: string, name: string): T;
-  /** What is allowed, for `--help`, the documentation and messages. */
-  readonly allowed: string;
+  /** The default as shown to users. */
+  readonly defaultText: string;
+  /** Asks for the default when written as the value. */
+  readonly automatic?: string;
   readonly description: string;
-  /** How the default is shown where its value does not explain itself. */
-  readonly defaultText?: string;
 }
 
-/** What a setting says of itself; the rest follows from its kind. */
-type Declared<T> = Pick<Setting<T>, 'default' | 'defaultText' | 'description'>;
+/** A setting with a fixed default. */
+export function setting<T>(
+  kind: Kind<T>,
+  declared: { readonly default: NoInfer<T>; readonly defaultText?: string; readonly description: string },
+): Setting<T> {
+  return { defaultText: String(declared.default), ...kind, ...declared };
+}
 
-export function integer({ min, max, ...declared }: Declared<number> & { min: number; max: number }): Setting<number> {
-  const allowed = `an integer from ${min} to ${max}`;
+/** A setting that is undefined unless it is given: the program then picks a value, or does without. */
+export function optional<T>(
+  kind: Kind<T>,
+  declared: { readonly automatic?: string; readonly defaultText: string; readonly description: string },
+): Setting<T | undefined> {
+  return { ...kind, ...declared, default: undefined };
+}
+
+export function integer(min: number, max: number): Kind<number> {
   return {
-    ...declared,
-    allowed,
-    parse: (written, name) => {
+    alternatives: [`an integer from ${min} to ${max}`],
+    read: (written) => {
       const value = Number(written);
-      if (!/^-?\d+$/.test(written) || value < min || value > max) throw notAllowed(written, name, allowed);
-      return value;
+      return /^-?\d+$/.test(written) && value >= min && value <= max ? value : undefined;
     },
   };
 }
 
-export function text({
-  pattern = /./s,
-  allowed = 'text',
-  ...declared
-}: Declared<string> & { pattern?: RegExp; allowed?: string }): Setting<string> {
-  return {
-    ...declared,
-    allowed,
-    parse: (written, name) => {
-      if (written === '') throw notAllowed(written, name, 'text that is not empty');
-      if (!pattern.test(written)) throw notAllowed(written, name, allowed);
-      return written;
-    },
-  };
+export function text(pattern = /./s, alternatives: readonly string[] = ['text']): Kind<string> {
+  return { alternatives, read: (written) => (pattern.test(written) ? written : undefined) };
 }
 
 /** Values separated by commas. */
-export function list({
-  item,
-  allowed,
-  ...declared
-}: Declared<readonly string[]> & { item: RegExp; allowed: string }): Setting<readonly string[]> {
+export function list(item: RegExp, alternatives: readonly string[]): Kind<readonly string[]> {
   return {
-    ...declared,
-    allowed,
-    parse: (written, name) => {
+    alternatives,
+    read: (written) => {
       const items = written.split(',').map((part) => part.trim());
-      if (!items.every((part) => item.test(part))) throw notAllowed(written, name, allowed);
-      return items;
+      return items.every((part) => item.test(part)) ? items : undefined;
     },
   };
 }
 
-export function folder(declared: Declared<string>): Setting<string> {
-  const { parse, ...setting } = text({ ...declared, allowed: 'a folder' });
-  return { ...setting, parse: (written, name) => inHome(parse(written, name)) };
+/** The path of a folder. `~` is the user's home folder. */
+export function folder(): Kind<string> {
+  return { alternatives: ['a folder'], read: (written) => (written === '' ? undefined : inHome(written)) };
 }
 
-export function choice<const Choice extends string>({
-  choices,
-  ...declared
-}: Declared<NoInfer<Choice>> & { choices: readonly Choice[] }): Setting<Choice> {
-  const allowed = choices.join(', ');
-  return {
-    ...declared,
-    allowed,
-    parse: (written, name) => {
-      const chosen = choices.find((candidate) => candidate === written);
-      if (chosen === undefined) throw notAllowed(written, name, `one of ${allowed}`);
-      return chosen;
-    },
-  };
-}
-
-function notAllowed(written: string, name: string, allowed: string): UserError {
-  return new UserError(`${name} is ${show(written)}; it has to be ${allowed}`);
+export function choice<const Choice extends string>(...choices: readonly Choice[]): Kind<Choice> {
+  return { alternatives: choices, read: (written) => choices.find((candidate) => candidate === written) };
 }

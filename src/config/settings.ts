@@ -1,185 +1,137 @@
-import { choice, folder, integer, list, type Setting, text } from './setting-kinds.ts';
+import { precisions } from '../core/index.ts';
+import { choice, folder, integer, list, optional, type Setting, setting, text } from './setting-kinds.ts';
+import { defaultCacheDir } from './user-folders.ts';
 
-/** THE declaration: flags, environment variables, `--help`, validation and docs/configuration.md are made from it. */
+/** The one declaration of all settings: flags, variables, validation, `--help` and docs/configuration.md follow from it. */
 export const settings = {
-  model: text({
-    default: '',
-    defaultText: 'the embedded model',
-    description:
-      'folder of a Hugging Face OPT model, name of one that is here, or OWNER/NAME on the hub; also the first argument',
+  model: optional(text(), {
+    defaultText: 'the built-in model',
+    description: 'Model to serve: a folder, the name of a local model, or OWNER/NAME on the Hugging Face hub.',
   }),
-  revision: text({
+  revision: setting(text(/^\w(?!.*\.\.)[\w./-]*$/, ['a branch', 'a tag', 'a commit']), {
     default: 'main',
-    pattern: /^\w(?!.*\.\.)[\w./-]*$/,
-    allowed: 'the name of a branch or tag, or a commit',
-    description: 'branch, tag or commit of a model of the hub',
+    description: 'Revision of a model on the Hugging Face hub.',
   }),
-  host: text({ default: '127.0.0.1', description: 'address to listen on; 0.0.0.0 is every interface' }),
-  allowedHosts: list({
-    default: [],
-    defaultText: 'none; on other than loopback addresses, any',
-    item: /^(\*|[\w-]+(\.[\w-]+)*|\[[\da-f:.]+\])$/i,
-    allowed: 'host names without ports, separated by commas, or * for any',
-    description: 'names that the Host header of a request may have besides loopback names; see docs/limits.md',
+  host: setting(text(), {
+    default: '127.0.0.1',
+    description: 'Address to listen on. 0.0.0.0 listens on every interface.',
   }),
-  port: integer({ default: 8080, min: 0, max: 65535, description: 'port to listen on; 0 picks a free one' }),
-  device: text({
+  allowedHosts: setting(
+    list(/^(\*|[\w-]+(\.[\w-]+)*|\[[\da-f:.]+\])$/i, ['host names without ports, separated by commas', '* for any']),
+    {
+      default: [],
+      defaultText: 'none on loopback addresses, any on others',
+      description: 'Names that a Host header may have, besides loopback names. See docs/limits.md.',
+    },
+  ),
+  port: setting(integer(0, 65535), { default: 8080, description: 'Port to listen on. 0 picks a free port.' }),
+  device: setting(text(/^(cpu|webgpu|cuda(:\d{1,3})?)$/, ['cpu', 'cuda', 'cuda:N for GPU number N', 'webgpu']), {
     default: 'cpu',
-    pattern: /^(cpu|webgpu|cuda(:\d{1,3})?)$/,
-    allowed: 'cpu, cuda, cuda:N for the device N, or webgpu',
-    description: 'what the model runs on; webgpu is for tests of the way to a GPU',
+    description: 'Device to run the model on. webgpu is for testing the GPU code path.',
   }),
-  precision: choice({
-    default: 'auto',
-    choices: ['auto', 'fp32', 'fp16', 'int8', 'int8-fast'],
-    description: 'what the model computes in; auto is fp16 on CUDA and fp32 elsewhere',
+  precision: optional(choice(...precisions), {
+    automatic: 'auto',
+    defaultText: 'fp16 on CUDA, fp32 elsewhere',
+    description: 'Precision to run the model in. See docs/precision.md.',
   }),
-  maxBatchSize: integer({
+  maxBatchSize: setting(integer(1, 1024), {
     default: 50,
-    min: 1,
-    max: 1024,
-    description: 'sequences that decode together, and slots of the KV cache',
+    description: 'Sequences that decode together. Each takes one slot of the KV cache.',
   }),
-  batchTimeoutMs: integer({
+  batchTimeoutMs: setting(integer(0, 60_000), {
     default: 100,
-    min: 0,
-    max: 60_000,
-    description: 'longest that a waiting prompt is held back to be prefilled with others (ms)',
+    description: 'How long a waiting prompt may be held back to be prefilled together with others, in milliseconds.',
   }),
-  maxModelLen: integer({
-    default: 0,
-    defaultText: "0, the model's own",
-    min: 0,
-    max: 1_048_576,
-    description: 'context in tokens, prompt and output',
+  maxModelLen: optional(integer(2, 1_048_576), {
+    automatic: '0',
+    defaultText: "the model's own limit",
+    description: 'Context length in tokens: prompt and output together.',
   }),
-  maxStepTokens: integer({
-    default: 0,
-    defaultText: '0, max-batch-size + 256',
-    min: 0,
-    max: 1_048_576,
-    description: 'new tokens of one step: more than max-batch-size',
+  maxStepTokens: optional(integer(2, 1_048_576), {
+    automatic: '0',
+    defaultText: 'max-batch-size + 256',
+    description: 'Tokens that one step may process. Must be larger than max-batch-size.',
   }),
-  maxQueueSize: integer({
+  maxQueueSize: setting(integer(1, 1_000_000), {
     default: 512,
-    min: 1,
-    max: 1_000_000,
-    description: 'requests that may wait for a slot; further ones are refused with 429',
+    description: 'Requests that may wait for a slot. Further requests are refused with status 429.',
   }),
-  maxPendingEvents: integer({
+  maxPendingEvents: setting(integer(1, 1_048_576), {
     default: 4096,
-    min: 1,
-    max: 1_048_576,
-    description: 'events of one stream that may wait for a slow client; one more ends the stream with an error',
+    description: 'Events of a stream that may wait for a slow client. One more ends the stream with an error.',
   }),
-  maxConnections: integer({
+  maxConnections: setting(integer(1, 1_000_000), {
     default: 2048,
-    min: 1,
-    max: 1_000_000,
-    description: 'connections that may be open; further ones are answered with 503 and closed',
+    description: 'Open connections. Further connections get status 503 and are closed.',
   }),
-  maxPipelinedRequests: integer({
+  maxPipelinedRequests: setting(integer(1, 10_000), {
     default: 32,
-    min: 1,
-    max: 10_000,
-    description: 'unanswered requests of one connection; further ones are refused with 429',
+    description: 'Unanswered requests on one connection. Further requests are refused with status 429.',
   }),
-  stallTimeoutMs: integer({
+  stallTimeoutMs: setting(integer(1, 3_600_000), {
     default: 30_000,
-    min: 1,
-    max: 3_600_000,
-    description: 'longest that a client may take nothing of what waits for it; then its connection is cut (ms)',
+    description:
+      'How long a client may read nothing while data is waiting, before its connection is cut, in milliseconds.',
   }),
-  sseHeartbeatMs: integer({
+  sseHeartbeatMs: setting(integer(1, 3_600_000), {
     default: 15_000,
-    min: 1,
-    max: 3_600_000,
-    description: 'how often a stream carries a comment, so that proxies keep it open (ms)',
+    description: 'Interval of the comments that keep a stream open through proxies, in milliseconds.',
   }),
-  maxBodyBytes: integer({
+  maxBodyBytes: setting(integer(1024, 2 ** 30), {
     default: 524_288,
-    min: 1024,
-    max: 2 ** 30,
-    description: 'largest request body; parsing one occupies the event loop',
+    description: 'Largest request body in bytes. Parsing a body blocks the event loop.',
   }),
-  threads: integer({
-    default: 0,
-    defaultText: '0, one per core',
-    min: 0,
-    max: 256,
-    description: 'threads that run the model on the CPU',
+  threads: optional(integer(1, 256), {
+    automatic: '0',
+    defaultText: 'one per core',
+    description: 'Threads that run the model on the CPU.',
   }),
-  spinning: choice({
+  spinning: setting(choice('on', 'off'), {
     default: 'on',
-    choices: ['on', 'off'],
-    description: 'whether threads of the model that wait during a step do so actively: quicker steps, busier cores',
+    description: 'Whether threads of the model spin while they wait within a step: faster steps, busier cores.',
   }),
-  drainTimeoutMs: integer({
+  drainTimeoutMs: setting(integer(0, 3_600_000), {
     default: 30_000,
-    min: 0,
-    max: 3_600_000,
-    description: 'longest that a shutdown waits for accepted requests (ms)',
+    description: 'How long a shutdown waits for accepted requests, in milliseconds.',
   }),
-  cacheDir: folder({
-    default: '',
-    defaultText: "weft in the user's cache folder",
-    description: 'folder for built graphs and random models',
+  cacheDir: optional(folder(), {
+    defaultText: defaultCacheDir,
+    description: 'Folder for built graphs and random models.',
   }),
-  seed: integer({
+  seed: setting(integer(0, 2 ** 32 - 1), {
     default: 0,
-    min: 0,
-    max: 2 ** 32 - 1,
-    description: 'of `weft models random` only: the same seed gives the same weights',
+    description: 'Seed of the random weights. The same seed gives the same weights.',
   }),
-  dryRun: choice({
+  dryRun: setting(choice('on', 'off'), {
     default: 'off',
-    choices: ['on', 'off'],
-    description: 'of `weft models prune` only: list what would be removed, and remove nothing',
+    description: 'List what would be removed, without removing anything.',
   }),
-  slo: text({
+  slo: setting(text(), {
     default: 'p95<500ms,errors<0.1%',
     description:
-      'of `weft bench capacity`: conditions on p50, p90, p95 or p99 of the whole request, of ttft. or itl., and on errors',
+      'Conditions to keep: p50, p90, p95 or p99 of the whole request (or with ttft. or itl. in front), and the share of errors.',
   }),
-  targetRps: integer({
-    default: 0,
-    defaultText: '0, none',
-    min: 0,
-    max: 10_000_000,
-    description: 'of `weft bench capacity`: requests per second to plan instances for',
-  }),
-  promptTokens: integer({
-    default: 16,
-    min: 1,
-    max: 1_000_000,
-    description: 'of `weft bench capacity`: tokens of each prompt',
-  }),
-  newTokens: integer({
-    default: 10,
-    min: 1,
-    max: 1_000_000,
-    description: 'of `weft bench capacity`: new tokens of each request',
-  }),
-  probeSeconds: integer({
-    default: 8,
-    min: 1,
-    max: 3600,
-    description: 'of `weft bench capacity`: how long each rate is tried',
-  }),
-  tune: choice({
-    default: 'off',
-    choices: ['on', 'off'],
-    description: 'of `weft bench capacity`: whether batch sizes and timeouts are tried too, at target-rps',
-  }),
-  output: text({
-    default: '',
+  targetRps: optional(integer(1, 10_000_000), {
+    automatic: '0',
     defaultText: 'none',
-    description: 'of `weft bench capacity`: file for what was measured, as JSON',
+    description: 'Requests per second to plan instances for.',
   }),
-  logLevel: choice({
+  promptTokens: setting(integer(1, 1_000_000), { default: 16, description: 'Tokens of each prompt.' }),
+  newTokens: setting(integer(1, 1_000_000), { default: 10, description: 'Tokens to generate for each request.' }),
+  probeSeconds: setting(integer(1, 3600), { default: 8, description: 'How long to try each rate, in seconds.' }),
+  tune: setting(choice('on', 'off'), {
+    default: 'off',
+    description: 'Whether to try other batch sizes and timeouts too, at the rate of target-rps.',
+  }),
+  output: optional(text(), { defaultText: 'none', description: 'File to write all measurements to, as JSON.' }),
+  logLevel: setting(choice('fatal', 'error', 'warn', 'info', 'debug', 'silent'), {
     default: 'info',
-    choices: ['fatal', 'error', 'warn', 'info', 'debug', 'silent'],
-    description: 'what is logged',
+    description: 'Least severe messages to log.',
+  }),
+  logFormat: optional(choice('pretty', 'json'), {
+    automatic: 'auto',
+    defaultText: 'pretty on a terminal, json elsewhere',
+    description: 'Format of the log.',
   }),
 } as const satisfies Record<string, Setting<unknown>>;
 
@@ -188,7 +140,10 @@ export type SettingKey = keyof Settings;
 
 export const settingKeys = Object.keys(settings) as SettingKey[];
 
-/** The settings of `weft bench capacity` alone. */
+/** The settings that only `weft models` has. */
+export const modelsKeys = ['seed', 'dryRun'] as const satisfies readonly SettingKey[];
+
+/** The settings that only `weft bench capacity` has. */
 export const capacityKeys = [
   'slo',
   'targetRps',
@@ -197,9 +152,25 @@ export const capacityKeys = [
   'probeSeconds',
   'tune',
   'output',
-] as const;
+] as const satisfies readonly SettingKey[];
 
-const otherKeys: readonly SettingKey[] = ['seed', 'dryRun', ...capacityKeys];
+/** The settings that `weft bench capacity` passes on to the server that it measures. */
+export const capacityServerKeys = [
+  'revision',
+  'device',
+  'precision',
+  'maxBatchSize',
+  'batchTimeoutMs',
+  'maxModelLen',
+  'maxStepTokens',
+  'maxQueueSize',
+  'maxBodyBytes',
+  'threads',
+  'spinning',
+  'cacheDir',
+] as const satisfies readonly SettingKey[];
+
+const otherKeys: readonly SettingKey[] = [...modelsKeys, ...capacityKeys];
 
 /** The settings of `weft serve`. */
 export const serveKeys = settingKeys.filter((key) => !otherKeys.includes(key));
@@ -212,6 +183,20 @@ export function flagOf(key: SettingKey): string {
 /** `maxBatchSize` → `WEFT_MAX_BATCH_SIZE`. */
 export function variableOf(key: SettingKey): string {
   return `WEFT_${words(key).join('_').toUpperCase()}`;
+}
+
+/** The values that a setting may have, as in "it must be …". */
+export function allowedBy(key: SettingKey): string {
+  const { automatic, alternatives }: Setting<unknown> = settings[key];
+  return disjunction.format(automatic === undefined ? alternatives : [automatic, ...alternatives]);
+}
+
+const disjunction = new Intl.ListFormat('en', { type: 'disjunction' });
+
+/** The default of a setting as users read it, with the word that asks for it. */
+export function defaultOf(key: SettingKey): string {
+  const { automatic, defaultText }: Setting<unknown> = settings[key];
+  return automatic === undefined ? defaultText : `${automatic} (${defaultText})`;
 }
 
 function words(key: string): string[] {

@@ -130,12 +130,26 @@ export class InternalError extends ServingError {
   }
 }
 
-/** Something that the person who started the program has to put right. Its message is one line: what is wrong, what to do. */
+/**
+ * How a {@link UserError} can be solved: by changing one of these settings, or by an action. The message says the same in words;
+ * the command line adds the flags or the command.
+ */
+export type Remedy =
+  | { readonly settings: readonly ('maxBatchSize' | 'maxModelLen' | 'cacheDir')[] }
+  | { readonly action: 'pull' };
+
+/** A problem that the person who started the program has to solve. The message is one line: what is wrong and what to do. */
 export class UserError extends Error {
   override readonly name = 'UserError';
+  readonly remedy: Remedy | undefined;
+
+  constructor(message: string, remedy?: Remedy) {
+    super(message);
+    this.remedy = remedy;
+  }
 }
 
-/** A model cannot be had or served: missing, broken, not an OPT, too large, out of reach. */
+/** A model cannot be loaded: it is missing, broken, unsupported, too large or out of reach. */
 export class ModelError extends UserError {}
 
 /** The message of whatever was thrown, on one line. */
@@ -143,7 +157,7 @@ export function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' ');
 }
 
-/** A value as it may be shown in a message: as JSON writes it, cut to a readable length. */
+/** A value for a message: as JSON, cut to a readable length. */
 export function show(value: unknown, maxLength = 60): string {
   const text = written(typeof value === 'string' ? value.slice(0, maxLength + 1) : value);
   return text.length > maxLength ? `${text.slice(0, maxLength).toWellFormed()}…` : text;

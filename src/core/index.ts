@@ -11,6 +11,7 @@ export {
   ModelError,
   messageOf,
   QueueFullError,
+  type Remedy,
   ServingError,
   show,
   TooManyConnectionsError,
@@ -26,6 +27,8 @@ export type {
   TextGenerator,
   TokenEvent,
 } from './generator.ts';
+export { configFiles, tokenizerFiles } from './model-folder.ts';
+export { type Precision, precisions } from './precision.ts';
 export { millions, readableSize } from './readable.ts';
 export { defaultMaxNewTokens, type GenerateRequest, greedy, type SamplingParams } from './request.ts';
 export type {

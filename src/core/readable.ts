@@ -1,4 +1,4 @@
-/** A size as it is written for people: three digits, decimal units. */
+/** A size for people: three digits and a decimal unit. */
 export function readableSize(bytes: number): string {
   const [unit, divisor] = units.find(([, atLeast]) => bytes >= atLeast) ?? ['B', 1];
   return `${Number((bytes / divisor).toPrecision(3)).toLocaleString('en')} ${unit}`;
@@ -10,7 +10,7 @@ const units = [
   ['kB', 1e3],
 ] as const;
 
-/** A count as it is written for people. */
+/** A count for people, in millions. */
 export function millions(count: number): string {
   return `${(count / 1e6).toFixed(1)} million`;
 }

@@ -35,7 +35,8 @@ export function partNames({ numLayers }: KvCacheShape): string[] {
 export function noRoom(shape: KvCacheShape, error: unknown): ModelError {
   const mebibytes = Math.round(kvCacheBytes(shape) / 2 ** 20);
   return new ModelError(
-    `there is no room for a KV cache of ${mebibytes} MiB (${messageOf(error)}): lower --max-batch-size or --max-model-len`,
+    `there is no room for a KV cache of ${mebibytes} MiB (${messageOf(error)}); a smaller batch or a shorter context needs less`,
+    { settings: ['maxBatchSize', 'maxModelLen'] },
   );
 }
 

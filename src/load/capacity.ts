@@ -37,7 +37,11 @@ export interface CapacityReport {
   readonly comparison: readonly Trial[];
   /** Batch sizes and timeouts, at one rate. */
   readonly tuning: readonly Trial[];
-  readonly settings: { readonly targetRps: number; readonly promptTokens: number; readonly newTokens: number };
+  readonly settings: {
+    readonly targetRps?: number | undefined;
+    readonly promptTokens: number;
+    readonly newTokens: number;
+  };
 }
 
 /** Of the highest rate: what is left is for what no measurement has seen. */

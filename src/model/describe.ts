@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { ModelError, show } from '../core/index.ts';
+import { configFiles, ModelError, show } from '../core/index.ts';
 import { readJsonFile } from '../files/index.ts';
 import type { Architecture, Network } from './architectures/architecture.ts';
 import type { Parameter } from './architectures/parameters.ts';
@@ -20,17 +20,17 @@ export interface ModelDescription {
  * @throws {ModelError} not a model folder, an unknown architecture, or values that make no network
  */
 export async function describeModel(folder: string): Promise<ModelDescription> {
-  const json = await readJsonFile(folder, 'config.json');
+  const json = await readJsonFile(folder, configFiles.config);
   if (json === undefined) {
     throw new ModelError(`${folder} has no config.json: give the folder of a Hugging Face model`);
   }
   const architecture = architectureOf(json.model_type);
   if (architecture === undefined) {
     throw new ModelError(
-      `${path.join(folder, 'config.json')}: model_type ${show(json.model_type ?? null)} is not supported; supported: ${modelTypes().join(', ')}`,
+      `${path.join(folder, configFiles.config)}: model_type ${show(json.model_type ?? null)} is not supported; supported: ${modelTypes().join(', ')}`,
     );
   }
-  const generation = (await readJsonFile(folder, 'generation_config.json')) ?? {};
+  const generation = (await readJsonFile(folder, configFiles.generation)) ?? {};
   const network = architecture.read({ ...json, eos_token_id: generation.eos_token_id ?? json.eos_token_id });
   expectRunnable(network.sizes);
   const parameters = network.parameters();

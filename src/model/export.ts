@@ -1,22 +1,14 @@
 import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelError, messageOf } from '../core/index.ts';
+import { configFiles, ModelError, messageOf, tokenizerFiles } from '../core/index.ts';
 import { exists, expectRegularFile, makeFolder } from '../files/index.ts';
 import { describeModel } from './describe.ts';
 import { ConcatenatedIo } from './graph/concatenated-io.ts';
 import { findWeights } from './weights/index.ts';
 import { type OnProgress, writeGraph } from './write-graph.ts';
 
-/** The files of a model folder other than its weights. */
-const companions = [
-  'config.json',
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'vocab.json',
-  'merges.txt',
-  'special_tokens_map.json',
-];
+/** The files of a model folder besides its weights. */
+const companions = [...Object.values(configFiles), ...Object.values(tokenizerFiles)];
 
 /**
  * Writes a copy of a model for transformers.js, Optimum and other programs that run ONNX: the tokenizer, the configuration and, as

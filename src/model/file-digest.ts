@@ -108,7 +108,7 @@ const earlierMemory = /^\d+ \d+ \d+ \d+\n[0-9a-f]{64}$/;
 function expectNamedAfter(digest: string, file: string): void {
   const name = path.basename(file);
   if (!/^[0-9a-f]{64}$/.test(name) || name === digest || path.basename(path.dirname(file)) !== 'blobs') return;
-  throw new ModelError(`${file} is damaged: its SHA-256 is not its name; weft models pull gets it again`);
+  throw new ModelError(`${file} is damaged: its SHA-256 is not its name; pull the model again`, { action: 'pull' });
 }
 
 /** File times are coarse: a file that changed more recently could change again without a new time. */

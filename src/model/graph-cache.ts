@@ -39,9 +39,9 @@ export async function cachedGraph(cacheDir: string, request: GraphRequest): Prom
     });
   } catch (error) {
     if (error instanceof ModelError) throw error;
-    throw new ModelError(
-      `the graph cannot be built in ${cacheDir}: ${messageOf(error)}; choose another folder with --cache-dir`,
-    );
+    throw new ModelError(`the graph cannot be built in ${cacheDir}: ${messageOf(error)}; choose another cache folder`, {
+      settings: ['cacheDir'],
+    });
   }
   return graphPath;
 }

@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { HubEnvironment } from '../config/index.ts';
-import { ModelError, messageOf, show } from '../core/index.ts';
+import { ModelError, messageOf, show, tokenizerFiles } from '../core/index.ts';
 import { exists, isUnfinished } from '../files/index.ts';
 import { inspectModel, publishedConfig, publishedShapes } from '../model/index.ts';
 import { HubCache } from './hub/hub-cache.ts';
@@ -63,7 +63,8 @@ export class ModelStore {
     if (model !== undefined) return model;
     if (!isRepo(name)) throw await this.#notHere(name);
     throw new ModelError(
-      `${name} is not on this machine at ${revision}: weft models pull fetches it; here are: ${await this.#namesHere()}`,
+      `${name} is not on this machine at ${revision}; pull it first, or use one of ${await this.#namesHere()}`,
+      { action: 'pull' },
     );
   }
 
@@ -183,7 +184,7 @@ function isPlain(name: string): boolean {
 }
 
 async function hasTokenizer(folder: string): Promise<boolean> {
-  return (await exists(path.join(folder, 'tokenizer.json'))) || exists(path.join(folder, 'vocab.json'));
+  return (await exists(path.join(folder, tokenizerFiles.tokenizer))) || exists(path.join(folder, tokenizerFiles.vocab));
 }
 
 /** Whether an operation failed for lack of space, permission or the like; not a defect. */

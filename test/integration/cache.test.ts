@@ -100,7 +100,7 @@ describe('weft models prune', () => {
 test.runIf(process.platform === 'linux')('a cache folder in /proc is refused with one line', async () => {
   const machine = await Machine.create();
   expect(await machine.fail(['serve', mini, '--cache-dir', '/proc/nope'])).toMatch(
-    /^weft: the graph cannot be built in \/proc\/nope: ENOENT.*; choose another folder with --cache-dir$/,
+    /^weft: the graph cannot be built in \/proc\/nope: ENOENT.*; choose another cache folder \(--cache-dir\)$/,
   );
   expect(await machine.fail(['models', 'random', 'opt-125m', '--cache-dir', '/proc/nope'])).toMatch(
     /^weft: opt-125m-random cannot be stored on this machine: ENOENT/,

@@ -140,7 +140,7 @@ describe('pull', () => {
     damaged.fill(0xff, 200_000, 200_100);
     await writeFile(weights, damaged);
     expect(await machine.fail(['serve', 'a/b', '--port', '0'])).toMatch(
-      /is damaged: its SHA-256 is not its name; weft models pull/,
+      /is damaged: its SHA-256 is not its name; pull the model again \(weft models pull\)/,
     );
     await machine.succeed('models', 'pull', 'a/b');
     expect(files['pytorch_model.bin']?.equals(await readFile(weights))).toBe(true);

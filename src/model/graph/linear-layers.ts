@@ -1,8 +1,7 @@
+import type { Precision } from '../../core/index.ts';
 import type { ComputeType, GraphWriter } from './graph-writer.ts';
 
-/** The precisions of linear layers, including the head: see docs/precision.md. */
-export const precisions = ['fp32', 'fp16', 'int8', 'int8-fast'] as const;
-export type Precision = (typeof precisions)[number];
+export { type Precision, precisions } from '../../core/index.ts';
 
 /** The type of everything else, including keys and values. */
 export function computeTypeOf(precision: Precision): ComputeType {

@@ -1,5 +1,6 @@
 import { copyFile, readdir, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { configFiles } from '../../core/index.ts';
 import { ensureFolder, readJsonFile, readSmallFile, replaceFile } from '../../files/index.ts';
 import { isSupported } from '../../model/index.ts';
 
@@ -81,7 +82,7 @@ export class HubCache {
   async holdsOther(repo: string): Promise<boolean> {
     const snapshots = path.join(this.repoFolder(repo), 'snapshots');
     for (const commit of await readdir(snapshots).catch(() => [])) {
-      const config = await readJsonFile(path.join(snapshots, commit), 'config.json').catch(() => undefined);
+      const config = await readJsonFile(path.join(snapshots, commit), configFiles.config).catch(() => undefined);
       if (config !== undefined && !isSupported(config)) return true;
     }
     return false;

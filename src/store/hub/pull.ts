@@ -1,7 +1,7 @@
 import { copyFile, mkdtemp, rm, stat, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { ModelError, readableSize } from '../../core/index.ts';
+import { configFiles, ModelError, readableSize, tokenizerFiles } from '../../core/index.ts';
 import { exists } from '../../files/index.ts';
 import { type ModelConfig, readModelConfig, selectWeights } from '../../model/index.ts';
 import { download, isIntact } from './download.ts';
@@ -32,15 +32,6 @@ export interface Pull extends PullOptions {
   readonly repo: string;
 }
 
-const configFiles = ['config.json', 'generation_config.json'];
-const tokenizerFiles = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'vocab.json',
-  'merges.txt',
-  'special_tokens_map.json',
-];
-
 /**
  * Fetches the files that a model needs into the Hugging Face cache. Files that are already there are checked, not fetched again.
  * The weights' main file comes last, and the revision is recorded once everything is there, so that the remains of an interrupted pull
@@ -67,12 +58,13 @@ export async function pull(work: Pull): Promise<string> {
 function neededFiles(repo: string, files: readonly HubFile[]): HubFile[] {
   const names = files.map((file) => file.path);
   const weights = selectWeights(names);
-  if (!names.includes('config.json'))
-    throw new ModelError(`${repo} has no config.json: it is not a transformers model`);
+  if (!names.includes(configFiles.config))
+    throw new ModelError(`${repo} has no ${configFiles.config}: it is not a transformers model`);
   if (weights === undefined) {
     throw new ModelError(`${repo} has no weights that Weft can read: safetensors, PyTorch, or ONNX in fp32 or fp16`);
   }
-  const wanted = [...configFiles, ...tokenizerFiles, ...weights.parts, weights.main];
+  const described = [...Object.values(configFiles), ...Object.values(tokenizerFiles)];
+  const wanted = [...described, ...weights.parts, weights.main];
   return wanted.flatMap((name) => files.filter((file) => file.path === name));
 }
 
@@ -80,7 +72,8 @@ function neededFiles(repo: string, files: readonly HubFile[]): HubFile[] {
 async function checkConfig(work: Pull, commit: string, files: readonly HubFile[]): Promise<void> {
   const scratch = await mkdtemp(path.join(tmpdir(), 'weft-'));
   try {
-    for (const file of files.filter(({ path: name }) => configFiles.includes(name))) {
+    const isConfig = ({ path: name }: HubFile) => Object.values<string>(configFiles).includes(name);
+    for (const file of files.filter(isConfig)) {
       const target = path.join(scratch, file.path);
       const blob = work.cache.blobPath(work.repo, file.checksum.hex);
       if (await isIntact(blob, file)) await copyFile(blob, target);

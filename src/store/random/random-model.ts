@@ -1,5 +1,6 @@
 import { copyFile, open, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { configFiles, tokenizerFiles } from '../../core/index.ts';
 import { buildFolder, type JsonObject, readSmallFile } from '../../files/index.ts';
 import { numElements, type Parameter, readParameters } from '../../model/index.ts';
 import { fillNormal, randomSource } from './normal.ts';
@@ -32,11 +33,12 @@ export async function makeRandomModel(folder: string, model: RandomModel): Promi
 const weightsFile = 'model.safetensors';
 /** Written last; records what the folder was made from. */
 const originFile = 'weft-random.json';
-const tokenizerFiles = ['tokenizer.json', 'tokenizer_config.json'];
 
 async function write(folder: string, { shape, config, seed, tokenizerFolder, onProgress }: RandomModel): Promise<void> {
-  await writeJson(folder, 'config.json', config);
-  for (const file of tokenizerFiles) await copyFile(path.join(tokenizerFolder, file), path.join(folder, file));
+  await writeJson(folder, configFiles.config, config);
+  for (const file of [tokenizerFiles.tokenizer, tokenizerFiles.config]) {
+    await copyFile(path.join(tokenizerFolder, file), path.join(folder, file));
+  }
   const tensors = (await readParameters(folder)).map((tensor, stream) => ({ ...tensor, stream }));
   const total = tensors.reduce((sum, tensor) => sum + numElements(tensor.shape), 0);
   let done = 0;

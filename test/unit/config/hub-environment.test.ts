@@ -29,7 +29,7 @@ test('the hub is huggingface.co, or an address', () => {
   expect(loadHubEnvironment({}).endpoint).toBe('https://huggingface.co');
   expect(loadHubEnvironment({ HF_ENDPOINT: 'http://mirror:8000/hub/' }).endpoint).toBe('http://mirror:8000/hub');
   for (const wrong of ['mirror', 'ftp://mirror']) {
-    expect(() => loadHubEnvironment({ HF_ENDPOINT: wrong })).toThrow(/HF_ENDPOINT is ".*"; it has to be an address/);
+    expect(() => loadHubEnvironment({ HF_ENDPOINT: wrong })).toThrow(/HF_ENDPOINT is ".*"; it must be an address/);
   }
 });
 

@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { loadSettings, renderFlags, renderMarkdown } from '../../../src/config/index.ts';
+import {
+  capacityKeys,
+  loadSettings,
+  modelsKeys,
+  renderMarkdown,
+  serveKeys,
+  variableOf,
+} from '../../../src/config/index.ts';
 import { UserError } from '../../../src/core/index.ts';
 
 test('settings have their defaults', () => {
@@ -27,44 +34,59 @@ test('a list is separated by commas', () => {
   ]);
 });
 
-test('an empty variable counts as absent, and a foreign one is let be', () => {
+test.each([
+  ['--threads', '0', 'threads'],
+  ['--max-model-len', '0', 'maxModelLen'],
+  ['--max-step-tokens', '0', 'maxStepTokens'],
+  ['--precision', 'auto', 'precision'],
+  ['--log-format', 'auto', 'logFormat'],
+] as const)('%s %s is the same as nothing: the program picks a value', (flag, automatic, key) => {
+  expect(loadSettings([], {})[key]).toBeUndefined();
+  expect(loadSettings([flag, automatic], {})[key]).toBeUndefined();
+  expect(loadSettings([flag, automatic], { [variableOf(key)]: 'overridden' })[key]).toBeUndefined();
+});
+
+test('an empty variable counts as absent, and unknown variables are ignored', () => {
   expect(loadSettings([], { WEFT_PORT: '', WEFT_SERVICE_HOST: '10.0.0.1' }).port).toBe(8080);
 });
 
 describe('what is not allowed is refused, by its name:', () => {
   test.each<[string[], Record<string, string>, string]>([
-    [['--port', 'http'], {}, '--port is "http"; it has to be an integer from 0 to 65535'],
-    [['--port=65536'], {}, '--port is "65536"; it has to be an integer from 0 to 65535'],
-    [['--port', '80.5'], {}, '--port is "80.5"; it has to be an integer from 0 to 65535'],
-    [['--max-batch-size', '0'], {}, '--max-batch-size is "0"; it has to be an integer from 1 to 1024'],
-    [[], { WEFT_BATCH_TIMEOUT_MS: '-1' }, 'WEFT_BATCH_TIMEOUT_MS is "-1"; it has to be an integer from 0 to 60000'],
-    [['--log-level', 'loud'], {}, '--log-level is "loud"; it has to be one of fatal, error, warn, info, debug, silent'],
+    [['--port', 'http'], {}, '--port is "http"; it must be an integer from 0 to 65535'],
+    [['--port=65536'], {}, '--port is "65536"; it must be an integer from 0 to 65535'],
+    [['--port', '80.5'], {}, '--port is "80.5"; it must be an integer from 0 to 65535'],
+    [['--max-batch-size', '0'], {}, '--max-batch-size is "0"; it must be an integer from 1 to 1024'],
+    [[], { WEFT_BATCH_TIMEOUT_MS: '-1' }, 'WEFT_BATCH_TIMEOUT_MS is "-1"; it must be an integer from 0 to 60000'],
+    [['--log-level', 'loud'], {}, '--log-level is "loud"; it must be fatal, error, warn, info, debug, or silent'],
     ...['', 'a,,b', 'a:80', 'http://a', '*.a'].map((written): [string[], Record<string, string>, string] => [
       [`--allowed-hosts=${written}`],
       {},
-      `--allowed-hosts is "${written}"; it has to be host names without ports, separated by commas, or * for any`,
+      `--allowed-hosts is "${written}"; it must be host names without ports, separated by commas or * for any`,
     ]),
-    [['--port'], {}, '--port lacks its value: an integer from 0 to 65535'],
-    [['--host', '--port', '1'], {}, '--host lacks its value: text'],
-    [['--host='], {}, '--host is ""; it has to be text that is not empty'],
+    [['--port'], {}, '--port needs a value: an integer from 0 to 65535'],
+    [['--host', '--port', '1'], {}, '--host needs a value: text'],
+    [['--host='], {}, '--host is ""; it must be text'],
     [['--prot', '1'], {}, 'unknown flag "--prot"; did you mean --port?'],
-    [['--gpu-memory-utilization', '1'], {}, 'unknown flag "--gpu-memory-utilization": weft --help lists what there is'],
-    [['a', 'b'], {}, 'there is a second model "b": one can be served'],
-    [['--model', 'a', 'b'], {}, 'there is a second model "b": one can be served'],
-    [['--max-model-len', '1'], {}, '--max-model-len is 1; a prompt and its answer take 2 tokens at least'],
+    [['--gpu-memory-utilization', '1'], {}, 'unknown flag "--gpu-memory-utilization"; --help lists all flags'],
+    [['a', 'b'], {}, '"b" is a second model; only one can be served'],
+    [['--model', 'a', 'b'], {}, '"b" is a second model; only one can be served'],
+    [['--max-model-len', '1'], {}, '--max-model-len is "1"; it must be 0 or an integer from 2 to 1048576'],
   ])('%j %j', (args, environment, message) => {
     expect(() => loadSettings(args, environment)).toThrow(new UserError(message));
   });
 
   test('a step that could not hold the batch', () => {
     expect(() => loadSettings(['--max-step-tokens', '50'], {})).toThrow(
-      /--max-step-tokens is 50; it has to exceed --max-batch-size, which is 50/,
+      /--max-step-tokens is 50; it must be larger than --max-batch-size, which is 50/,
     );
   });
 });
 
-test('the documentation is what the declaration says', () => {
+test.each([
+  ['weft serve', serveKeys],
+  ['weft bench capacity', capacityKeys],
+  ['weft models', modelsKeys],
+])('the documentation lists the settings of %s as they are declared', (_, keys) => {
   const documentation = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
-  expect(documentation).toContain(renderMarkdown());
-  expect(renderFlags()).toContain('--max-batch-size');
+  expect(documentation).toContain(renderMarkdown(keys));
 });

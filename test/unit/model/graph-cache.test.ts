@@ -192,7 +192,7 @@ describe('the graph cache', () => {
   test('says what to do when it cannot be written', async () => {
     const file = path.join(await temporaryFolder(), 'file');
     await writeFile(file, '');
-    await expect(openModel(mini, file)).rejects.toThrow(/cannot be built in .*choose another folder with --cache-dir/);
+    await expect(openModel(mini, file)).rejects.toThrow(/cannot be built in .*choose another cache folder/);
   });
 
   test('holds the weights as they are in the folder', async () => {
