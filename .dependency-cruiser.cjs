@@ -49,6 +49,19 @@ module.exports = {
       to: { path: '^src/([^/]+)/(?!index\\.ts$)', pathNot: ['^src/$1/', '^src/engine/ort/index\\.ts$'] },
     },
     {
+      name: 'transport-knows-no-dialect',
+      comment: 'only the files that put routes together do',
+      severity: 'error',
+      from: { path: '^src/server/[^/]+\\.ts$', pathNot: '^src/server/(routes|build-server)\\.ts$' },
+      to: { path: '^src/server/dialects/' },
+    },
+    {
+      name: 'dialects-know-no-other-dialect',
+      severity: 'error',
+      from: { path: '^src/server/dialects/([^/]+)/' },
+      to: { path: '^src/server/dialects/', pathNot: '^src/server/dialects/$1/' },
+    },
+    {
       name: 'ort-is-entered-through-its-index',
       severity: 'error',
       from: { path: '^src/', pathNot: room('engine/ort') },

@@ -1,4 +1,6 @@
-/** Every error that a client can meet: its code, its HTTP status and its OpenAI-style type. The only such table. */
+import type { GenerateRequest, SamplingParams } from './request.ts';
+
+/** Every error that a client can get: its code, HTTP status and type, as OpenAI names types. The only such table. */
 export const errorTable = {
   invalid_request: { status: 400, type: 'invalid_request_error' },
   context_length_exceeded: { status: 400, type: 'invalid_request_error' },
@@ -22,10 +24,10 @@ export const errorTable = {
 export type ErrorCode = keyof typeof errorTable;
 export type ErrorType = (typeof errorTable)[ErrorCode]['type'];
 
-/** An error that a client is told about. Its status and type come from {@link errorTable}. */
+/** An error to be reported to a client. Its status and type come from {@link errorTable}. */
 export class ServingError extends Error {
   readonly code: ErrorCode;
-  /** The request field at fault, if it is one field's fault. */
+  /** The parameter at fault, if there is one. */
   readonly param: string | undefined;
   /** When to try again, if waiting helps. */
   readonly retryAfterSeconds: number | undefined;
@@ -51,34 +53,73 @@ export class ServingError extends Error {
   }
 }
 
-/** A field of the request has a value that is not allowed. */
+/** A request is not valid. */
 export class InvalidRequestError extends ServingError {
   constructor(message: string, param?: string) {
     super('invalid_request', message, param === undefined ? {} : { param });
   }
 }
 
-/** Prompt and answer together do not fit the context. */
-export class ContextLengthError extends ServingError {
-  constructor(message: string, param: string) {
-    super('context_length_exceeded', message, { param });
+/** What a client can set in a request. */
+export type RequestParameter = Exclude<keyof GenerateRequest, 'id' | 'sampling'> | keyof SamplingParams;
+
+/** What is wrong with a parameter. */
+export interface ParameterFault {
+  readonly parameter: RequestParameter;
+  /** The element at fault, where the parameter is a list. */
+  readonly index?: number;
+  /** A predicate, such as "is 7; at most 5 are possible". */
+  readonly problem: string;
+}
+
+/** A parameter of a request is at fault. The error uses Weft's own name for it; a dialect replaces that with the name of its field. */
+export class ParameterError extends ServingError {
+  readonly fault: ParameterFault;
+
+  constructor(code: ErrorCode, fault: ParameterFault) {
+    super(code, describeFault(fault, fault.parameter), { param: fault.parameter });
+    this.fault = fault;
+  }
+
+  /** The same error for a client that knows the parameter by another name. */
+  named(param: string): ServingError {
+    return new ServingError(this.code, describeFault(this.fault, param), { param });
+  }
+}
+
+function describeFault({ index, problem }: ParameterFault, name: string): string {
+  return `${name}${index === undefined ? '' : `[${index}]`} ${problem}`;
+}
+
+/** A parameter has a value that the model cannot work with. */
+export class InvalidParameterError extends ParameterError {
+  constructor(fault: ParameterFault) {
+    super('invalid_request', fault);
+  }
+}
+
+/** The prompt and the new tokens do not fit into the context together. */
+export class ContextLengthError extends ParameterError {
+  constructor(fault: ParameterFault) {
+    super('context_length_exceeded', fault);
   }
 }
 
 const retryAfterSeconds = 1;
 
-/** The waiting queue is at its limit. */
+/** The waiting queue is full. */
 export class QueueFullError extends ServingError {
   constructor(limit: number) {
-    const message = `${limit} requests are already waiting (--max-queue-size); retry in ${retryAfterSeconds} s`;
-    super('queue_full', message, { retryAfterSeconds });
+    super('queue_full', `${limit} requests are already waiting; retry in ${retryAfterSeconds} s`, {
+      retryAfterSeconds,
+    });
   }
 }
 
-/** Too many requests of one connection are unanswered. */
+/** A connection has too many unanswered requests. */
 export class TooManyPipelinedError extends ServingError {
   constructor(limit: number) {
-    const message = `${limit} requests of this connection are unanswered already (--max-pipelined-requests); retry in ${retryAfterSeconds} s`;
+    const message = `${limit} requests of this connection are unanswered already; retry in ${retryAfterSeconds} s`;
     super('too_many_pipelined', message, { retryAfterSeconds });
   }
 }
@@ -86,12 +127,13 @@ export class TooManyPipelinedError extends ServingError {
 /** Too many connections are open. */
 export class TooManyConnectionsError extends ServingError {
   constructor(limit: number) {
-    const message = `${limit} connections are open already (--max-connections); retry in ${retryAfterSeconds} s`;
-    super('too_many_connections', message, { retryAfterSeconds });
+    super('too_many_connections', `${limit} connections are open already; retry in ${retryAfterSeconds} s`, {
+      retryAfterSeconds,
+    });
   }
 }
 
-/** The client has closed its side of the connection, and is taken to have left. */
+/** The client has closed its side of the connection. The server takes this as a disconnect. */
 export class HalfClosedError extends ServingError {
   constructor() {
     super(
@@ -101,10 +143,10 @@ export class HalfClosedError extends ServingError {
   }
 }
 
-/** More events wait for the client than the server keeps. */
+/** The client reads so slowly that its buffer of events is full. */
 export class ClientTooSlowError extends ServingError {
   constructor(limit: number) {
-    super('client_too_slow', `${limit} events were waiting to be read (--max-pending-events); generation was ended`);
+    super('client_too_slow', `${limit} events were waiting to be read; generation was ended`);
   }
 }
 
@@ -115,15 +157,15 @@ export class UnavailableError extends ServingError {
   }
 }
 
-/** The engine could not compute a token of this request. The cause is in the log; the engine goes on. */
+/** The engine could not compute a token of this request. The log has the cause; the engine keeps running. */
 export class EngineError extends ServingError {
-  /** @param cause not for clients */
+  /** @param cause not shown to clients */
   constructor(message: string, cause?: unknown) {
     super('engine_failed', message, cause === undefined ? {} : { cause });
   }
 }
 
-/** A defect of this code. What it is stands in the log; the client is told that there was one. */
+/** A bug in this program. The log has the details; the client learns only that there was one. */
 export class InternalError extends ServingError {
   constructor() {
     super('internal_error', 'something went wrong on the server; its log says what');

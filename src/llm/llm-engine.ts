@@ -7,7 +7,7 @@ import {
   type GenerationEvent,
   type GeneratorStats,
   InternalError,
-  InvalidRequestError,
+  InvalidParameterError,
   ModelError,
   type ModelRunner,
   messageOf,
@@ -208,10 +208,10 @@ export class LlmEngine implements TextGenerator {
     if (typeof prompt !== 'string') return prompt;
     const { tokenizer, runner } = this.#options;
     if (tokenizer === undefined) {
-      throw new InvalidRequestError(
-        'prompt is text, and this model has no tokenizer: give a list of token ids',
-        'prompt',
-      );
+      throw new InvalidParameterError({
+        parameter: 'prompt',
+        problem: 'is text, and this model has no tokenizer: give a list of token ids',
+      });
     }
     const { maxModelLen } = runner.limits;
     const minTokens = tokenizer.minTokens(prompt);

@@ -1,16 +1,16 @@
-import { ContextLengthError, defaultMaxNewTokens, type GenerateRequest, InvalidRequestError } from '../core/index.ts';
+import { ContextLengthError, defaultMaxNewTokens, type GenerateRequest, InvalidParameterError } from '../core/index.ts';
 import { Sequence } from '../scheduler/index.ts';
 
-/** What a prompt has to fit. */
+/** What the model imposes on a prompt. */
 export interface PromptLimits {
   readonly maxModelLen: number;
   readonly vocabSize: number;
 }
 
 /**
- * A request whose prompt is known as tokens, checked against the model.
- * @throws {InvalidRequestError} an id that the model does not have
- * @throws {ContextLengthError} prompt and answer do not fit the context
+ * Makes a sequence of a tokenized request, checked against the model.
+ * @throws {InvalidParameterError} the vocabulary has no such token id
+ * @throws {ContextLengthError} the prompt and the new tokens do not fit into the context
  */
 export function toSequence(
   request: GenerateRequest,
@@ -23,28 +23,29 @@ export function toSequence(
   const left = maxModelLen - promptTokenIds.length;
   const maxNewTokens = request.maxNewTokens ?? Math.min(defaultMaxNewTokens, left);
   if (maxNewTokens > left) {
-    throw new ContextLengthError(
-      `max_new_tokens is ${maxNewTokens}, and the prompt of ${promptTokenIds.length} tokens leaves ${left} of the context of ${maxModelLen}`,
-      'max_new_tokens',
-    );
+    throw new ContextLengthError({
+      parameter: 'maxNewTokens',
+      problem: `is ${maxNewTokens}, and the prompt of ${promptTokenIds.length} tokens leaves ${left} of the context of ${maxModelLen}`,
+    });
   }
   return new Sequence({ id: request.id, promptTokenIds, sampling: request.sampling, maxNewTokens, arrivedAtMs });
 }
 
-/** @param howMany tokens the prompt has, in words */
-export function promptTooLong(howMany: string, maxModelLen: number): ContextLengthError {
-  return new ContextLengthError(
-    `prompt has ${howMany} tokens, and the context of ${maxModelLen} takes prompts of up to ${maxModelLen - 1}`,
-    'prompt',
-  );
+/** @param numTokens the length of the prompt, in words */
+export function promptTooLong(numTokens: string, maxModelLen: number): ContextLengthError {
+  return new ContextLengthError({
+    parameter: 'prompt',
+    problem: `has ${numTokens} tokens, and the context of ${maxModelLen} takes prompts of up to ${maxModelLen - 1}`,
+  });
 }
 
 function checkTokenIds(tokenIds: readonly number[], vocabSize: number): void {
-  if (tokenIds.length === 0) throw new InvalidRequestError('prompt is empty', 'prompt');
+  if (tokenIds.length === 0) throw new InvalidParameterError({ parameter: 'prompt', problem: 'is empty' });
   const index = tokenIds.findIndex((id) => id >= vocabSize);
   if (index < 0) return;
-  throw new InvalidRequestError(
-    `prompt[${index}] is ${tokenIds[index]}; the token ids of this model are 0 to ${vocabSize - 1}`,
-    'prompt',
-  );
+  throw new InvalidParameterError({
+    parameter: 'prompt',
+    index,
+    problem: `is ${tokenIds[index]}; the token ids of this model are 0 to ${vocabSize - 1}`,
+  });
 }

@@ -2,15 +2,15 @@ import { isIPv4, isIPv6, type Server } from 'node:net';
 import { ServingError, show } from '../core/index.ts';
 
 export interface AllowedHostsOptions {
-  /** Name or address that the server is told to listen on. */
+  /** The name or address to listen on. */
   readonly host: string;
-  /** Further names; `*` is any. If there are none, only servers on a loopback address check names. */
+  /** Further names; `*` allows any. Without further names, only servers on a loopback address check the header. */
   readonly allowedHosts: readonly string[];
 }
 
 /**
- * The names in the Host header that are served. A web page can point a name of its own at a loopback address and then read what is
- * served there as if it were its own site (DNS rebinding). Only this header gives it away.
+ * Checks the Host header. A web page can point its own domain name at a loopback address, and then read what is served there as if it
+ * were its own site (DNS rebinding). Only this header shows it.
  */
 export class AllowedHosts {
   readonly #names: ReadonlySet<string>;
@@ -24,19 +24,19 @@ export class AllowedHosts {
     });
   }
 
-  /** @throws {ServingError} a name that is not served; a request without the header has none */
+  /** Accepts requests without the header. @throws {ServingError} the name is not allowed */
   check(header: string | undefined): void {
     if (this.#isAnyAllowed || header === undefined) return;
     const name = nameOf(header);
     if (isLoopbackName(name) || this.#names.has(name)) return;
     throw new ServingError(
       'host_not_allowed',
-      `the header host is ${show(header)}; it has to be localhost, another loopback name, or one of --allowed-hosts`,
+      `the header host is ${show(header)}; it has to be localhost, another loopback name, or one of the allowed hosts`,
     );
   }
 }
 
-/** Without its port, as it is compared. */
+/** Normalized, without the port. */
 function nameOf(header: string): string {
   return header.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
 }

@@ -1,62 +1,49 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import { type GenerationEvent, ServingError } from '../core/index.ts';
-import { errorBodyOf } from './errors.ts';
-import { type Answer, doneData } from './reply.ts';
-import type { DoneData, ErrorBody, TokenData } from './schemas.ts';
+import type { ReplyFormat } from './dialect.ts';
+import type { Stopwatch } from './stopwatch.ts';
 
 export interface EventStreamOptions {
+  readonly format: ReplyFormat;
+  readonly stopwatch: Stopwatch;
   readonly gone: AbortSignal;
   readonly heartbeatMs: number;
 }
 
-/** Sends events as they come, and its headers at once. Resolves when the last one is written, or the client has left. */
+/** Sends headers at once and events as they come. Resolves when the last event is written or the client has disconnected. */
 export async function sendEvents(
   reply: FastifyReply,
   events: AsyncIterable<GenerationEvent>,
-  { gone, heartbeatMs, ...answer }: Answer & EventStreamOptions,
+  { format, stopwatch, gone, heartbeatMs }: EventStreamOptions,
 ): Promise<void> {
   const { sse, raw } = reply;
   sse.sendHeaders();
-  // An idle engine starts the first step in an earlier immediate of this turn: the write does not delay it.
+  // An idle engine starts the first step in an earlier immediate of this turn, so the write does not delay it.
   setImmediate(() => raw.writableEnded || raw.flushHeaders());
   const heartbeat = setInterval(() => beat(raw), heartbeatMs).unref();
   const left = new Promise<void>((resolve) => gone.addEventListener('abort', () => resolve(), { once: true }));
+  const isOver = () => gone.aborted || !sse.isConnected;
   try {
     for await (const event of events) {
-      if (gone.aborted || !sse.isConnected) break;
-      // The plugin's send waits for ever if the client leaves while its socket is full.
-      await answer.stopwatch.write(() => Promise.race([sse.send(sseOf(event, answer)), left]));
+      for (const message of format.messagesOf(event)) {
+        if (isOver()) break;
+        // If the client disconnects while its socket is full, `send` never resolves.
+        await stopwatch.write(() => Promise.race([sse.send(message), left]));
+      }
+      if (isOver()) break;
     }
-    // Not waited for: a client that never reads it is cut by the stall timeout.
-    if (gone.reason instanceof ServingError && sse.isConnected)
-      void sse.send(errorMessage(gone.reason)).catch(() => {});
+    if (!(gone.reason instanceof ServingError)) return;
+    for (const message of format.messagesOf({ type: 'error', error: gone.reason })) {
+      // Not awaited: if the client never reads it, the stall timeout closes the connection.
+      if (sse.isConnected) void sse.send(message).catch(() => {});
+    }
   } finally {
     clearInterval(heartbeat);
   }
 }
 
-/** A comment keeps proxies from closing a silent stream. Where events wait for the client, they do that. */
+/** A comment keeps proxies from closing a silent stream. It is not needed while events wait for the client. */
 function beat(raw: ServerResponse): void {
   if (raw.writableLength === 0 && !raw.destroyed) raw.write(': heartbeat\n\n');
-}
-
-interface SseMessage {
-  readonly event: string;
-  readonly data: TokenData | DoneData | ErrorBody;
-}
-
-function sseOf(event: GenerationEvent, answer: Answer): SseMessage {
-  switch (event.type) {
-    case 'token':
-      return { event: 'token', data: { index: event.index, token_id: event.tokenId, text: event.text } };
-    case 'finished':
-      return { event: 'done', data: doneData(event, answer) };
-    case 'error':
-      return errorMessage(event.error);
-  }
-}
-
-function errorMessage(error: ServingError): SseMessage {
-  return { event: 'error', data: errorBodyOf(error) };
 }

@@ -1,86 +1,75 @@
-import { randomInt, randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { type GenerateRequest, InvalidRequestError, type TextGenerator } from '../core/index.ts';
-import type { Connections } from './connections.ts';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Static, TObject } from 'typebox';
+import { InternalError, ServingError, type TextGenerator } from '../core/index.ts';
+import { acceptsEventStream } from './accept.ts';
+import { clientGone } from './client-gone.ts';
+import { collect } from './collect.ts';
+import type { GenerateRoute } from './dialect.ts';
 import { sendEvents } from './event-stream.ts';
-import { collect } from './reply.ts';
-import { bodyDefaults, errorBody, type GenerateBody, generateBody, generateReplies } from './schemas.ts';
+import { dropNulls } from './nulls.ts';
 import { Stopwatch } from './stopwatch.ts';
 
-export interface GenerateRouteOptions {
+export interface RouteOptions {
   readonly generator: TextGenerator;
   readonly modelName: string;
-  readonly connections: Connections;
+  readonly maxBodyBytes: number;
   readonly sseHeartbeatMs: number;
 }
 
-/** `POST /generate`: one JSON answer, or a stream of server-sent events. */
-export const generateRoute: FastifyPluginAsyncTypebox<GenerateRouteOptions> = async (
-  app,
-  { generator, modelName, connections, sseHeartbeatMs: heartbeatMs },
-) => {
+/** Adds a `POST` route that generates text. The reply is one JSON body or a stream of server-sent events. */
+export function addGenerateRoute<Body extends TObject>(
+  app: FastifyInstance,
+  route: GenerateRoute<Body>,
+  options: RouteOptions,
+): void {
   const stopwatches = new WeakMap<IncomingMessage, Stopwatch>();
-  app.post(
-    '/generate',
+  app.withTypeProvider<TypeBoxTypeProvider>().post(
+    route.url,
     {
       sse: 'manual',
-      schema: {
-        summary: 'Continue a prompt',
-        description:
-          'With `"stream": true` or `Accept: text/event-stream`: one `token` event per token, then one `done` or `error` event.',
-        body: generateBody,
-        response: { 200: generateReplies, '4xx': errorBody, '5xx': errorBody },
+      schema: route.schema,
+      bodyLimit: options.maxBodyBytes,
+      onRequest: async ({ raw }) => {
+        stopwatches.set(raw, new Stopwatch());
       },
-      onRequest: async (request) => {
-        stopwatches.set(request.raw, new Stopwatch());
-      },
-      preValidation: async (request) => {
-        stopwatches.get(request.raw)?.received();
-        dropNulls(request.body);
+      preValidation: async ({ raw, body }) => {
+        stopwatches.get(raw)?.received();
+        dropNulls(body, route.schema.body);
       },
     },
     async (request, reply) => {
       const stopwatch = stopwatches.get(request.raw) ?? new Stopwatch();
-      const generateRequest = toRequest(request.body);
-      stopwatch.validated();
-      const gone = connections.clientGone(request.raw);
-      const answer = { id: generateRequest.id, model: modelName, stopwatch, gone };
-      const events = await generator.submit(generateRequest, gone);
-      const isStream = request.body.stream ?? acceptsEventStream(request.headers.accept);
-      return isStream ? sendEvents(reply, events, { ...answer, heartbeatMs }) : collect(events, answer);
+      try {
+        return await generate(route, options, { request, reply, stopwatch });
+      } catch (error) {
+        if (error instanceof ServingError) throw error;
+        request.log.error(error);
+        throw new InternalError();
+      }
     },
   );
-};
-
-function toRequest(body: GenerateBody): GenerateRequest {
-  const { temperature, top_k: topK, top_p: topP, ignore_eos: ignoreEos } = { ...bodyDefaults, ...body };
-  const { stop = [] } = body;
-  if ([stop].flat().some((text) => !text.isWellFormed())) {
-    throw new InvalidRequestError('stop holds half a character; it has to be whole ones', 'stop');
-  }
-  return {
-    id: `gen-${randomUUID()}`,
-    prompt: body.prompt,
-    maxNewTokens: body.max_new_tokens,
-    stop: typeof stop === 'string' ? [stop] : stop,
-    sampling: { temperature, topK: Math.max(0, topK), topP, seed: body.seed ?? randomInt(2 ** 47), ignoreEos },
-  };
 }
 
-/** Null means absent: it is what many clients send for "not set". */
-function dropNulls(body: unknown): void {
-  if (typeof body !== 'object' || body === null) return;
-  const fields = body as Record<string, unknown>;
-  for (const field of Object.keys(generateBody.properties)) if (fields[field] === null) delete fields[field];
+interface Exchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly stopwatch: Stopwatch;
 }
 
-function acceptsEventStream(accept = ''): boolean {
-  const ranges = accept
-    .toLowerCase()
-    .split(',')
-    .map((range) => range.split(';').map((part) => part.trim()));
-  return ranges.some(
-    ([type, ...rest]) => type === 'text/event-stream' && !rest.some((part) => /^q=0(\.0*)?$/.test(part)),
-  );
+async function generate<Body extends TObject>(
+  route: GenerateRoute<Body>,
+  { generator, modelName, sseHeartbeatMs: heartbeatMs }: RouteOptions,
+  { request: { raw, headers, body: validated }, reply, stopwatch }: Exchange,
+): Promise<object | undefined> {
+  const body = validated as Static<Body>;
+  const request = route.toRequest(body);
+  stopwatch.validated();
+  const format = route.createReply({ request, modelName, stopwatch });
+  const gone = clientGone(raw, reply.raw);
+  const events = await generator.submit(request, gone);
+  if (!(route.isStream(body) ?? acceptsEventStream(headers.accept))) return collect(events, { format, gone });
+  await sendEvents(reply, events, { format, stopwatch, gone, heartbeatMs });
+  return undefined;
 }

@@ -1,12 +1,24 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import Type from 'typebox';
 import type { TextGenerator } from '../core/index.ts';
-import { healthReply, statusReply } from './schemas.ts';
+
+const statusReply = Type.Object({ status: Type.String() });
+
+const healthReply = Type.Object({
+  status: Type.Enum(['ready', 'unavailable']),
+  model: Type.String(),
+  running: Type.Integer({ description: 'sequences in the batch' }),
+  waiting: Type.Integer({ description: 'requests in the queue' }),
+  free_slots: Type.Integer(),
+  steps: Type.Integer({ description: 'engine steps since the start' }),
+});
 
 export interface HealthRoutesOptions {
   readonly generator: TextGenerator;
   readonly modelName: string;
 }
 
+/** `GET /livez`, `/readyz` and `/health`. */
 export const healthRoutes: FastifyPluginAsyncTypebox<HealthRoutesOptions> = async (app, { generator, modelName }) => {
   app.get('/livez', { schema: { summary: 'The process answers', response: { 200: statusReply } } }, async () => ({
     status: 'live',
@@ -17,7 +29,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthRoutesOptions> = asyn
     { schema: { summary: 'Requests are taken', response: { 200: statusReply, 503: statusReply } } },
     async (_request, reply) => {
       if (generator.isReady) return { status: 'ready' };
-      // Without this, a server that gets no requests while it is not ready would never become ready again.
+      // A load balancer sends no requests to a server that is not ready, so only this check can find that the engine works again.
       generator.recover();
       return reply.code(503).send({ status: 'unavailable' });
     },

@@ -2,15 +2,15 @@ import type { Server } from 'node:http';
 import { createServer, isIPv6, type Socket } from 'node:net';
 
 /**
- * `localhost` is an address in each family, and a server listens on one of them. What connects to the other one is handed to it.
- * (Fastify would start a second HTTP server, which knows nothing of what the first one limits and notices.)
- * @returns stops listening, and resolves when what came this way is closed
+ * `localhost` has an IPv4 and an IPv6 address, and a server listens on only one of them. A second listener hands its connections to the
+ * same server. (Fastify would start a second HTTP server, to which the limits of the first do not apply.)
+ * @returns a function that stops listening and resolves when the connections of the second listener are closed
  */
 export function listenOnBothFamilies(server: Server): () => Promise<void> {
   const other = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => {
     server.emit('connection', socket);
   });
-  // Not every machine has both.
+  // Not every machine has both families.
   other.on('error', () => {});
   other.on('drop', (data) => server.emit('drop', data));
   server.on('listening', () => {

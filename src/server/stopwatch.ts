@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../core/index.ts';
 
-/** Times what the server itself does for one request (ms). */
+/** Measures the server's own share of a request (ms). */
 export class Stopwatch {
   readonly #clock: Clock;
   readonly #startedAtMs: number;
@@ -8,7 +8,7 @@ export class Stopwatch {
   #validatedAtMs: number;
   #writeMs = 0;
 
-  /** To be made when the head of the request is there. */
+  /** Starts when the headers of the request have been read. */
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
     this.#startedAtMs = clock.now();
@@ -16,7 +16,7 @@ export class Stopwatch {
     this.#validatedAtMs = this.#startedAtMs;
   }
 
-  /** The whole body is there. */
+  /** The body has been read. */
   received(): void {
     this.#receivedAtMs = this.#clock.now();
   }
@@ -25,7 +25,7 @@ export class Stopwatch {
     this.#validatedAtMs = this.#clock.now();
   }
 
-  /** Writes a part of the answer, and waits until the client takes it. */
+  /** Writes part of the reply and waits for the client to take it. */
   async write(send: () => Promise<unknown>): Promise<void> {
     const startedAtMs = this.#clock.now();
     await send();

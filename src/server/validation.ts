@@ -1,4 +1,5 @@
-import type { FastifySchemaValidationError } from 'fastify';
+import { Ajv } from 'ajv';
+import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
 import { InvalidRequestError, show } from '../core/index.ts';
 
 /** What Ajv adds to its errors with `verbose`. */
@@ -7,14 +8,18 @@ interface VerboseError extends FastifySchemaValidationError {
   readonly parentSchema?: { readonly description?: string; readonly properties?: Readonly<Record<string, unknown>> };
 }
 
-/** Ajv as a server of strict types wants it: "7" is not 7, an unknown field is an error, and errors know the value. */
-export const ajvOptions = {
-  customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false, verbose: true },
-} as const;
+/** Validates strictly: "7" is not 7, and unknown fields are errors. Errors name the field, its value and what is allowed. */
+export function createValidatorCompiler(): FastifySchemaCompiler<object> {
+  const ajv = new Ajv({ coerceTypes: false, allErrors: false, verbose: true, addUsedSchema: false });
+  return ({ schema }) => {
+    const validate = ajv.compile(schema);
+    return (value: unknown) =>
+      validate(value) ? { value } : { error: toInvalidRequest((validate.errors ?? []) as readonly VerboseError[]) };
+  };
+}
 
-/** Ajv's findings as one error that names the field, its value and what is allowed. */
-export function toInvalidRequest(findings: readonly FastifySchemaValidationError[]): InvalidRequestError {
-  const finding = mostTelling(findings);
+function toInvalidRequest(findings: readonly VerboseError[]): InvalidRequestError {
+  const finding = deepest(findings);
   const { keyword, params, data, parentSchema } = finding;
   const field = fieldOf(finding.instancePath);
   const param = field.replace(/\[.*$/, '');
@@ -31,8 +36,8 @@ export function toInvalidRequest(findings: readonly FastifySchemaValidationError
   return new InvalidRequestError(`${field} is ${show(data)}; it has to be ${allowedBy(finding)}`, param);
 }
 
-/** Of a union's findings, the one deepest in the value; if none is, the union's own. */
-function mostTelling(findings: readonly VerboseError[]): VerboseError {
+/** Of a union's errors, the one deepest in the value, or else the union's own. */
+function deepest(findings: readonly VerboseError[]): VerboseError {
   const depth = ({ instancePath }: VerboseError) => instancePath.split('/').length;
   return findings.reduce((best, finding) => (depth(finding) >= depth(best) ? finding : best));
 }

@@ -4,7 +4,7 @@ import {
   ContextLengthError,
   type GenerateRequest,
   greedy,
-  InvalidRequestError,
+  InvalidParameterError,
   QueueFullError,
 } from '../../../src/core/index.ts';
 import {
@@ -91,7 +91,7 @@ describe('the engine immediately refuses', () => {
     ['an empty prompt', { prompt: [] }, /prompt is empty/],
   ])('%s', async (_, changes, message) => {
     const { engine, runner } = await startEngine({});
-    await expect(engine.submit(requestFor('a', changes), never())).rejects.toThrow(InvalidRequestError);
+    await expect(engine.submit(requestFor('a', changes), never())).rejects.toThrow(InvalidParameterError);
     await expect(engine.submit(requestFor('a', changes), never())).rejects.toThrow(message);
     expect(runner.steps).toEqual([]);
   });
@@ -106,7 +106,7 @@ describe('the engine immediately refuses', () => {
     [
       'more new tokens than the prompt leaves room for',
       { prompt: Array(60).fill(5), maxNewTokens: 5 },
-      /max_new_tokens is 5, .* of 60 tokens leaves 4 of the context of 64/,
+      /^maxNewTokens is 5, .* of 60 tokens leaves 4 of the context of 64/,
     ],
   ])('%s', async (_, changes, message) => {
     const { engine } = await startEngine({});

@@ -38,7 +38,7 @@ describe('a server on a loopback address', () => {
       const text = await answer(name);
       expect(text).toMatch(refused);
       expect(JSON.parse(text.slice(text.indexOf('{'))).error).toEqual({
-        message: `the header host is "${name}"; it has to be localhost, another loopback name, or one of --allowed-hosts`,
+        message: `the header host is "${name}"; it has to be localhost, another loopback name, or one of the allowed hosts`,
         type: 'invalid_request_error',
         param: null,
         code: 'host_not_allowed',
@@ -56,7 +56,7 @@ describe('a server on a loopback address', () => {
     [['weft.example'], 'localhost', served],
     [['weft.example'], 'evil.example', refused],
     [['*'], 'evil.example', served],
-  ])('with --allowed-hosts %j answers %s', async (allowedHosts, name, status) => {
+  ])('with allowedHosts %j replies to %s', async (allowedHosts, name, status) => {
     expect(await answer(name, { allowedHosts })).toMatch(status);
   });
 });
@@ -69,7 +69,7 @@ describe('a server on other addresses', () => {
     [['weft.example'], 'weft.example', served],
     [['weft.example'], '127.0.0.1:8080', served],
     [['weft.example'], 'evil.example', refused],
-  ])('with --allowed-hosts %j answers %s', async (allowedHosts, name, status) => {
+  ])('with allowedHosts %j replies to %s', async (allowedHosts, name, status) => {
     expect(await answer(name, { host, allowedHosts })).toMatch(status);
   });
 });

@@ -38,7 +38,7 @@ describe('a connection over the cap', () => {
     expect(answer).toMatch(/\r\nretry-after: 1\r\nconnection: close\r\n/);
     expect(JSON.parse(answer.slice(answer.indexOf('{')))).toEqual({
       error: {
-        message: '2 connections are open already (--max-connections); retry in 1 s',
+        message: '2 connections are open already; retry in 1 s',
         type: 'unavailable_error',
         param: null,
         code: 'too_many_connections',
@@ -77,7 +77,9 @@ describe('a connection over the cap', () => {
     const numConnections = () => new Promise((resolve) => server.getConnections((_, count) => resolve(count)));
     expect(await numConnections()).toBe(2);
     vi.advanceTimersByTime(1);
-    expect(warnings.mock.calls).toEqual([['70 connections were refused: the limit is 1 (--max-connections)']]);
+    expect(warnings.mock.calls).toEqual([
+      [{ refused: 70, maxConnections: 1 }, 'connections were refused: too many are open'],
+    ]);
     await until(async () => {
       vi.advanceTimersByTime(1);
       return (await numConnections()) === 1;
@@ -122,7 +124,7 @@ test('of 5000 requests that a connection pipelines, 32 at a time are under way, 
   expect(refusal).toContain('\r\nretry-after: 1\r\n');
   expect(JSON.parse(refusal.slice(refusal.indexOf('{'), refusal.indexOf('}}') + 2))).toEqual({
     error: {
-      message: '32 requests of this connection are unanswered already (--max-pipelined-requests); retry in 1 s',
+      message: '32 requests of this connection are unanswered already; retry in 1 s',
       type: 'rate_limit_error',
       param: null,
       code: 'too_many_pipelined',

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { EngineError, QueueFullError, UnavailableError } from '../../../src/core/index.ts';
+import {
+  ContextLengthError,
+  EngineError,
+  InvalidParameterError,
+  QueueFullError,
+  UnavailableError,
+} from '../../../src/core/index.ts';
 import { startServer } from '../../support/fake-generator.ts';
 
 describe('a bad request is a 400 that names the field, its value and what is allowed:', () => {
@@ -45,7 +51,11 @@ describe('a bad request is a 400 that names the field, its value and what is all
       'foo',
       'unknown field "foo"; the fields are prompt, max_new_tokens, temperature, top_k, top_p, seed, stop, ignore_eos, stream',
     ],
-    ['{"prompt": "x", "stop": ["ok", "\\ude00"]}', 'stop', 'stop holds half a character; it has to be whole ones'],
+    [
+      '{"prompt": "x", "stop": ["ok", "\\ude00"]}',
+      'stop',
+      'stop contains half of a surrogate pair; it has to be well-formed text',
+    ],
     [{ prompt: 'x', stop: ['a', 3] }, 'stop', 'stop[1] is 3; it has to be a string'],
     [{ prompt: 'x', stream: 'yes' }, 'stream', 'stream is "yes"; it has to be a boolean'],
     [{ prompt: 'x', ignore_eos: 1 }, 'ignore_eos', 'ignore_eos is 1; it has to be a boolean'],
@@ -156,7 +166,7 @@ describe('errors have one shape everywhere:', () => {
     expect(response.statusCode).toBe(413);
     expect(response.json().error).toMatchObject({
       code: 'body_too_large',
-      message: expect.stringContaining('larger than the 524288 bytes'),
+      message: expect.stringContaining('larger than the 524288 bytes that are allowed'),
     });
   });
 
@@ -179,6 +189,26 @@ describe('errors have one shape everywhere:', () => {
     expect(response.statusCode).toBe(400);
     expect(response.json().error.code).toBe('invalid_request');
     expect(response.rawPayload.length).toBeLessThan(2000);
+  });
+
+  test.each([
+    [
+      new ContextLengthError({ parameter: 'maxNewTokens', problem: 'is 9; at most 8 are possible' }),
+      { message: 'max_new_tokens is 9; at most 8 are possible', param: 'max_new_tokens' },
+    ],
+    [
+      new InvalidParameterError({ parameter: 'prompt', index: 3, problem: 'is 9; it has to be at most 8' }),
+      { message: 'prompt[3] is 9; it has to be at most 8', param: 'prompt' },
+    ],
+  ])('a parameter that the generator refuses is reported by the name of its field: $message', async (error, body) => {
+    const { post, generator } = await startServer();
+    generator.refusal = error;
+    const response = await post({ prompt: 'x' });
+    expect(response.statusCode).toBe(400);
+    expect(response.json().error).toMatchObject({ ...body, code: error.code });
+    generator.refusal = undefined;
+    generator.events = [{ type: 'error', error }];
+    expect((await post({ prompt: 'x', stream: true })).body).toContain(JSON.stringify(body.message));
   });
 
   test('a full queue, with the time to wait', async () => {

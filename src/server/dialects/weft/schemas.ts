@@ -1,12 +1,13 @@
 import Type, { type Static } from 'typebox';
-import { completionReasons, defaultMaxNewTokens, errorTable } from '../core/index.ts';
+import { completionReasons, defaultMaxNewTokens } from '../../../core/index.ts';
+import { errorBody } from '../../error-body.ts';
 
 const maxStopLength = 256;
 const maxStops = 16;
 
 const stopString = Type.String({ minLength: 1, maxLength: maxStopLength });
 
-/** What a field is where the body leaves it out. */
+/** The values of fields that the body leaves out. */
 export const bodyDefaults = { temperature: 0, top_k: -1, top_p: 1, ignore_eos: false } as const;
 
 export const generateBody = Type.Object(
@@ -18,7 +19,7 @@ export const generateBody = Type.Object(
       Type.Integer({
         minimum: 1,
         default: defaultMaxNewTokens,
-        description: 'at most this many tokens; by default no more than the context leaves',
+        description: 'maximum number of new tokens; by default limited to what the context leaves',
       }),
     ),
     temperature: Type.Optional(
@@ -28,7 +29,7 @@ export const generateBody = Type.Object(
       Type.Integer({
         minimum: -1,
         default: bodyDefaults.top_k,
-        description: 'sample among so many; 0 or -1 is off',
+        description: 'sample among this many of the likeliest tokens; 0 or -1 is off',
       }),
     ),
     top_p: Type.Optional(
@@ -36,7 +37,7 @@ export const generateBody = Type.Object(
         exclusiveMinimum: 0,
         maximum: 1,
         default: bodyDefaults.top_p,
-        description: 'sample among the likeliest that together hold this probability; 1 is off',
+        description: 'sample among the likeliest tokens with this total probability; 1 is off',
       }),
     ),
     seed: Type.Optional(
@@ -53,10 +54,10 @@ export const generateBody = Type.Object(
       Type.Boolean({ default: bodyDefaults.ignore_eos, description: 'keep going past the end-of-sequence token' }),
     ),
     stream: Type.Optional(
-      Type.Boolean({ description: 'answer with server-sent events; by default if Accept is text/event-stream' }),
+      Type.Boolean({ description: 'reply with server-sent events; by default if Accept is text/event-stream' }),
     ),
   },
-  { additionalProperties: false, description: 'every field but the prompt may be left out; null means the same' },
+  { additionalProperties: false, description: 'every field except the prompt is optional; null means absent' },
 );
 
 export type GenerateBody = Static<typeof generateBody>;
@@ -71,18 +72,18 @@ const usage = Type.Object({
 
 const timings = Type.Object(
   {
-    receive_ms: Type.Number({ description: 'from the head of the request to its whole body' }),
-    validate_ms: Type.Number({ description: 'checking it' }),
-    tokenize_ms: Type.Number({ description: 'turning the prompt into tokens' }),
-    queue_ms: Type.Number({ description: 'waiting for the first step' }),
-    prefill_ms: Type.Number({ description: 'from there to the first token' }),
-    decode_ms: Type.Number({ description: 'from there to the last token' }),
-    detokenize_ms: Type.Number({ description: 'turning tokens into text, while later ones are computed' }),
+    receive_ms: Type.Number({ description: 'from the headers of the request to the end of its body' }),
+    validate_ms: Type.Number({ description: 'validating the request' }),
+    tokenize_ms: Type.Number({ description: 'tokenizing the prompt' }),
+    queue_ms: Type.Number({ description: 'waiting for the first step of the engine' }),
+    prefill_ms: Type.Number({ description: 'from the first step to the first token' }),
+    decode_ms: Type.Number({ description: 'from the first token to the last' }),
+    detokenize_ms: Type.Number({ description: 'turning tokens into text, while later tokens are computed' }),
     write_ms: Type.Number({
       description:
         'writing events and waiting for the client to take them, while later tokens are computed; 0 without a stream',
     }),
-    total_ms: Type.Number({ description: 'from the head of the request to the end of the answer' }),
+    total_ms: Type.Number({ description: 'from the headers of the request to the end of the reply' }),
   },
   { description: 'where the time went, in milliseconds' },
 );
@@ -109,19 +110,9 @@ export const generateReply = Type.Object({
   timings,
 });
 
-/** The body of every refusal, and the data of the SSE event `error`. */
-export const errorBody = Type.Object({
-  error: Type.Object({
-    message: Type.String(),
-    type: Type.Enum([...new Set(Object.values(errorTable).map(({ type }) => type))]),
-    param: Type.Union([Type.String(), Type.Null()], { description: 'the field at fault' }),
-    code: Type.Enum(Object.keys(errorTable)),
-  }),
-});
-
-/** What `POST /generate` answers, in either form. */
+/** The replies of `POST /generate`: one body or a stream. */
 export const generateReplies = {
-  description: 'the whole answer, or its events',
+  description: 'the whole reply, or its events',
   content: {
     'application/json': { schema: generateReply },
     'text/event-stream': {
@@ -132,18 +123,6 @@ export const generateReplies = {
   },
 };
 
-export const statusReply = Type.Object({ status: Type.String() });
-
-export const healthReply = Type.Object({
-  status: Type.Enum(['ready', 'unavailable']),
-  model: Type.String(),
-  running: Type.Integer({ description: 'sequences in the batch' }),
-  waiting: Type.Integer({ description: 'requests in the queue' }),
-  free_slots: Type.Integer(),
-  steps: Type.Integer({ description: 'engine steps since the start' }),
-});
-
 export type TokenData = Static<typeof tokenData>;
 export type DoneData = Static<typeof doneData>;
 export type GenerateReply = Static<typeof generateReply>;
-export type ErrorBody = Static<typeof errorBody>;

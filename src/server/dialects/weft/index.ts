@@ -1,0 +1,2 @@
+export { weftErrors } from './errors.ts';
+export { generateRoute } from './generate-route.ts';

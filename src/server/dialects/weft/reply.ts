@@ -1,0 +1,70 @@
+import type { FinishedEvent, GenerationEvent, TokenEvent } from '../../../core/index.ts';
+import type { ReplyContext, ReplyFormat, SseMessage } from '../../dialect.ts';
+import { weftErrors } from './errors.ts';
+import type { DoneData, GenerateReply, TokenData } from './schemas.ts';
+
+/** Streams consist of `token` events and one `done` or `error` event. */
+export function createReply(context: ReplyContext): ReplyFormat {
+  return {
+    messagesOf: (event) => [messageOf(event, context)],
+    bodyOf: (tokens, finished) => bodyOf(tokens, doneData(finished, context)),
+  };
+}
+
+function messageOf(event: GenerationEvent, context: ReplyContext): SseMessage {
+  switch (event.type) {
+    case 'token':
+      return { event: 'token', data: tokenData(event) };
+    case 'finished':
+      return { event: 'done', data: doneData(event, context) };
+    case 'error':
+      return { event: 'error', data: weftErrors(event.error).body };
+  }
+}
+
+function tokenData({ index, tokenId, text }: TokenEvent): TokenData {
+  return { index, token_id: tokenId, text };
+}
+
+function bodyOf(tokens: readonly TokenEvent[], { id, model, ...done }: DoneData): GenerateReply {
+  return {
+    id,
+    model,
+    text: tokens.map(({ text }) => text).join(''),
+    token_ids: tokens.map(({ tokenId }) => tokenId),
+    ...done,
+  };
+}
+
+function doneData(
+  { finishReason, usage, timings }: FinishedEvent,
+  { request, modelName, stopwatch }: ReplyContext,
+): DoneData {
+  const own = stopwatch.read();
+  return {
+    id: request.id,
+    model: modelName,
+    finish_reason: finishReason,
+    usage: {
+      prompt_tokens: usage.promptTokens,
+      completion_tokens: usage.completionTokens,
+      total_tokens: usage.promptTokens + usage.completionTokens,
+    },
+    timings: {
+      receive_ms: round(own.receiveMs),
+      validate_ms: round(own.validateMs),
+      tokenize_ms: round(timings.tokenizeMs),
+      queue_ms: round(timings.queueMs),
+      prefill_ms: round(timings.prefillMs),
+      decode_ms: round(timings.decodeMs),
+      detokenize_ms: round(timings.detokenizeMs),
+      write_ms: round(own.writeMs),
+      total_ms: round(own.totalMs),
+    },
+  };
+}
+
+/** To the microsecond. */
+function round(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

@@ -1,0 +1,36 @@
+import Type, { type Static } from 'typebox';
+import { errorTable, type ServingError } from '../core/index.ts';
+
+/** The body of an error reply, in the shape that OpenAI uses. */
+export const errorBody = Type.Object({
+  error: Type.Object({
+    message: Type.String(),
+    type: Type.Enum([...new Set(Object.values(errorTable).map(({ type }) => type))]),
+    param: Type.Union([Type.String(), Type.Null()], { description: 'the field at fault' }),
+    code: Type.Enum(Object.keys(errorTable)),
+  }),
+});
+
+export type ErrorBody = Static<typeof errorBody>;
+
+export function errorBodyOf(error: ServingError): ErrorBody {
+  const { message, type, code, param } = error;
+  return {
+    error: {
+      message: cut(message, maxMessageBytes),
+      type,
+      param: param === undefined ? null : cut(param, maxParamBytes),
+      code,
+    },
+  };
+}
+
+/** Messages may quote what the client sent, such as a URL, which can be of any length. */
+const maxMessageBytes = 1500;
+const maxParamBytes = 200;
+
+function cut(text: string, maxBytes: number): string {
+  let end = Math.min(text.length, maxBytes);
+  while (Buffer.byteLength(JSON.stringify(text.slice(0, end))) > maxBytes) end = Math.floor(end * 0.9);
+  return end < text.length ? `${text.slice(0, end)}…` : text;
+}

@@ -1,0 +1,65 @@
+import { fastifySSE } from '@fastify/sse';
+import { fastify } from 'fastify';
+import Type from 'typebox';
+import { expect, onTestFinished, test } from 'vitest';
+import { EngineError, type GenerationEvent, greedy } from '../../../src/core/index.ts';
+import type { GenerateRoute } from '../../../src/server/dialect.ts';
+import { addGenerateRoute } from '../../../src/server/generate-route.ts';
+import { FakeGenerator, finished, tokenEvent } from '../../support/fake-generator.ts';
+
+const body = Type.Object({ say: Type.String(), live: Type.Optional(Type.Boolean()) });
+
+/** A dialect with other fields, chunks without event names, a chunk with totals, and an end marker. */
+const shouting: GenerateRoute<typeof body> = {
+  url: '/shout',
+  schema: { body },
+  toRequest: ({ say }) => ({ id: 'a', prompt: say, maxNewTokens: undefined, stop: [], sampling: greedy }),
+  isStream: ({ live }) => live,
+  createReply: ({ modelName }) => {
+    let held = '';
+    return {
+      messagesOf: (event) => {
+        if (event.type === 'error') return [{ data: { oops: event.error.message } }, '[DONE]'];
+        if (event.type === 'finished')
+          return [{ data: { shout: held, by: modelName } }, { data: event.usage }, '[DONE]'];
+        const shout = held;
+        held = event.text.toUpperCase();
+        return shout === '' ? [] : [{ data: { shout } }];
+      },
+      bodyOf: (tokens) => ({ shout: tokens.map(({ text }) => text.toUpperCase()).join('') }),
+    };
+  },
+};
+
+async function start(events: readonly GenerationEvent[]) {
+  const app = fastify();
+  onTestFinished(() => app.close());
+  const generator = new FakeGenerator();
+  generator.events = events;
+  await app.register(fastifySSE, { heartbeatInterval: 0 });
+  addGenerateRoute(app, shouting, { generator, modelName: 'm', maxBodyBytes: 1024, sseHeartbeatMs: 1000 });
+  const post = (payload: object) => app.inject({ method: 'POST', url: '/shout', payload });
+  return { post, generator };
+}
+
+const words = [tokenEvent('ab'), tokenEvent('c')];
+
+test('a dialect maps each event to any number of messages', async () => {
+  const { post, generator } = await start([...words, finished]);
+  const streamed = await post({ say: 'hi', live: true });
+  expect(generator.requests[0]?.prompt).toBe('hi');
+  expect(streamed.body.split('\n\n')).toEqual([
+    'data: {"shout":"AB"}',
+    'data: {"shout":"C","by":"m"}',
+    'data: {"promptTokens":3,"completionTokens":2}',
+    'data: [DONE]',
+    '',
+  ]);
+  expect((await post({ say: 'hi' })).json()).toEqual({ shout: 'ABC' });
+});
+
+test('a dialect words the error that ends a stream', async () => {
+  const { post } = await start([...words, { type: 'error', error: new EngineError('out of memory') }]);
+  const streamed = await post({ say: 'hi', live: true });
+  expect(streamed.body).toBe('data: {"shout":"AB"}\n\ndata: {"oops":"out of memory"}\n\ndata: [DONE]\n\n');
+});
