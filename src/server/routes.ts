@@ -17,7 +17,8 @@ export const routes: FastifyPluginAsync<RouteOptions> = async (app, options) => 
   // Weft sends its own heartbeats, which depend on whether the client reads.
   await app.register(fastifySSE, { heartbeatInterval: 0 });
   addGenerateRoute(app, generateRoute, options);
-  await app.register(healthRoutes, options);
+  // Not all options: `prefix` would apply twice.
+  await app.register(healthRoutes, { generator: options.generator, modelName: options.modelName });
 };
 
 function useOwnConventions(app: FastifyInstance): void {
