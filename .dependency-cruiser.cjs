@@ -14,6 +14,7 @@ const mayImport = {
   server: ['core'],
   load: ['core'],
   bench: ['core', 'model', 'engine', 'engine/ort'],
+  library: ['core', 'config', 'engine', 'llm', 'model', 'server', 'store', 'tokenizer'],
 };
 
 /** Rooms without I/O: they compute, and could run in a browser. */
@@ -60,6 +61,18 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/server/dialects/([^/]+)/' },
       to: { path: '^src/server/dialects/', pathNot: '^src/server/dialects/$1/' },
+    },
+    {
+      name: 'index-exports-the-library',
+      severity: 'error',
+      from: { path: '^src/index\\.ts$' },
+      to: { path: '^src/', pathNot: '^src/(core|library)/index\\.ts$' },
+    },
+    {
+      name: 'the-library-is-imported-by-cli-alone',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(cli/|library/|index\\.ts$)' },
+      to: { path: '^src/(library/|index\\.ts$)' },
     },
     {
       name: 'ort-is-entered-through-its-index',

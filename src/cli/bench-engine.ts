@@ -2,12 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { bestProductsMs, ConcatenatedRun } from '../bench/index.ts';
-import type { CommandLine, Settings } from '../config/index.ts';
+import { type CommandLine, flagOf, type Settings } from '../config/index.ts';
 import { greedy, type StepRow } from '../core/index.ts';
 import { OrtModelRunner, type SessionOptions } from '../engine/index.ts';
+import { openDevice } from '../library/index.ts';
 import { exportModel, type ModelConfig, type Precision, readModelConfig, readParameters } from '../model/index.ts';
-import { openDevice } from './device.ts';
-import { locate, openByName } from './local-models.ts';
+import { locate, openByName } from './open-model.ts';
 import { embeddedModelFolder } from './package-info.ts';
 
 const maxBatchSize = 50;
@@ -46,7 +46,7 @@ type BenchSettings = Pick<Settings, 'cacheDir' | 'revision'>;
  */
 export async function benchEngine({ settings, operands }: CommandLine): Promise<void> {
   const [name = embeddedModelFolder] = operands;
-  const { device, description, precisions, session } = openDevice(settings);
+  const { device, description, precisions, session } = openDevice(settings, flagOf);
   const lines: Measured[] = [];
   const { config, folder } = await describe(name, settings);
   for (const precision of precisions) {

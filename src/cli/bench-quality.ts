@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import type { CommandLine, Settings } from '../config/index.ts';
+import { type CommandLine, flagOf, type Settings } from '../config/index.ts';
 import { EngineError, messageOf, type StepRow, UserError } from '../core/index.ts';
 import { OrtModelRunner } from '../engine/index.ts';
+import { openDevice } from '../library/index.ts';
 import type { TokenSampler } from '../sampling/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
-import { openDevice } from './device.ts';
-import { openByName } from './local-models.ts';
+import { openByName } from './open-model.ts';
 import { embeddedModelFolder } from './package-info.ts';
 
 const maxWindowTokens = 256;
@@ -51,8 +51,8 @@ export async function benchQuality({ settings, operands }: CommandLine): Promise
 
 /** What is compared; first fp32 on the CPU, also where the others run on a device. @throws {UserError} the device cannot be used */
 function variantsOn(settings: Pick<Settings, 'device' | 'threads' | 'spinning'>) {
-  const cpu = openDevice({ ...settings, device: 'cpu' });
-  const { device, description, precisions, session } = openDevice(settings);
+  const cpu = openDevice({ ...settings, device: 'cpu' }, flagOf);
+  const { device, description, precisions, session } = openDevice(settings, flagOf);
   const isDevice = device.kind !== 'cpu';
   const all = precisions.map((precision) => {
     return { precision, session, label: isDevice ? `${precision} on ${description}` : precision };

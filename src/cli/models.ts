@@ -2,8 +2,8 @@ import path from 'node:path';
 import { type CommandLine, cacheDirOf, type Settings } from '../config/index.ts';
 import { messageOf, millions, readableSize } from '../core/index.ts';
 import { exportModel, findGraphs, inspectModel, removeGraphs, weightsBytes } from '../model/index.ts';
-import type { ModelStore, StoredModel } from '../store/index.ts';
-import { locate, openByName, openStore } from './local-models.ts';
+import { type ModelStore, openStore, type StoredModel } from '../store/index.ts';
+import { locate, openByName } from './open-model.ts';
 import { progressOf, progressOfPull } from './progress.ts';
 import { prune } from './prune.ts';
 
@@ -35,7 +35,7 @@ export type ModelsAction = keyof typeof actions;
 export async function models(action: ModelsAction, { settings, operands }: CommandLine): Promise<void> {
   const [name = '', target = ''] = operands;
   const cacheDir = cacheDirOf(settings, process.env);
-  const text = await actions[action]({ settings, store: openStore(cacheDir), cacheDir, name, target });
+  const text = await actions[action]({ settings, store: openStore(cacheDir, process.env), cacheDir, name, target });
   process.stdout.write(`${text}\n`);
 }
 

@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 
-const root = new URL('../../', import.meta.url);
+const manifest = new URL('../../package.json', import.meta.url);
 
-export const packageVersion: string = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')).version;
+export const packageVersion: string = JSON.parse(readFileSync(manifest, 'utf8')).version;
 
-/** The model that comes with the package. */
-export const embeddedModelFolder = fileURLToPath(new URL('models/opt-stories', root));
+export { embeddedModelFolder } from '../store/index.ts';

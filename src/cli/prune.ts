@@ -1,7 +1,6 @@
 import { readableSize, UserError } from '../core/index.ts';
 import { findRemovable, inspectModel, type Removable, removeFromCache } from '../model/index.ts';
-import type { ModelStore, StoredModel } from '../store/index.ts';
-import { randomModelsFolder } from './local-models.ts';
+import { type ModelStore, randomModelsFolder, type StoredModel } from '../store/index.ts';
 
 export interface PruneInput {
   readonly store: ModelStore;

@@ -1,40 +1,23 @@
 import type { FastifyInstance } from 'fastify';
 import { type CommandLine, flagOf, type Settings, serveSettings } from '../config/index.ts';
-import { type StepLimits, systemClock, UserError } from '../core/index.ts';
-import { maxPromptTokens, OrtModelRunner } from '../engine/index.ts';
-import { LlmEngine } from '../llm/index.ts';
-import { type Model, watchGraph } from '../model/index.ts';
+import { UserError } from '../core/index.ts';
+import { openEngine } from '../library/index.ts';
 import { buildServer } from '../server/index.ts';
-import { loadTokenizer } from '../tokenizer/index.ts';
 import { affordableConnections } from './affordable-connections.ts';
 import { banner } from './banner.ts';
-import { openDevice, precisionFor } from './device.ts';
-import { openByName } from './local-models.ts';
 import { logStreamTo } from './log-stream.ts';
-import { embeddedModelFolder, packageVersion } from './package-info.ts';
+import { reporter } from './open-model.ts';
+import { packageVersion } from './package-info.ts';
 import { Shutdown } from './shutdown.ts';
 import type { StopSignals } from './stop-signals.ts';
-
-const defaultPromptBudget = 256;
 
 /** `weft serve`: wires everything together and runs until it is told to stop. */
 export async function serve(line: CommandLine, signals: StopSignals): Promise<void> {
   const settings = serveSettings(line);
-  const precision = precisionFor(settings);
-  const { device, description, session } = openDevice(settings);
-  const { folder, model } = await openByName(settings.model ?? embeddedModelFolder, settings, precision);
-  const tokenizer = await loadTokenizer(folder);
-  const limits = stepLimits(settings, model, maxPromptTokens(device));
-  const runner = new OrtModelRunner({ model, limits, session });
-  const engine = new LlmEngine({
-    runner,
-    tokenizer,
-    clock: systemClock,
-    vocabSize: model.config.vocabSize,
-    eosTokenIds: model.config.eosTokenIds,
-    batchTimeoutMs: settings.batchTimeoutMs,
-    maxQueueSize: settings.maxQueueSize,
-    maxPendingEvents: settings.maxPendingEvents,
+  const { engine, model, limits, device, hasTokenizer, watchFiles } = await openEngine(settings, {
+    environment: process.env,
+    reporter,
+    nameOf: flagOf,
     onFailure: (error) => server.app.log.error(error),
     onDefect: (defect) => shutdown.onDefect(defect),
   });
@@ -53,8 +36,7 @@ export async function serve(line: CommandLine, signals: StopSignals): Promise<vo
     );
   }
   const shutdown = new Shutdown({ engine, server, drainTimeoutMs: settings.drainTimeoutMs });
-  // Other devices hold a copy of the weights, which a change of the file does not affect.
-  if (device.kind === 'cpu') await watchGraph(model.graphPath, (problem) => shutdown.onDamage(problem));
+  await watchFiles((problem) => shutdown.onDamage(problem));
   // Requests can arrive as soon as the first address is open; `localhost` has two.
   server.app.server.once('listening', () => signals.handOver((signal) => shutdown.onSignal(signal)));
   const address = await listen(server.app, settings);
@@ -62,29 +44,9 @@ export async function serve(line: CommandLine, signals: StopSignals): Promise<vo
   // A signal may have stopped the engine meanwhile.
   if (!engine.isReady) return;
   const { batchTimeoutMs } = settings;
-  const hasTokenizer = tokenizer !== undefined;
   process.stdout.write(
-    banner({ version: packageVersion, model, limits, device: description, batchTimeoutMs, address, hasTokenizer }),
+    banner({ version: packageVersion, model, limits, device, batchTimeoutMs, address, hasTokenizer }),
   );
-}
-
-/** @param maxPromptTokens prompt tokens that the device can process in one step @throws {UserError} model or device cannot do it */
-function stepLimits(settings: Settings, model: Model, maxPromptTokens: number): StepLimits {
-  const { maxBatchSize } = settings;
-  const { maxPositions } = model.config;
-  const { maxModelLen = maxPositions, maxStepTokens = maxBatchSize + Math.min(defaultPromptBudget, maxPromptTokens) } =
-    settings;
-  if (maxModelLen > maxPositions) {
-    throw new UserError(
-      `${flagOf('maxModelLen')} is ${maxModelLen}, but ${model.name} supports at most ${maxPositions} tokens`,
-    );
-  }
-  if (maxStepTokens > maxBatchSize + maxPromptTokens) {
-    throw new UserError(
-      `${flagOf('maxStepTokens')} is ${maxStepTokens}; with ${flagOf('device')} ${settings.device} and ${flagOf('maxBatchSize')} ${maxBatchSize}, it must be at most ${maxBatchSize + maxPromptTokens}`,
-    );
-  }
-  return { maxBatchSize, maxModelLen, maxStepTokens };
 }
 
 async function listen(server: FastifyInstance, { host, port }: Settings): Promise<string> {

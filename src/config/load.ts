@@ -51,13 +51,19 @@ export function loadSettings(args: readonly string[], environment: Environment):
 export function serveSettings({ settings: loaded, operands, flags }: CommandLine): Settings {
   const [second] = operands.slice(flags.has('model') ? 0 : 1);
   if (second !== undefined) throw new UserError(`${show(second)} is a second model; only one can be served`);
-  const { maxStepTokens, maxBatchSize } = loaded;
-  if (maxStepTokens !== undefined && maxStepTokens <= maxBatchSize) {
-    throw new UserError(
-      `${flagOf('maxStepTokens')} is ${maxStepTokens}; it must be larger than ${flagOf('maxBatchSize')}, which is ${maxBatchSize}, because every running sequence takes one token of each step`,
-    );
-  }
+  checkTogether(loaded, flagOf);
   return { ...loaded, model: operands[0] ?? loaded.model };
+}
+
+/** How messages name a setting: as a flag, or as an option of the library. */
+export type NameOf = (setting: SettingKey) => string;
+
+/** @throws {UserError} values contradict each other */
+export function checkTogether({ maxStepTokens, maxBatchSize }: Settings, nameOf: NameOf): void {
+  if (maxStepTokens === undefined || maxStepTokens > maxBatchSize) return;
+  throw new UserError(
+    `${nameOf('maxStepTokens')} is ${maxStepTokens}; it must be larger than ${nameOf('maxBatchSize')}, which is ${maxBatchSize}, because every running sequence takes one token of each step`,
+  );
 }
 
 /** A value as written, and the flag or variable that it was given to. */

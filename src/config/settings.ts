@@ -191,7 +191,7 @@ export function allowedBy(key: SettingKey): string {
   return disjunction.format(automatic === undefined ? alternatives : [automatic, ...alternatives]);
 }
 
-const disjunction = new Intl.ListFormat('en', { type: 'disjunction' });
+export const disjunction = new Intl.ListFormat('en', { type: 'disjunction' });
 
 /** The default of a setting as users read it, with the word that asks for it. */
 export function defaultOf(key: SettingKey): string {

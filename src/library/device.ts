@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { flagOf, type Settings } from '../config/index.ts';
+import type { NameOf, Settings } from '../config/index.ts';
 import { messageOf, type Precision, UserError } from '../core/index.ts';
 import { type Device, DeviceError, expectDevice, type SessionOptions } from '../engine/index.ts';
 
@@ -29,7 +29,10 @@ export interface UsableDevice {
 type DeviceSettings = Pick<Settings, 'device' | 'threads' | 'spinning'>;
 
 /** @throws {UserError} the device cannot be used */
-export function openDevice({ device: chosen, threads: chosenThreads, spinning }: DeviceSettings): UsableDevice {
+export function openDevice(
+  { device: chosen, threads: chosenThreads, spinning }: DeviceSettings,
+  nameOf: NameOf,
+): UsableDevice {
   const device = deviceOf(chosen);
   const precisions = precisionsOf[device.kind];
   const threads = chosenThreads ?? availableParallelism();
@@ -42,19 +45,22 @@ export function openDevice({ device: chosen, threads: chosenThreads, spinning }:
     // Threads would have nothing to do.
     return { device, description: name, precisions, session: { threads: 1, spinning: false, device } };
   } catch (error) {
-    if (error instanceof DeviceError) throw new UserError(`${flagOf('device')} ${chosen}: ${messageOf(error)}`);
+    if (error instanceof DeviceError) throw new UserError(`${nameOf('device')} ${chosen}: ${messageOf(error)}`);
     throw error;
   }
 }
 
 /** The precision to use on a device. @throws {UserError} the device does not support the one that was chosen */
-export function precisionFor({ device, precision: chosen }: Pick<Settings, 'device' | 'precision'>): Precision {
+export function precisionFor(
+  { device, precision: chosen }: Pick<Settings, 'device' | 'precision'>,
+  nameOf: NameOf,
+): Precision {
   const { kind } = deviceOf(device);
   const precisions = precisionsOf[kind];
   const precision = chosen === undefined ? precisions[0] : precisions.find((candidate) => candidate === chosen);
   if (precision !== undefined) return precision;
   throw new UserError(
-    `${flagOf('precision')} ${chosen} is not supported with ${flagOf('device')} ${device}, only ${precisions.join(', ')}: ${reasons[kind]}`,
+    `${nameOf('precision')} ${chosen} is not supported with ${nameOf('device')} ${device}, only ${precisions.join(', ')}: ${reasons[kind]}`,
   );
 }
 

@@ -1,0 +1,24 @@
+/** Weft as a library: see docs/library.md. */
+export {
+  type ErrorCode,
+  type FinishedEvent,
+  type GenerateRequest,
+  type GenerationEvent,
+  type GeneratorStats,
+  ModelError,
+  type SamplingParams,
+  ServingError,
+  type TextGenerator,
+  type TokenEvent,
+  UserError,
+} from './core/index.ts';
+export {
+  type GenerateOptions,
+  type LoadedModel,
+  type LoadOptions,
+  type LoadProgress,
+  loadModel,
+  type Prompt,
+  type WeftRoutesOptions,
+  weftRoutes,
+} from './library/index.ts';

@@ -1,0 +1,121 @@
+import {
+  type FinishedEvent,
+  messageOf,
+  ServingError,
+  type TextGenerator,
+  type TokenEvent,
+  UnavailableError,
+} from '../core/index.ts';
+import type { LlmEngine } from '../llm/index.ts';
+import { type GenerateOptions, type Prompt, toRequest } from './generate-options.ts';
+import { type EngineContext, type EngineSettings, type OpenEngine, openEngine } from './open-engine.ts';
+
+/** A model that is ready to generate. */
+export class LoadedModel {
+  readonly name: string;
+  /** The device that the model runs on, as shown to users. */
+  readonly device: string;
+  readonly precision: string;
+  /** The context length in tokens: prompt and output together. */
+  readonly maxModelLen: number;
+  /** Accepts the requests of all callers, including those of `weftRoutes`. */
+  readonly generator: TextGenerator;
+  readonly #engine: LlmEngine;
+  #stopWatching = () => {};
+  #stopReason: ServingError | undefined;
+  #stopped: Promise<void> | undefined;
+
+  private constructor({ engine, model, limits, device }: OpenEngine) {
+    this.name = model.name;
+    this.device = device;
+    this.precision = model.precision;
+    this.maxModelLen = limits.maxModelLen;
+    this.generator = engine;
+    this.#engine = engine;
+  }
+
+  /** @internal */
+  static async load(
+    settings: EngineSettings,
+    context: Omit<EngineContext, 'onFailure' | 'onDefect'>,
+  ): Promise<LoadedModel> {
+    let loaded: LoadedModel | undefined;
+    const opened = await openEngine(settings, {
+      ...context,
+      // The requests that a failed step ends get the error themselves.
+      onFailure: () => {},
+      onDefect: (defect) => {
+        if (loaded) void loaded.#stop(stoppedBy(defect));
+      },
+    });
+    loaded = new LoadedModel(opened);
+    await loaded.#start(opened);
+    return loaded;
+  }
+
+  /**
+   * Continues a prompt. Yields one `token` event per token, then one `finished` event. The request is submitted by the first iteration;
+   * leaving the loop cancels it.
+   * @throws {ServingError} the request is not valid, is refused or fails; `code` says which
+   * @throws the reason of `signal` when it aborts
+   */
+  async *generate(
+    prompt: Prompt,
+    { signal, ...options }: GenerateOptions = {},
+  ): AsyncGenerator<TokenEvent | FinishedEvent, void, undefined> {
+    const request = toRequest(prompt, options);
+    signal?.throwIfAborted();
+    const cancelled = new AbortController();
+    const cancel = () => cancelled.abort();
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      for await (const event of await this.generator.submit(request, cancelled.signal)) {
+        if (event.type === 'error') throw event.error;
+        yield event;
+      }
+      signal?.throwIfAborted();
+    } catch (error) {
+      throw this.#explained(error);
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+      cancel();
+    }
+  }
+
+  /** Frees the model. Open requests end with an `unavailable` error; wait for them first if they should finish. */
+  async close(): Promise<void> {
+    return this.#stop(new UnavailableError('the model is closed'));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #start({ engine, watchFiles }: OpenEngine): Promise<void> {
+    try {
+      this.#stopWatching = await watchFiles((problem) => void this.#stop(new UnavailableError(problem)));
+      await engine.warmUp();
+      if (!engine.isReady) throw this.#stopReason ?? new UnavailableError();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async #stop(reason: ServingError): Promise<void> {
+    this.#stopReason ??= reason;
+    this.#stopWatching();
+    this.#stopped ??= this.#engine.dispose();
+    return this.#stopped;
+  }
+
+  /** The engine knows that it was stopped, but not why. */
+  #explained(error: unknown): unknown {
+    const isStop = error instanceof ServingError && (error.code === 'unavailable' || error.code === 'internal_error');
+    return isStop ? (this.#stopReason ?? error) : error;
+  }
+}
+
+function stoppedBy(defect: unknown): ServingError {
+  return new ServingError('internal_error', `a bug stopped the engine: ${messageOf(defect)}`, { cause: defect });
+}
