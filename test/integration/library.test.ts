@@ -154,12 +154,12 @@ test('closing a model ends open requests, and happens once', async () => {
 
 describe('loading fails with a typed error:', () => {
   test.each<[string | undefined, object, string]>([
-    [undefined, { maxBatchSize: 0 }, 'maxBatchSize is "0"; it has to be an integer from 1 to 1024'],
-    [undefined, { maxModelLen: 513 }, 'maxModelLen is 513, and opt-stories has positions for 512 tokens at most'],
+    [undefined, { maxBatchSize: 0 }, 'maxBatchSize is 0; it must be an integer from 1 to 1024'],
+    [undefined, { maxModelLen: 513 }, 'maxModelLen is 513, but opt-stories supports at most 512 tokens'],
     [
       undefined,
       { precision: 'fp16' },
-      'precision fp16 is not for device cpu; there is fp32, int8, int8-fast: half precision is slow on a CPU',
+      'precision fp16 is not supported with device cpu, only fp32, int8, int8-fast: half precision is slow on a CPU',
     ],
     ['', {}, 'the name of the model is empty'],
   ])('%j %j', async (name, options, message) => {

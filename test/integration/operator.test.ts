@@ -140,10 +140,11 @@ test.each([
   async (_, isStopped) => {
     const scheduler = new URL('../../dist/scheduler/index.js', import.meta.url);
     const breaking = `import { Scheduler } from '${scheduler}';
-    const { update } = Scheduler.prototype;
-    Scheduler.prototype.update = function (step, ...rest) {
-      if (step.rows[0].sequence.outputTokenIds.length === 5) throw new Error('a defect was made up');
-      return update.call(this, step, ...rest);
+    const { schedule } = Scheduler.prototype;
+    Scheduler.prototype.schedule = function (now) {
+      const step = schedule.call(this, now);
+      if (step?.rows[0].sample.tokenIndex === 5) throw new Error('a defect was made up');
+      return step;
     };`;
     const { server, client } = await startIn(
       { NODE_OPTIONS: `${slowSteps.NODE_OPTIONS} --import=data:text/javascript,${encodeURIComponent(breaking)}` },
