@@ -3,12 +3,13 @@ import { UserError } from '../core/index.ts';
 import { maxRefusedFor } from '../server/index.ts';
 import { limits } from './failure.ts';
 
-/** File descriptors for what a server opens besides connections: its sockets, and the thread that tokenizes long prompts. */
+/** File descriptors for everything but connections, such as listening sockets and the tokenizer thread. */
 const reservedFiles = 32;
 
 /**
- * As many of the wanted connections as the limit of open files allows. Where descriptors run out, libuv closes connections and nobody is told.
- * @throws {UserError} it allows none
+ * Reduces the wanted number of connections to what the limit of open files allows. When descriptors run out, libuv silently closes
+ * connections.
+ * @throws {UserError} the limit allows no connection at all
  */
 export function affordableConnections(wanted: number): number {
   const { openFiles } = limits();
@@ -18,7 +19,7 @@ export function affordableConnections(wanted: number): number {
   while (affordable > 0 && affordable + maxRefusedFor(affordable) > available) affordable--;
   if (affordable >= 1) return affordable;
   throw new UserError(
-    `the limit of open files is ${openFiles}, which leaves none for connections: raise it with ulimit -n`,
+    `the limit of open files is ${openFiles}, which leaves none for connections; raise it with ulimit -n`,
   );
 }
 

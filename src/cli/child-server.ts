@@ -5,31 +5,31 @@ import { UserError } from '../core/index.ts';
 
 const main = fileURLToPath(new URL('main.js', import.meta.url));
 
-/** A `weft serve` in a process of its own, on a free port. It does not outlive this one. */
+/** A `weft serve` in a child process, on a free port. It exits with this process at the latest. */
 export class ChildServer {
   readonly #child: ChildProcess;
   readonly #ended: Promise<undefined>;
-  #printed = '';
-  #complained = '';
+  #stdout = '';
+  #stderr = '';
   #hasEnded = false;
 
   private constructor(args: readonly string[]) {
-    // What it is to be stands in its arguments: settings of the environment would be others.
+    // The arguments say everything. Settings in the environment would interfere.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('WEFT_')));
     const own = ['--port', '0', '--host', '127.0.0.1', '--log-level', 'error'];
     const child = spawn(process.execPath, [main, 'serve', ...args, ...own], { stdio: ['ignore', 'pipe', 'pipe'], env });
     child.stdout.on('data', (chunk: Buffer) => {
-      this.#printed += chunk;
+      this.#stdout += chunk;
     });
     child.stderr.on('data', (chunk: Buffer) => {
-      this.#complained += chunk;
+      this.#stderr += chunk;
     });
     const kill = () => child.kill('SIGKILL');
     process.on('exit', kill);
     this.#child = child;
     this.#ended = once(child, 'close')
       .catch((error: unknown) => {
-        this.#complained += String(error);
+        this.#stderr += String(error);
       })
       .then(() => {
         this.#hasEnded = true;
@@ -38,7 +38,7 @@ export class ChildServer {
       });
   }
 
-  /** @param args of `weft serve` @throws {UserError} it did not start; the message is its own */
+  /** @param args the arguments of `weft serve` @throws {UserError} the server did not start; the message is the server's own */
   static async start(args: readonly string[]): Promise<ChildServer> {
     const server = new ChildServer(args);
     while (server.url === '') {
@@ -49,17 +49,17 @@ export class ChildServer {
   }
 
   get url(): string {
-    return /address\s+(http:\S+)\n/.exec(this.#printed)?.[1] ?? '';
+    return /address\s+(http:\S+)\n/.exec(this.#stdout)?.[1] ?? '';
   }
 
-  /** @throws {UserError} it has ended; the message is its own */
+  /** @throws {UserError} the server has exited; the message is the server's own */
   expectAlive(): void {
     if (!this.#hasEnded) return;
     const { exitCode, signalCode } = this.#child;
     const how = signalCode ?? `exit code ${exitCode}`;
-    // Libraries may have complained in front of it.
-    const own = /^weft: (.*)$/m.exec(this.#complained)?.[1];
-    throw new UserError((own ?? this.#complained.trim()) || `the server ended with ${how}`);
+    // Libraries may have printed something before it.
+    const own = /^weft: (.*)$/m.exec(this.#stderr)?.[1];
+    throw new UserError((own ?? this.#stderr.trim()) || `the server exited with ${how}`);
   }
 
   async stop(): Promise<void> {

@@ -1,4 +1,4 @@
-/** What a failure tells the user: one line, or the stack of a defect. Imports nothing: importing may be what has failed. */
+/** What to tell the user about a failure: one line, or the stack of a bug. This file imports nothing, since imports may be what failed. */
 export interface Failure {
   readonly text: string;
   readonly exitCode: number;
@@ -8,7 +8,7 @@ const usageExitCode = 2;
 
 export function describeFailure(error: unknown): Failure {
   if (!(error instanceof Error)) return { text: String(error), exitCode: 1 };
-  // By name: the class itself may be what could not be loaded.
+  // Compared by name, because the class may not have been loaded.
   const isUserError = error.name === 'UserError';
   const message = error.message.replace(/\s*\n\s*/g, ' ');
   const shortage = shortages.find(
@@ -19,11 +19,11 @@ export function describeFailure(error: unknown): Failure {
   return { text: error.stack ?? error.message, exitCode: 1 };
 }
 
-/** Something that the system has run out of. */
+/** A resource that has run out. */
 interface Shortage {
-  /** Matches the messages of Node, ONNX Runtime and the system. */
+  /** Matches messages of Node.js, ONNX Runtime and the system. */
   readonly pattern: RegExp;
-  /** Whether the advice is needed in a `UserError` too, which otherwise says itself what to do. */
+  /** Whether a `UserError` needs this advice too. Most say themselves what to do. */
   readonly isInUserErrors: boolean;
   advice(limits: Limits): string;
 }
@@ -63,16 +63,16 @@ function now(limit: number | undefined): string {
   return limit === undefined ? '' : ` (now ${limit})`;
 }
 
-/** The limits of this process, in the units of `ulimit`; undefined where there is none. */
+/** The limits of this process, in the units of `ulimit`; undefined where there is no limit. */
 interface Limits {
   readonly openFiles: number | undefined;
   readonly processes: number | undefined;
   readonly addressSpaceKib: number | undefined;
 }
 
-/** Opens no file. */
+/** Reads the limits without opening a file. */
 export function limits(): Limits {
-  // With it, the report would look up the names of all peers, and wait for the answers.
+  // Otherwise the report waits for the host names of all peers.
   Object.assign(process.report, { excludeNetwork: true });
   const report = process.report.getReport() as {
     readonly userLimits?: Readonly<Record<string, { readonly soft?: unknown }>>;
@@ -81,7 +81,7 @@ export function limits(): Limits {
     const soft = report.userLimits?.[name]?.soft;
     return typeof soft === 'number' ? soft : undefined;
   };
-  // Node 20 calls it kbytes, but it is bytes there too.
+  // Node 20 calls it kbytes, but the value is in bytes there, too.
   const addressSpaceBytes = limit('virtual_memory_bytes') ?? limit('virtual_memory_kbytes');
   return {
     openFiles: limit('open_files'),

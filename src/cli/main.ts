@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import { describeFailure } from './failure.ts';
 
-// A reader may close the pipe early (`weft serve | head`), and a log may fill its disk: the server goes on.
+// The server keeps running if a reader closes the pipe (`weft serve | head`) or the disk of its log is full.
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 
 try {
-  // Imported here and not above, so that a failure to load is one line too; signals come first, so that none is lost.
+  // Imported dynamically, so that a failure to load is reported on one line, too. Signals come first, so that none is lost.
   const { StopSignals } = await import('./stop-signals.ts');
   const signals = new StopSignals(process.env);
   const { runCommand } = await import('./commands.ts');

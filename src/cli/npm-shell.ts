@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 const pollMs = 250;
 
 /**
- * Calls back when the shell has ended in which npm, pnpm or npx runs this program. They pass SIGTERM on to that shell only, and dash ends
- * without passing it further (docs/decisions/0011). Linux only: elsewhere nothing is watched.
- * @returns stops watching
+ * Calls back when the shell exits in which npm, pnpm or npx runs this program. They forward SIGTERM to that shell only, and dash exits
+ * without forwarding it (docs/decisions/0011). Linux only; elsewhere this does nothing.
+ * @returns a function that stops watching
  */
 export function watchNpmShell(
   environment: Readonly<Record<string, string | undefined>>,
@@ -17,7 +17,7 @@ export function watchNpmShell(
   const timer = setInterval(() => {
     if (process.ppid === shell) return;
     clearInterval(timer);
-    // A signal that was sent at the same time is handled first.
+    // A signal that arrived at the same time is handled first.
     setImmediate(() => {
       if (isWatched) onEnd();
     });
@@ -28,7 +28,7 @@ export function watchNpmShell(
   };
 }
 
-/** Whether a process is a shell that runs this script, with nothing of it in the background: that is meant to outlive the shell. */
+/** Whether a process is a shell that runs this script, and the script puts nothing into the background, where it may outlive the shell. */
 function isShellOf(processId: number, script: string | undefined): boolean {
   if (script === undefined || /(?<![&>])&(?![&>])/.test(script)) return false;
   try {

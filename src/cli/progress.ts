@@ -2,13 +2,13 @@ import { Presets, SingleBar } from 'cli-progress';
 import { readableSize } from '../core/index.ts';
 import type { PullOptions, PullProgress } from '../store/index.ts';
 
-/** Builds shorter than this pass without a word. */
+/** Shorter operations show nothing. */
 const quietMs = 1000;
 
-/** Without a terminal, anything that takes longer gets one line. */
+/** Without a terminal, operations that take longer than this print one line. */
 const silentMs = 10_000;
 
-/** Shows on a terminal how far something has come, once it has taken a while. */
+/** Shows the progress of an operation, once it has taken a while. */
 export function progressOf(label: string): (done: number, total: number) => void {
   const startedAt = performance.now();
   let bar: SingleBar | undefined;
@@ -28,13 +28,13 @@ export function progressOf(label: string): (done: number, total: number) => void
   };
 }
 
-/** Shows a bar for each file that is fetched; where there is no terminal, a line. */
+/** Shows a progress bar for each downloaded file or, without a terminal, a line. */
 export function progressOfPull(): Pick<PullOptions, 'onProgress' | 'onWait'> {
   let current = '';
   let bar: SingleBar | undefined;
   const onWait = (file: string) => {
     bar?.stop();
-    process.stderr.write(`another process is fetching ${file}: waiting for it\n`);
+    process.stderr.write(`another process is downloading ${file}; waiting for it\n`);
   };
   const onProgress = ({ file, bytes, totalBytes }: PullProgress) => {
     if (file !== current) {

@@ -8,7 +8,7 @@ export interface PruneInput {
   readonly isDryRun: boolean;
 }
 
-/** Removes unused files from the cache and reports them. @throws {UserError} some of them cannot be removed */
+/** Removes unused files from the cache and lists them. @throws {UserError} some files cannot be removed */
 export async function prune({ store, cacheDir, isDryRun }: PruneInput): Promise<string> {
   const stored = await store.list();
   const found = await findRemovable({
@@ -55,7 +55,7 @@ async function randomModels(stored: readonly StoredModel[]): Promise<string[]> {
     random.map(async ({ name, folder }) => {
       const files = await inspectModel(folder).catch(() => undefined);
       const size = files?.weights.reduce((sum, { bytes }) => sum + bytes, 0);
-      return `kept: ${name}${size === undefined ? '' : `, ${readableSize(size)}`}: weft models rm ${name} removes it`;
+      return `kept: ${name}${size === undefined ? '' : `, ${readableSize(size)}`}; weft models rm ${name} removes it`;
     }),
   );
 }

@@ -8,9 +8,9 @@ const main = realpathSync(fileURLToPath(new URL('main.js', import.meta.url)));
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The settings of the server to check: those of these arguments, if there are any; else those that a running `weft serve` of this
- * installation was started with, of several the oldest, in a container its main process; else those of the environment.
- * @throws {UserError} a value that is not allowed
+ * The settings of the server to check. They come from the arguments, if there are any; else from a running `weft serve` of this
+ * installation, the oldest if there are several, which in a container is the main process; else from the environment.
+ * @throws {UserError} a value is not allowed
  */
 export function serverSettings(args: readonly string[], environment: Environment): Settings {
   if (args.length > 0) return loadSettings(args, environment);
@@ -23,11 +23,11 @@ export function serverSettings(args: readonly string[], environment: Environment
 interface RunningServer {
   readonly id: number;
   readonly args: readonly string[];
-  /** In clock ticks since the machine was started. */
+  /** In clock ticks since the machine started. */
   readonly startedAt: number;
 }
 
-/** None where the system has no /proc. */
+/** Empty on systems without /proc. */
 function runningServers(): RunningServer[] {
   const names = attempt(() => readdirSync('/proc')) ?? [];
   return names.flatMap((name) => {
@@ -37,13 +37,13 @@ function runningServers(): RunningServer[] {
   });
 }
 
-/** Source: `starttime` in proc_pid_stat(5); the name of the program, in parentheses, may hold anything. */
+/** Source: `starttime` in proc_pid_stat(5). The program's name, in parentheses, may contain anything. */
 function startOf(id: number): number {
   const stat = attempt(() => readFileSync(`/proc/${id}/stat`, 'utf8')) ?? '';
   return Number(stat.slice(stat.lastIndexOf(')')).split(' ')[20] ?? Number.POSITIVE_INFINITY);
 }
 
-/** What follows `weft serve` on a command line; undefined for other processes. An init process that starts the server shows the same. */
+/** The arguments after `weft serve`; undefined for other processes. An init process that starts the server has the same command line. */
 function argumentsOfServer(id: number): string[] | undefined {
   const words = wordsOf(id, 'cmdline');
   const command = words?.indexOf('serve') ?? -1;
@@ -63,7 +63,7 @@ function wordsOf(id: number, file: 'cmdline' | 'environ'): string[] | undefined 
   return attempt(() => readFileSync(`/proc/${id}/${file}`, 'utf8').split('\0').slice(0, -1));
 }
 
-/** Processes end while they are looked at, and those of other users tell nothing. */
+/** Processes may exit while they are inspected, and those of other users cannot be read. */
 function attempt<Result>(read: () => Result): Result | undefined {
   try {
     return read();

@@ -5,17 +5,17 @@ import type { LlmEngine } from '../llm/index.ts';
 import type { HttpServer } from '../server/index.ts';
 import { exitCodes, type StopSignal } from './stop-signals.ts';
 
-/** npm and npx pass on a Ctrl-C that the terminal has sent to this process, too. */
+/** npm and npx forward a Ctrl-C that the terminal has already sent to this process. */
 const sameSignalMs = 1000;
 
-/** What is running, and how long it may go on once it is to stop. */
+/** What is running, and how long it may take to finish. */
 interface Stoppable {
   readonly engine: LlmEngine;
   readonly server: HttpServer;
   readonly drainTimeoutMs: number;
 }
 
-/** Ends what is running, once, whatever asks for it, and then the process. */
+/** Stops the engine and the server once, for whatever reason, and then exits the process. */
 export class Shutdown {
   readonly #stoppable: Stoppable;
   #isStopping = false;
@@ -30,8 +30,8 @@ export class Shutdown {
   }
 
   /**
-   * Takes nothing new, lets what was accepted finish until the deadline, ends the rest with an error, frees the engine and exits with 0.
-   * A second signal exits at once, unless it comes together with the first.
+   * Refuses new requests, lets accepted ones finish until the deadline, ends the rest with an error, frees the engine and exits with 0.
+   * A second signal exits at once, unless it comes within a second of the first.
    */
   onSignal(signal: StopSignal): void {
     if (this.#signalledAtMs !== undefined) {
@@ -45,13 +45,13 @@ export class Shutdown {
     this.#stop();
   }
 
-  /** The engine has stopped and has ended every request: exits with 1, so that a supervisor restarts the server. */
+  /** For a bug, after which the engine has ended every request and stopped. Exits with 1, so that a supervisor restarts the server. */
   onDefect(defect: unknown): void {
     this.#fail(defect);
     this.#stop();
   }
 
-  /** The engine must not run another step: ends everything open with an error, also while it drains, and exits with 1. */
+  /** For damage that forbids another step. Ends all open requests with an error, even during a shutdown, and exits with 1. */
   onDamage(problem: string): void {
     this.#fail(problem);
     this.#cutDrainShort();
@@ -71,7 +71,7 @@ export class Shutdown {
     const { log } = this.#stoppable.server.app;
     stop(this.#stoppable, this.#drainCutShort)
       .then((isFree) => {
-        if (!isFree) throw new Error('the step in flight does not end: the process ends without it');
+        if (!isFree) throw new Error('the step in flight does not end; exiting without it');
         process.exit();
       })
       .catch((error: unknown) => {
@@ -81,10 +81,10 @@ export class Shutdown {
   }
 }
 
-/** How long, after the deadline, a client has to take its last bytes and the step in flight to end. */
+/** How long after the deadline clients may take to read their last bytes, and the step in flight to end. */
 const graceMs = 2000;
 
-/** @returns whether the engine is free; if not, a step of it does not end */
+/** @returns whether the engine was freed; if not, a step does not end */
 async function stop({ engine, server, drainTimeoutMs }: Stoppable, drainCutShort: Promise<void>): Promise<boolean> {
   const deadline = Promise.race([setTimeout(drainTimeoutMs), drainCutShort]);
   await endsBefore(deadline, engine.drain());
@@ -96,7 +96,7 @@ async function stop({ engine, server, drainTimeoutMs }: Stoppable, drainCutShort
   return isFree;
 }
 
-/** Answers that a slow client is still reading may go on until the limit; then their connections are cut. */
+/** Slow clients may finish reading until the limit. Then their connections are cut. */
 async function close({ app, connections }: HttpServer, limit: Promise<unknown>): Promise<void> {
   const closed = app.close();
   connections.close();

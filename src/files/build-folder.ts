@@ -5,17 +5,17 @@ import { temporaryWriter } from './files.ts';
 import { ensureFolder } from './folders.ts';
 import { writerName, writerState } from './writer.ts';
 
-/** How a folder is made. */
+/** How to build a folder. */
 export interface FolderBuild {
-  /** Fills the folder that it is given. */
+  /** Fills the given folder. */
   write(building: string): Promise<void>;
-  /** Whether the folder that was asked for is there already, as good as a new one. */
+  /** Whether the folder exists already and is complete. */
   isWhole(folder: string): Promise<boolean>;
 }
 
 /**
- * Makes a folder of a cache unless it is whole already. It is filled under another name and then renamed: so it is there whole or not
- * at all, what `write` throws leaves nothing behind, and several that build it at once do not disturb each other.
+ * Builds a folder of a cache unless it is complete already. The folder is filled under another name and then renamed. So it appears
+ * complete or not at all, a failure leaves nothing behind, and concurrent builds do not interfere.
  */
 export async function buildFolder(folder: string, { write, isWhole }: FolderBuild): Promise<void> {
   if (await isWhole(folder)) return;
@@ -25,7 +25,7 @@ export async function buildFolder(folder: string, { write, isWhole }: FolderBuil
   await fillAndPlace(parent, write, (building) => replaceUnlessWhole(folder, { building, isWhole }));
 }
 
-/** Makes a folder of the user's, which may be there if it is empty: whole, or not at all. */
+/** Builds a folder that the user chose, complete or not at all. It may exist if it is empty. */
 export async function makeFolder(folder: string, write: (building: string) => Promise<void>): Promise<void> {
   await fillAndPlace(path.dirname(folder), write, (building) => rename(building, folder));
 }
@@ -47,13 +47,13 @@ interface Replacement extends Pick<FolderBuild, 'isWhole'> {
   readonly attemptsLeft?: number;
 }
 
-/** Somebody else may be placing a folder of the same name at the same time: then one that is whole stays, whoever's it is. */
+/** Another process may place the same folder at the same time. The first complete one stays. */
 async function replaceUnlessWhole(
   folder: string,
   { building, isWhole, attemptsLeft = 10 }: Replacement,
 ): Promise<void> {
   try {
-    // A folder can only be renamed to one that is empty or not there.
+    // The target of a rename must be empty or missing.
     return await rename(building, folder);
   } catch (error) {
     if (await isWhole(folder)) return;
@@ -63,12 +63,12 @@ async function replaceUnlessWhole(
     await rename(folder, aside).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
     });
-    // Before what was there is deleted, which may take long.
+    // The new folder comes first, because deleting the old one may take a while.
     await replaceUnlessWhole(folder, { building, isWhole, attemptsLeft: attemptsLeft - 1 });
   });
 }
 
-/** @param use gets the name of a folder, which may be made and is removed afterwards */
+/** @param use gets the path of a folder that it may create, and that is removed afterwards */
 async function withScratch(parent: string, use: (folder: string) => Promise<void>): Promise<void> {
   const folder = path.join(parent, `${buildPrefix}${writerName()}`);
   unfinished.add(folder);
@@ -82,17 +82,17 @@ async function withScratch(parent: string, use: (folder: string) => Promise<void
 
 const buildPrefix = 'building-';
 
-/** Whether a folder is one that is being filled, or was never finished. */
+/** Whether a folder is unfinished: still being filled, or abandoned. */
 export function isUnfinished(folderName: string): boolean {
   return folderName.startsWith(buildPrefix);
 }
 
 const unfinished = new Set<string>();
 
-/** Removes at once what this process is building, as far as that is possible: for a process that is about to end. */
+/** Removes synchronously what this process is building, as far as possible. For a process that is about to exit. */
 export function removeUnfinishedBuilds(): void {
   for (const folder of unfinished) {
-    // What Node's threads are still doing may put something into the folder while it is emptied.
+    // Node's threads may still add files while the folder is being emptied.
     for (let attempt = 0; attempt < 100 && !tryToRemove(folder); attempt++);
   }
 }
@@ -106,7 +106,7 @@ function tryToRemove(folder: string): boolean {
   }
 }
 
-/** Removes a folder. Others see all of it or nothing. */
+/** Removes a folder. Other processes see all of it or nothing. */
 export async function removeFolder(folder: string): Promise<void> {
   await withScratch(path.dirname(folder), async (aside) => {
     await rename(folder, aside);
@@ -114,10 +114,10 @@ export async function removeFolder(folder: string): Promise<void> {
   });
 }
 
-/** Longer than any build takes: for writers of which nothing is known. */
+/** Longer than any build takes. For writers whose state is unknown. */
 const abandonedAfterMs = 24 * 3_600_000;
 
-/** Leftovers of ended writers in a folder: unfinished builds, and temporary files of {@link replaceFile}. */
+/** Finds what dead writers left in a folder: unfinished builds, and temporary files of {@link replaceFile}. */
 export async function abandonedIn(folder: string): Promise<string[]> {
   const abandoned: string[] = [];
   for (const entry of await readdir(folder)) {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { openRegularFile } from './regular-file.ts';
 import { writerName } from './writer.ts';
 
-/** Whether there is something; what a link points at counts, the link does not. */
+/** Whether a path exists. A link counts only if its target exists. */
 export async function exists(file: string): Promise<boolean> {
   return stat(file).then(
     () => true,
@@ -19,13 +19,13 @@ export interface FileContent {
 }
 
 export interface HashOptions {
-  /** The hash to update; by default a new SHA-256. */
+  /** The hash to update. Defaults to a new SHA-256. */
   readonly hash?: Hash;
   /** Called with the number of bytes read so far. */
   readonly onProgress?: (bytes: number) => void;
 }
 
-/** The hash of a file, as hexadecimal digits. @throws {Error} it is not a regular file, or cannot be read */
+/** The hash of a file, in hexadecimal. @throws {Error} the file is not a regular file, or cannot be read */
 export async function hashFile(file: string, options: HashOptions = {}): Promise<string> {
   const { hash = createHash('sha256'), onProgress = () => {} } = options;
   const handle = await openRegularFile(file);
@@ -42,9 +42,9 @@ export async function hashFile(file: string, options: HashOptions = {}): Promise
 }
 
 /**
- * Makes a file so that others see it whole: the old one, or the new one.
- * @param write makes it under another name
- * @param scratch an existing folder of the same disk for that; by default the file's own
+ * Replaces a file atomically: others see the old file or the new one.
+ * @param write writes the new file under another name
+ * @param scratch an existing folder on the same disk for the temporary file. Defaults to the folder of the file.
  */
 export async function replaceFile(
   file: string,
@@ -60,7 +60,7 @@ export async function replaceFile(
   }
 }
 
-/** The writer in the name of a temporary file of {@link replaceFile}; undefined for any other name. */
+/** The writer that the name of a temporary file of {@link replaceFile} contains; undefined for other names. */
 export function temporaryWriter(fileName: string): string | undefined {
   return /^\..+\.([^.]+)$/.exec(fileName)?.[1];
 }

@@ -3,12 +3,12 @@ import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 
 /**
- * Opens a regular file for reading. Opening a named pipe would wait for a writer, and a device may never end.
- * @throws {Error} it is not a regular file, or cannot be opened
+ * Opens a regular file for reading. Opening a named pipe would wait for a writer, and reading a device may never end.
+ * @throws {Error} the path is not a regular file, or cannot be opened
  */
 export async function openRegularFile(file: string): Promise<FileHandle> {
   expectRegular(await stat(file));
-  // With O_NONBLOCK, a file that has become a named pipe since then does not block.
+  // O_NONBLOCK, in case the file has become a named pipe in the meantime.
   const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     expectRegular(await handle.stat());
@@ -19,7 +19,7 @@ export async function openRegularFile(file: string): Promise<FileHandle> {
   }
 }
 
-/** @throws {Error} it is not a regular file, or does not exist */
+/** @throws {Error} the path is not a regular file, or does not exist */
 export async function expectRegularFile(file: string): Promise<void> {
   expectRegular(await stat(file));
 }
@@ -34,7 +34,7 @@ function kindOf(stats: Stats): string {
   return stats.isSocket() ? 'a socket' : 'a device';
 }
 
-/** The text of a small file. @throws {Error} it is larger than `maxBytes`, not a regular file, or cannot be read */
+/** Reads a small file as UTF-8. @throws {Error} the file is larger than `maxBytes`, is not a regular file, or cannot be read */
 export async function readSmallFile(file: string, maxBytes: number): Promise<string> {
   const handle = await openRegularFile(file);
   try {
@@ -56,7 +56,7 @@ export interface FileRange {
   readonly length: number;
 }
 
-/** Node aborts the process when it is asked to read 2 GiB or more at once, and refuses to write that much. */
+/** Reading 2 GiB or more at once aborts the Node.js process, and writing that much fails. */
 const maxBytesAtOnce = 2 ** 30;
 
 /**
@@ -70,11 +70,11 @@ export async function readExactly(
   atOnce = maxBytesAtOnce,
 ): Promise<Buffer> {
   const { size } = await file.stat();
-  // Checked first: a length from a broken file may exceed all memory.
+  // Checked first, because a length from a broken file may exceed all memory.
   if (!(position >= 0 && length >= 0 && position + length <= size))
     throw new Error(`it ends at byte ${size}, and ${length} bytes should follow byte ${position}`);
   if (length > bufferLimits.MAX_LENGTH)
-    throw new Error(`${length} bytes do not fit a buffer: this Node.js can hold ${bufferLimits.MAX_LENGTH}`);
+    throw new Error(`${length} bytes do not fit into a buffer, which can hold ${bufferLimits.MAX_LENGTH}`);
   const buffer = Buffer.alloc(length);
   for (let filled = 0; filled < length; ) {
     const { bytesRead } = await file.read(buffer, filled, Math.min(atOnce, length - filled), position + filled);
@@ -84,7 +84,7 @@ export async function readExactly(
   return buffer;
 }
 
-/** Writes all bytes at a position of a file. @param atOnce the largest single write, in bytes */
+/** Writes all bytes to a position of a file. @param atOnce the largest single write, in bytes */
 export async function writeFully(
   file: FileHandle,
   { bytes, position }: { readonly bytes: Uint8Array; readonly position: number },

@@ -3,20 +3,20 @@ import { hostname } from 'node:os';
 
 const host = hostname().replace(/\W/g, '_');
 
-/** The names that this process has given: after a restart in a container, a new one has the number of the old. */
+/** The names that this process has used. After a restart in a container, a new process may have the same process id. */
 const own = new Set<string>();
 
-/** A name for something that this process writes: others can tell from it whether the writer still lives. */
+/** A name for something that this process writes. Others can tell from it whether the writer is still alive. */
 export function writerName(): string {
   const name = `${host}-${process.pid}-${randomUUID().slice(0, 8)}`;
   own.add(name);
   return name;
 }
 
-/** What is known of a writer; of a process on another machine (or in another container) nothing is. */
+/** The state of a writer. It is unknown for processes on another machine or in another container. */
 export type WriterState = 'alive' | 'dead' | 'unknown';
 
-/** @returns undefined if it is not a writer's name */
+/** Returns undefined if this is not the name of a writer. */
 export function writerState(name: string): WriterState | undefined {
   const [, writerHost, processId] = /^(\w+)-(\d+)-[0-9a-f]{8}$/.exec(name) ?? [];
   if (processId === undefined) return undefined;

@@ -2,20 +2,20 @@ import { setTimeout } from 'node:timers/promises';
 import type { GenerateClient, LoadRequest, RequestTrace } from './generate-client.ts';
 import { seededRandom } from './seeded-random.ts';
 
-/** What is sent, and for how long. */
+/** What to send, and for how long. */
 export interface LoadPlan {
   readonly client: GenerateClient;
   readonly durationMs: number;
   /** The n-th request of the load. */
   request(n: number): LoadRequest;
-  /** Sends no more; what is under way is for the client to cut. */
+  /** Stops sending. Requests in flight are up to the client. */
   readonly signal?: AbortSignal;
 }
 
-/** A user who was refused tries again after this: a dead server is not to keep the cores busy. */
+/** The pause after a failed request, so that a dead server does not keep the cores busy. */
 const retryMs = 20;
 
-/** Clients that each send their next request when the last one is answered. @returns what was answered, in the order of its end */
+/** Runs clients that each send their next request once the last one is answered. @returns the traces, in the order in which they ended */
 export async function closedLoop(plan: LoadPlan, numClients: number): Promise<RequestTrace[]> {
   const traces: RequestTrace[] = [];
   const end = performance.now() + plan.durationMs;
@@ -31,8 +31,8 @@ export async function closedLoop(plan: LoadPlan, numClients: number): Promise<Re
 }
 
 /**
- * Requests that arrive whether or not earlier ones are answered.
- * @param arrivalsMs ascending, since the load began
+ * Sends requests whether or not earlier ones are answered.
+ * @param arrivalsMs times since the start, ascending
  */
 export async function openLoop(plan: LoadPlan, arrivalsMs: readonly number[]): Promise<RequestTrace[]> {
   const traces: RequestTrace[] = [];
@@ -54,14 +54,14 @@ async function sendOne(plan: LoadPlan, n: number, traces: RequestTrace[], planne
   return trace;
 }
 
-/** Arrivals without memory: a Poisson process of which it is known how many come, so that the rate is the one that was asked for. */
+/** The arrivals of a Poisson process, conditioned on their number, so that the rate is exact. */
 export function poissonArrivals(perSecond: number, durationMs: number, seed: number): number[] {
   const random = seededRandom(seed);
   const count = Math.round((perSecond * durationMs) / 1000);
   return Array.from({ length: count }, () => random() * durationMs).sort((a, b) => a - b);
 }
 
-/** So many at once, again and again. */
+/** Bursts of simultaneous arrivals at regular intervals. */
 export function burstArrivals(size: number, everyMs: number, durationMs: number): number[] {
   const numBursts = Math.ceil(durationMs / everyMs);
   return Array.from({ length: numBursts * size }, (_, i) => Math.floor(i / size) * everyMs);

@@ -1,41 +1,41 @@
 import { brokenConditions, type Condition, type Experience } from './slo.ts';
 
-/** One rate, tried. */
+/** The result of trying one rate. */
 export interface Probe {
-  /** Requests a second that were sent. */
+  /** Requests per second. */
   readonly rate: number;
   readonly experience: Experience;
-  /** Which conditions of the SLO were broken; none if it holds. */
+  /** The broken conditions of the SLO; empty if the SLO was kept. */
   readonly broken: readonly string[];
 }
 
 export interface Capacity {
-  /** In the order of their rates. */
+  /** Sorted by rate. */
   readonly probes: readonly Probe[];
-  /** The highest rate that was seen to hold; 0 if none was. */
+  /** The highest rate that kept the SLO; 0 if none did. */
   readonly highestRate: number;
-  /** Beyond it latency grows faster than the rate does. */
+  /** Beyond this rate, latency grows faster than the rate. */
   readonly kneeRate: number;
-  /** What an instance should be given. */
+  /** The rate that an instance should get. */
   readonly safeRate: number;
 }
 
-/** A server of these settings, tried at a rate beside the search. */
+/** A server with these settings, tried at one rate. */
 export interface Trial extends Probe {
   readonly maxBatchSize: number;
   readonly batchTimeoutMs: number;
 }
 
-/** Everything that `weft bench capacity` measures and writes. What was without end is null in JSON. */
+/** Everything that `weft bench capacity` measures and writes. Infinite values are null in JSON. */
 export interface CapacityReport {
   readonly model: string;
   readonly slo: string;
   readonly capacity: Capacity;
   readonly safeShare: number;
   readonly headroom: number;
-  /** Batches and one at a time, at the same rates. */
+  /** Batching and one request at a time, at the same rates. */
   readonly comparison: readonly Trial[];
-  /** Batch sizes and timeouts, at one rate. */
+  /** Different batch sizes and timeouts at one rate. */
   readonly tuning: readonly Trial[];
   readonly settings: {
     readonly targetRps?: number | undefined;
@@ -44,17 +44,17 @@ export interface CapacityReport {
   };
 }
 
-/** Of the highest rate: what is left is for what no measurement has seen. */
+/** The safe share of the highest rate. The rest is a reserve for what the measurement did not cover. */
 export const safeShare = 0.7;
 
-/** How closely the highest rate is looked for. */
+/** The relative precision of the search. */
 const precision = 0.05;
-/** Below it there is nothing left to halve. */
+/** The search gives up below this rate. */
 const minRate = 0.1;
 const maxProbes = 20;
 
 /**
- * Finds the highest rate that keeps an SLO: doubles it until the SLO breaks, then halves the difference.
+ * Finds the highest rate that keeps an SLO: doubles the rate until the SLO breaks, then bisects.
  * @param tryRate sends requests at a rate for a while
  */
 export async function findCapacity(
@@ -79,7 +79,7 @@ export async function findCapacity(
 }
 
 /**
- * Where the curve of the 95th percentile bends most: the point farthest below the line from its first to its last point.
+ * The knee of the curve of the 95th percentile: the point farthest below the line from the first to the last point.
  * Method: Satopää et al., "Finding a 'Kneedle' in a Haystack", 2011.
  */
 function kneeOf(probes: readonly Probe[]): number {

@@ -3,38 +3,38 @@ import http from 'node:http';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { messageOf } from '../core/index.ts';
 
-/** What one request asks for; generation is greedy and does not stop early. */
+/** One request. Generation is greedy and does not stop early. */
 export interface LoadRequest {
   readonly prompt: string | readonly number[];
   readonly maxNewTokens: number;
 }
 
-/** Where the server says the time went (ms); empty where it does not say. */
+/** The server's own timings in milliseconds; empty if it reports none. */
 export type ServerTimings = Readonly<Record<string, number>>;
 
-/** One request as its client saw it. Times are milliseconds on the load's clock. */
+/** One request as its client saw it. Times are in milliseconds on the clock of the load run. */
 export interface RequestTrace {
   readonly sentAtMs: number;
   readonly endedAtMs: number;
-  /** When each token came: all of them at the end unless the server streams. */
+  /** When each token arrived. Without streaming, all arrive at the end. */
   readonly tokenAtMs: readonly number[];
   readonly isStreamed: boolean;
-  /** As far as the server gives them. */
+  /** Empty if the server does not report them. */
   readonly tokenIds: readonly number[];
   readonly timings: ServerTimings;
-  /** What went wrong; undefined if nothing did. */
+  /** The problem, if the request failed. */
   readonly error: string | undefined;
 }
 
-/** How a kind of server is spoken to. */
+/** How to talk to a kind of server. */
 export interface Dialect {
   readonly path: string;
   body(request: LoadRequest): Readonly<Record<string, unknown>>;
-  /** Takes in one event of a stream. */
+  /** Handles one event of a stream. */
   onEvent(message: EventSourceMessage, answer: Answer): void;
 }
 
-/** What has been heard of an answer so far. */
+/** Collects the parts of an answer. */
 export interface Answer {
   token(tokenId?: number): void;
   done(timings?: ServerTimings): void;
@@ -53,7 +53,7 @@ export const weftDialect: Dialect = {
   },
 };
 
-/** Any server's `POST /v1/completions` as vLLM has it. */
+/** `POST /v1/completions` with vLLM's extensions. */
 export function openAiDialect(model: string): Dialect {
   return {
     path: '/v1/completions',
@@ -77,13 +77,13 @@ export function openAiDialect(model: string): Dialect {
 export interface GenerateClientOptions {
   readonly url: string;
   readonly dialect?: Dialect;
-  /** Longest that a server may be silent (ms). */
+  /** How long a server may be silent. */
   readonly timeoutMs?: number;
-  /** Cuts what is under way: that is an error in its trace. */
+  /** Aborts the requests in flight. Their traces report an error. */
   readonly signal?: AbortSignal;
 }
 
-/** Sends requests to a server, over connections that are kept, and notes when what came back. */
+/** Sends requests to a server over persistent connections, and records when each part of the answer arrives. */
 export class GenerateClient {
   readonly #url: string;
   readonly #dialect: Dialect;
@@ -96,14 +96,14 @@ export class GenerateClient {
     this.#dialect = dialect;
     this.#timeoutMs = timeoutMs;
     this.#signal = signal;
-    // One listener for every request under way.
+    // Every request in flight adds a listener.
     if (signal !== undefined) setMaxListeners(0, signal);
     this.#agent = new http.Agent({ keepAlive: true, maxSockets: 1024 });
   }
 
   /**
-   * Never throws: what goes wrong stands in the trace.
-   * @param sentAtMs when it should have been sent, where that was earlier: the client's own lateness counts
+   * Never throws: the trace reports what went wrong.
+   * @param sentAtMs when the request should have been sent. If the client is late, its delay counts too.
    */
   async send(request: LoadRequest, sentAtMs = performance.now()): Promise<RequestTrace> {
     const heard = new Heard();
@@ -139,7 +139,7 @@ export class GenerateClient {
         else readWhole(response, (text) => readReply(text, heard));
       });
       request.on('error', reject);
-      request.on('timeout', () => request.destroy(new Error(`nothing came for ${this.#timeoutMs} ms`)));
+      request.on('timeout', () => request.destroy(new Error(`no data for ${this.#timeoutMs} ms`)));
       request.end(body);
     });
   }
@@ -169,7 +169,7 @@ function refusal({ statusCode }: http.IncomingMessage, text: string): string {
   return `status ${statusCode}: ${text.slice(0, 200)}`;
 }
 
-/** An answer in one piece, as Weft gives it without `stream`. */
+/** A reply without streaming, in Weft's format. */
 function readReply(text: string, heard: Heard): void {
   try {
     const { token_ids: tokenIds, timings } = JSON.parse(text);
@@ -204,8 +204,8 @@ class Heard implements Answer {
 
   result(numExpected: number) {
     const numTokens = this.#tokenAtMs.length;
-    if (!this.#isDone) this.fail('the answer ended before it was whole');
-    else if (numTokens !== numExpected) this.fail(`${numTokens} tokens came instead of ${numExpected}`);
+    if (!this.#isDone) this.fail('the answer is incomplete');
+    else if (numTokens !== numExpected) this.fail(`got ${numTokens} tokens instead of ${numExpected}`);
     return {
       tokenAtMs: this.#tokenAtMs,
       tokenIds: this.#tokenIds,

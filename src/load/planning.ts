@@ -1,35 +1,35 @@
-/** A server that computes b requests at once in `fixedMs + perRequestMs · b`. These functions are also put into a page, as they are. */
+/** The time of a batch of b requests: `fixedMs + perRequestMs · b`. The source of these functions is also embedded in a web page. */
 export interface ServiceTime {
   readonly fixedMs: number;
   readonly perRequestMs: number;
 }
 
-/** What a batch takes: a + c·b. */
+/** The time of a batch: a + c·b. */
 export function serviceTimeMs({ fixedMs, perRequestMs }: ServiceTime, batchSize: number): number {
   return fixedMs + perRequestMs * batchSize;
 }
 
-/** What a request takes that comes first into a batch: it waits for the whole timeout, and then for the batch. */
+/** The longest latency: the first request of a batch waits for the whole timeout, then for the batch. */
 export function worstCaseMs(service: ServiceTime, batchSize: number, timeoutMs: number): number {
   return timeoutMs + service.fixedMs + service.perRequestMs * batchSize;
 }
 
-/** Requests a second of full batches, one after the other: b / (a + c·b). */
+/** Requests per second when full batches follow each other: b / (a + c·b). */
 export function fullRate(service: ServiceTime, batchSize: number): number {
   return (1000 * batchSize) / (service.fixedMs + service.perRequestMs * batchSize);
 }
 
-/** Requests a second that an instance of some workers should be given: workers / service time · cap. */
+/** Requests per second that an instance should get: workers / service time · cap. */
 export function safeRate(serviceMs: number, workers: number, cap: number): number {
   return ((1000 * workers) / serviceMs) * cap;
 }
 
-/** Instances for a rate with headroom: ⌈target · (1 + headroom) / rate of one⌉. */
+/** Instances needed for a rate with headroom: ⌈target · (1 + headroom) / rate per instance⌉. */
 export function instancesFor(targetRate: number, headroom: number, ratePerInstance: number): number {
   return Math.ceil((targetRate * (1 + headroom)) / ratePerInstance);
 }
 
-/** A batch size and a timeout that keep a limit at a rate. */
+/** A batch size and a timeout that keep a latency limit at a given rate. */
 export interface Tuning {
   readonly batchSize: number;
   readonly timeoutMs: number;
@@ -38,9 +38,8 @@ export interface Tuning {
 }
 
 /**
- * The smallest batch whose rate suffices with a twentieth to spare, since a server that is always busy has a queue without end; with the
- * timeout in which it fills at that rate, or what the limit leaves of it.
- * @returns undefined if there is none
+ * The smallest batch size that handles the rate with 5 % to spare, because the queue of a fully busy server grows without bound. The timeout
+ * is the time in which such a batch fills, or less if the limit requires it. Returns undefined if no batch size works.
  */
 export function tune(
   service: ServiceTime,

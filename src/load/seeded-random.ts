@@ -1,4 +1,4 @@
-/** Random numbers in [0, 1) that a seed decides. Algorithm: mulberry32, https://github.com/bryc/code/blob/master/jshash/PRNGs.md */
+/** Reproducible random numbers in [0, 1). Algorithm: mulberry32, https://github.com/bryc/code/blob/master/jshash/PRNGs.md */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

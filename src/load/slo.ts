@@ -11,8 +11,9 @@ export type Condition =
   | { readonly kind: 'errors'; readonly limitShare: number };
 
 /**
- * Reads `p95<120ms,errors<0.1%`: percentiles of the end-to-end latency, or of `ttft.` and `itl.`, and the share of errors.
- * @throws {UserError} not one of these
+ * Parses an SLO like `p95<120ms,errors<0.1%`: percentiles of the end-to-end latency (or with `ttft.` or `itl.` in front), and the share of
+ * errors.
+ * @throws {UserError} the text has another form
  */
 export function parseSlo(text: string): Condition[] {
   return text.split(',').map((part) => {
@@ -24,14 +25,14 @@ export function parseSlo(text: string): Condition[] {
     const level = levels.find((each) => each === digits);
     if (latency === null || kind === undefined || level === undefined) {
       throw new UserError(
-        `the SLO has ${show(part.trim())}; it has to be like p95<120ms, ttft.p99<0.5s, itl.p50<40ms (p50, p90, p95 or p99) or errors<0.1%`,
+        `the SLO has ${show(part.trim())}; it must be like p95<120ms, ttft.p99<0.5s, itl.p50<40ms (p50, p90, p95 or p99) or errors<0.1%`,
       );
     }
     return { kind, level, limitMs: Number(value) * (unit === 's' ? 1000 : 1) };
   });
 }
 
-/** What requests that were sent at some rate met with. What failed, or was not answered in time, took for ever. */
+/** How requests at a given rate fared. Requests that failed or were not answered in time count as infinitely slow. */
 export interface Experience {
   readonly numRequests: number;
   readonly errorShare: number;
@@ -56,20 +57,18 @@ export function experienceOf(traces: readonly RequestTrace[]): Experience {
   };
 }
 
-/** The conditions that are broken, in words. */
+/** Describes the conditions that are broken. */
 export function brokenConditions(slo: readonly Condition[], experience: Experience): string[] {
-  if (experience.numRequests === 0) return ['no request was due in so short a time'];
+  if (experience.numRequests === 0) return ['the time was too short for a single request'];
   return slo.flatMap((condition) => {
     if (condition.kind === 'errors') {
       const { errorShare } = experience;
       return errorShare < condition.limitShare ? [] : [`errors are ${(100 * errorShare).toFixed(1)} %`];
     }
     const value = experience[condition.kind][condition.level];
-    // Without values there is nothing to break: a request of one token has no time between tokens.
+    // Without values, the condition holds: a request for one token has no time between tokens.
     return Number.isNaN(value) || value < condition.limitMs
       ? []
-      : [
-          `${condition.kind} ${condition.level} is ${Number.isFinite(value) ? `${value.toFixed(0)} ms` : 'without end'}`,
-        ];
+      : [`${condition.kind} ${condition.level} is ${Number.isFinite(value) ? `${value.toFixed(0)} ms` : 'infinite'}`];
   });
 }

@@ -1,6 +1,6 @@
 import type { RequestTrace } from './generate-client.ts';
 
-/** The value below which a share of the values lies, by the nearest rank; NaN without values. */
+/** A percentile by the nearest-rank method; NaN if there are no values. */
 export function percentile(values: readonly number[], share: number): number {
   const ascending = [...values].sort((a, b) => a - b);
   return ascending[Math.max(0, Math.ceil(share * ascending.length) - 1)] ?? Number.NaN;
@@ -20,19 +20,19 @@ export function percentiles(values: readonly number[]): Percentiles {
   return { p50: p50 ?? none, p90: p90 ?? none, p95: p95 ?? none, p99: p99 ?? none };
 }
 
-/** What a request has to keep to count as good (ms). */
+/** The limits that a request must keep to count as good, in milliseconds. */
 export interface Slo {
   readonly ttftMs?: number;
   readonly e2elMs?: number;
 }
 
-/** The times of one request (ms). There is nothing between tokens that come in one piece. */
+/** The times of one request in milliseconds. Without streaming there are no times between tokens. */
 export interface Latencies {
   /** From sending to the first token. */
   readonly ttft: number;
-  /** Between neighbouring tokens. */
+  /** Between consecutive tokens. */
   readonly itl: readonly number[];
-  /** The mean time of a token after the first. */
+  /** The mean time per token after the first. */
   readonly tpot: number | undefined;
   /** From sending to the end. */
   readonly e2el: number;
@@ -52,26 +52,26 @@ export interface LoadSummary {
   readonly numErrors: number;
   readonly requestsPerSecond: number;
   readonly tokensPerSecond: number;
-  /** Requests a second that kept the SLO; undefined without one. */
+  /** Requests per second that kept the SLO; undefined without an SLO. */
   readonly goodput: number | undefined;
   readonly ttft: Percentiles;
-  /** The 95th percentile of TTFT is of somebody who still waited when the window ended: it is longer than that. */
+  /** Whether the 95th percentile of TTFT belongs to a request that was still waiting when the window ended, so that the true value is higher. */
   readonly isTtftP95Open: boolean;
   readonly itl: Percentiles;
   readonly tpot: Percentiles;
   readonly e2el: Percentiles;
 }
 
-/** Part of a load, on its clock (ms). */
+/** A part of a load run, in milliseconds on its clock. */
 export interface Window {
   readonly fromMs: number;
   readonly toMs: number;
 }
 
 /**
- * What a load came to in a window. Requests count that ended in it, tokens that came in it, whether or not their request ended there.
- * Who still waited at its end counts among the latencies with the time waited so far: left out, a server would look the quicker the
- * fewer it answers.
+ * Summarizes a window of a load run: the requests that ended in it, and the tokens that arrived in it, whether or not their request ended.
+ * Requests that are still waiting at the end count among the latencies with the time they have waited so far. Without them, a server
+ * would look faster the fewer requests it answers.
  */
 export function summarize(traces: readonly RequestTrace[], window: Window, slo?: Slo): LoadSummary {
   const { fromMs, toMs } = window;
@@ -97,17 +97,18 @@ export function summarize(traces: readonly RequestTrace[], window: Window, slo?:
   };
 }
 
-/** Answers that come as close together as this come of one batch (ms). */
+/** Answers within this many milliseconds belong to one batch. */
 const burstMs = 100;
 
-/** @param whole those that were answered in the window */
+/** @param whole the requests that were answered in the window */
 function ratesOf(traces: readonly RequestTrace[], whole: readonly RequestTrace[], { fromMs, toMs }: Window) {
   const times = whole.map(({ endedAtMs }) => endedAtMs);
   const first = times.reduce((a, b) => Math.min(a, b), toMs);
   const last = times.reduce((a, b) => Math.max(a, b), fromMs);
   const later = whole.filter(({ endedAtMs }) => endedAtMs > first + burstMs);
   if (later.length > 0 && !whole.some(({ isStreamed }) => isStreamed)) {
-    // Batches answered in one piece: from one burst of answers to the last, or a window would hold one more or less by chance.
+    // Whole batches are answered at once. Measured from the first burst to the last, the result does not depend on whether one more
+    // burst happens to fall into the window.
     const seconds = (last - first) / 1000;
     const numTokens = later.reduce((sum, { tokenAtMs }) => sum + tokenAtMs.length, 0);
     return { requestsPerSecond: later.length / seconds, tokensPerSecond: numTokens / seconds };

@@ -3,12 +3,12 @@ import type { AddedToken } from './tokenizer-spec.ts';
 import type { Work } from './work.ts';
 
 /**
- * Cuts texts at added tokens: where several begin, the longest counts.
+ * Splits texts at added tokens. Where several tokens match, the longest wins.
  * Source: https://github.com/huggingface/tokenizers, `AddedVocabulary::find_matches`
  */
 export class AddedTokens {
   readonly #asWritten: TokenFinder;
-  /** Searched for in what the others leave. Models with a normalizer are refused, so they are found as written, too. */
+  /** Searched for in the text between the other tokens. Since normalizers are not supported, they too are found as written. */
   readonly #normalized: TokenFinder;
 
   constructor(tokens: readonly AddedToken[]) {
@@ -16,7 +16,7 @@ export class AddedTokens {
     this.#normalized = new TokenFinder(tokens.filter(({ normalized }) => normalized));
   }
 
-  /** The text from left to right: added tokens, and what is between them. */
+  /** Yields the added tokens and the text between them, from left to right. */
   *split(text: string, work: Work): Generator<AddedToken | string> {
     for (const piece of this.#asWritten.split(text, work)) {
       if (typeof piece === 'string') yield* this.#normalized.split(piece, work);
@@ -31,11 +31,11 @@ interface Match {
   readonly end: number;
 }
 
-/** Finds tokens in time that grows with the text, times the length of the longest token at worst. */
+/** Finds tokens in time proportional to the length of the text, at worst multiplied by the length of the longest token. */
 class TokenFinder {
-  /** By content, as UTF-16 code units: tokens that begin alike stand together, the shortest first. */
+  /** Sorted by content in UTF-16 code units: tokens with a common beginning are neighbours, the shortest first. */
   readonly #sorted: readonly AddedToken[];
-  /** 1 for the code units that a token begins with. */
+  /** 1 for every code unit that some token begins with. */
   readonly #isFirstUnit = new Uint8Array(0x1_0000);
 
   constructor(tokens: readonly AddedToken[]) {
@@ -46,9 +46,9 @@ class TokenFinder {
   }
 
   *split(text: string, work: Work): Generator<AddedToken | string> {
-    /** Everything before is given out. */
+    /** Everything before this position has been yielded. */
     let done = 0;
-    /** The end of the white space that was last taken along, so that no run of it is walked through twice. */
+    /** Where the white space behind the last token ends. Remembered so that no run of white space is scanned twice. */
     let spaceEnd = 0;
     for (const { token, at, end } of this.#matches(text, work)) {
       if (token.rstrip && end > spaceEnd) spaceEnd = endOfSpace(text, end, work);
@@ -61,7 +61,7 @@ class TokenFinder {
     if (done < text.length) yield text.slice(done);
   }
 
-  /** They do not overlap; but one may be found in white space that the one before takes along. */
+  /** Matches do not overlap, but a match may lie in white space that belongs to the token before it. */
   *#matches(text: string, work: Work): Generator<Match> {
     if (this.#sorted.length === 0) return;
     for (let at = 0; at < text.length; ) {
@@ -74,10 +74,10 @@ class TokenFinder {
     }
   }
 
-  /** The longest token whose content begins at this place. */
+  /** The longest token at this position of the text. */
   #longestAt(text: string, at: number, work: Work): AddedToken | undefined {
     let longest: AddedToken | undefined;
-    /** The tokens from `low` to before `high` agree with the text in `depth` code units. */
+    /** The tokens in [low, high) match the text in their first `depth` code units. */
     let low = 0;
     let high = this.#sorted.length;
     for (let depth = 0; low < high; depth++) {
@@ -89,7 +89,7 @@ class TokenFinder {
       }
       if (at + depth === text.length) break;
       const unit = text.charCodeAt(at + depth);
-      // Long tokens are mostly alone here, or alike.
+      // Usually all remaining tokens agree here.
       if (this.#unitOf(low, depth) === unit && this.#unitOf(high - 1, depth) === unit) continue;
       low = this.#firstFrom(unit, depth, { low, high });
       high = this.#firstFrom(unit + 1, depth, { low, high });
@@ -97,7 +97,7 @@ class TokenFinder {
     return longest;
   }
 
-  /** The first token in a range whose code unit at `depth` is not below `unit`; all of the range are longer than `depth`. */
+  /** The first token in a range whose code unit at `depth` is at least `unit`. All tokens of the range must be longer than `depth`. */
   #firstFrom(unit: number, depth: number, range: { readonly low: number; readonly high: number }): number {
     let { low, high } = range;
     while (low < high) {

@@ -6,10 +6,10 @@ import type { EncoderTables } from './encoder-tables.ts';
 import { LongWordEncoder } from './long-word.ts';
 import { Work } from './work.ts';
 
-/** GPT-2's way to cut a text into words. Source: https://github.com/openai/gpt-2/blob/master/src/encoder.py */
+/** How GPT-2 splits a text into words. Source: https://github.com/openai/gpt-2/blob/master/src/encoder.py */
 const wordPattern = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
 
-/** The same, with white space as tiktoken means it, which is not quite JavaScript's. */
+/** The same for JavaScript, with white space as tiktoken defines it. */
 const words = new RegExp(
   wordPattern
     .replaceAll(String.raw`\s`, String.raw`\p{White_Space}`)
@@ -19,22 +19,22 @@ const words = new RegExp(
 
 const defaultLongWordBytes = 512;
 
-/** tiktoken takes 5 to 20 s to take over a million tokens, and 0.3 s for this many. */
+/** Loading a million tokens takes tiktoken 5 to 20 s; loading this many takes 0.3 s. */
 const maxTokensOfTiktoken = 2 ** 18;
 
-/** The UTF-16 code units, more or less, that are given to tiktoken at once. */
+/** Roughly how many UTF-16 code units tiktoken gets at once. */
 const unitsAtOnce = 4096;
 
-/** Byte-level BPE: text to ids, on tiktoken. The merges give tiktoken's ranks, the vocabulary gives the ids. */
+/** Byte-level BPE from text to ids, on top of tiktoken. The merges determine tiktoken's ranks, the vocabulary the ids. */
 export class BytePairEncoder {
   readonly #tables: EncoderTables;
   readonly #addedTokens: AddedTokens;
   readonly #longWordBytes: number;
-  /** Undefined where every word counts as long. */
+  /** Undefined if every word counts as long. */
   readonly #tiktoken: Tiktoken | undefined;
   #longWords: LongWordEncoder | undefined;
 
-  /** @param options.longWordBytes words from this size on are not given to tiktoken; nor is any word of a very large vocabulary */
+  /** @param options.longWordBytes words of at least this size bypass tiktoken. If the vocabulary is very large, all words do. */
   constructor(tables: EncoderTables, { longWordBytes = defaultLongWordBytes } = {}) {
     this.#tables = tables;
     this.#addedTokens = new AddedTokens(tables.addedTokens);
@@ -45,7 +45,7 @@ export class BytePairEncoder {
     } else this.#longWords = longWordEncoder(tables);
   }
 
-  /** The ids of a text, with what the tokenizer puts around every text. */
+  /** The ids of a text, including those that the tokenizer puts around every text. */
   encode(text: string, work = new Work()): number[] {
     const ids = [...this.#tables.prefix];
     for (const piece of this.#addedTokens.split(text, work)) {
@@ -71,14 +71,14 @@ export class BytePairEncoder {
     }
   }
 
-  /** Long words one by one, the words between them together, but not so many that they could not be given up on the way. */
+  /** Encodes long words one by one, and the words between them in batches small enough that cancelling takes effect soon. */
   *#ranksOf(text: string, work: Work): Generator<Iterable<number>> {
     let start = 0;
     let lastWord = 0;
     for (const { 0: word, index } of this.#isLong(text) ? text.matchAll(words) : []) {
       const isLong = this.#isLong(word);
       if (isLong || index - start >= unitsAtOnce) {
-        // At the end of a text, unlike in front of a word, white space is not cut in two.
+        // White space before a word is split in two, but not at the end of a text: a cut behind it would change the result.
         const cut = isWhiteSpace(text.charCodeAt(index - 1)) ? lastWord : index;
         yield this.#encodeWords(text.slice(start, cut), work);
         yield this.#encodeWords(text.slice(cut, index), work);
@@ -104,7 +104,7 @@ export class BytePairEncoder {
   }
 }
 
-/** The tokens' bytes, by rank. */
+/** The bytes of every token, by rank. */
 function tokensOf({ rankedTokens }: EncoderTables): Buffer[] {
   return rankedTokens.split(' ').map((token) => bytesOfToken(token) ?? Buffer.alloc(0));
 }

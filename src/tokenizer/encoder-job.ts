@@ -2,18 +2,18 @@ import { messageOf } from '../core/index.ts';
 import type { BytePairEncoder } from './byte-pair-encoder.ts';
 import { Work } from './work.ts';
 
-/** What the worker thread is started with. */
+/** The data that the worker thread starts with. */
 export interface EncoderWorkerData {
-  /** `EncoderTables`, as `node:v8` writes them. */
+  /** `EncoderTables`, serialized by `node:v8`. */
   readonly serializedTables: Uint8Array;
-  /** In shared memory: 1 once nobody waits for the current text any more. */
+  /** In shared memory: 1 once the current text is no longer wanted. */
   readonly isCancelled: Int32Array;
 }
 
-/** What the worker thread answers to a text. */
+/** The worker thread's reply to a text. */
 export type EncoderReply = { readonly ids: number[] } | { readonly error: string } | { readonly wasCancelled: true };
 
-/** Encodes a text, and stops as soon as it is cancelled: the flag can change while no message is read. */
+/** Encodes a text and stops soon after it is cancelled. A flag in shared memory works even while no messages are read. */
 export function encodeUnlessCancelled(
   encoder: Pick<BytePairEncoder, 'encode'>,
   text: string,

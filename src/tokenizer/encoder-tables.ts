@@ -3,11 +3,11 @@ import { byteAlphabet, isByteLevel } from './byte-level.ts';
 import { tokenizerLimits } from './limits.ts';
 import type { TokenizerSpec } from './tokenizer-spec.ts';
 
-/** What an encoder needs of a tokenizer: few large values, which a worker thread takes over at once. */
+/** What an encoder needs to know of a tokenizer: a few large values, which are quick to pass to a worker thread. */
 export interface EncoderTables extends Pick<TokenizerSpec, 'addedTokens' | 'prefix' | 'suffix' | 'addPrefixSpace'> {
-  /** The bytes, then each merge's product, in GPT-2's byte alphabet, separated by spaces. A token's place is its rank. */
+  /** All bytes, then the result of each merge, in GPT-2's byte alphabet, separated by spaces. A token's index is its rank. */
   readonly rankedTokens: string;
-  /** Rank to the vocabulary's id; -1 where the vocabulary lacks a byte. */
+  /** The id of each rank; -1 for bytes that the vocabulary lacks. */
   readonly idOfRank: Int32Array;
 }
 
@@ -30,7 +30,9 @@ export function encoderTables(spec: TokenizerSpec): EncoderTables {
 function productOf(left: string, right: string, vocab: TokenizerSpec['vocab']): string {
   const token = left + right;
   if (!vocab.has(token))
-    throw new ModelError(`the tokenizer merges ${show(left)} and ${show(right)} to no token of its vocabulary`);
+    throw new ModelError(
+      `the tokenizer merges ${show(left)} and ${show(right)}, but the result is not in its vocabulary`,
+    );
   if (!isByteLevel(token))
     throw new ModelError(`the tokenizer's token ${show(token)} is not written in GPT-2's byte alphabet`);
   const { maxTokenLength } = tokenizerLimits;

@@ -2,11 +2,11 @@ import FlatQueue from 'flatqueue';
 import type { Work } from './work.ts';
 
 /**
- * Byte-pair encoding of a single word in O(n log n): tiktoken's time grows with the square of a word's length, which nobody
- * notices in language and everybody in 100 kB of one letter. Merges the pair of the lowest rank first, of equals the leftmost.
+ * Byte-pair encoding of a single word in O(n log n). tiktoken needs quadratic time, which is fine for real words but not for 100 kB
+ * of one letter. The pair of the lowest rank is merged first; among equal ranks, the leftmost.
  */
 export class LongWordEncoder {
-  /** Token bytes, one character (0 to 255) each, to rank. */
+  /** The rank of each token, whose bytes are written as characters from 0 to 255. */
   readonly #rankOf: ReadonlyMap<string, number>;
   readonly #longest: number;
 
@@ -21,10 +21,10 @@ export class LongWordEncoder {
   encode(word: string, work: Work): number[] {
     const bytes = Buffer.from(word).toString('latin1');
     const { length } = bytes;
-    // Tokens so far, by the place of their first byte: a doubly linked list.
+    // A doubly linked list of the tokens so far, by the position of their first byte.
     const next = Int32Array.from({ length: length + 1 }, (_, at) => at + 1);
     const previous = Int32Array.from({ length: length + 1 }, (_, at) => at - 1);
-    /** The rank of a token merged with the next one; -1 if they do not merge. Tells stale entries of the queue. */
+    /** The rank of a token merged with the next one; -1 if they do not merge. Identifies stale entries of the queue. */
     const rankAt = new Int32Array(length + 1).fill(-1);
     const queue = new FlatQueue<number>();
     const consider = (at: number) => {

@@ -2,16 +2,16 @@ import { byteAlphabet } from './byte-level.ts';
 import { isWhiteSpace } from './characters.ts';
 import type { TokenizerSpec } from './tokenizer-spec.ts';
 
-/** So much of an added token is compared with the text beside white space: a bounded amount of work, and all of `<mask>`. */
+/** How much of an added token is compared with the text next to white space. Bounds the work, and is enough for all of `<mask>`. */
 const unitsCompared = 8;
 
-/** Knows without tokenizing that a text has at least so many tokens, in time that grows with the text only. */
+/** A lower bound for the number of tokens in a text, found in linear time without tokenizing. */
 export class TokenCountBound {
   readonly #around: number;
   readonly #longestTokenBytes: number;
-  /** Bytes that the vocabulary lacks: they become no token. */
+  /** Bytes that the vocabulary lacks. They do not become tokens. */
   readonly #lostBytes: ReadonlySet<number>;
-  /** Beginnings of the tokens that take along the white space before them, ends of those that take what follows. */
+  /** How the tokens begin that swallow the white space before them, and how those end that swallow the white space after them. */
   readonly #heads: Snippets;
   readonly #tails: Snippets;
 
@@ -37,7 +37,7 @@ export class TokenCountBound {
     return this.#around + Math.ceil(Math.max(0, bytes) / this.#longestTokenBytes);
   }
 
-  /** The bytes of white space that added tokens may take along. */
+  /** The bytes of white space that added tokens may swallow. */
   #swallowedBytes(text: string): number {
     if (this.#heads.isEmpty && this.#tails.isEmpty) return 0;
     let swallowed = 0;
@@ -59,7 +59,7 @@ export class TokenCountBound {
   }
 }
 
-/** Short pieces of text that are looked for at a given place. */
+/** Short strings to look for at a given position. */
 class Snippets {
   readonly #snippets: ReadonlySet<string>;
   readonly #lengths: readonly number[];

@@ -9,7 +9,7 @@ interface Job {
   reject(reason: unknown): void;
 }
 
-/** As much of a `Worker` as is used here. */
+/** The part of a `Worker` that is used here. */
 export interface EncoderThread {
   postMessage(text: string): void;
   on(event: 'message', listener: (reply: EncoderReply) => void): unknown;
@@ -18,26 +18,26 @@ export interface EncoderThread {
   terminate(): Promise<unknown>;
 }
 
-/** Tokenizes on a worker thread, one text after the other. The thread is started by the first text. */
+/** Tokenizes on a worker thread, one text after the other. The thread starts with the first text. */
 export class OffLoopEncoder {
   readonly #data: EncoderWorkerData;
   readonly #startThread: (data: EncoderWorkerData) => EncoderThread;
   /** In order of arrival. */
   readonly #waiting = new Set<Job>();
   #thread: EncoderThread | undefined;
-  /** What the thread is working on, even if nobody wants it any more. */
+  /** The job that the thread is working on, even if it has been cancelled. */
   #current: Job | undefined;
 
   constructor(tables: EncoderTables, startThread = startWorker) {
     this.#data = {
-      // Now, when the server starts: objects by the thousand would take long to clone when the first long text comes.
+      // Serialized now, at start-up: cloning thousands of objects would delay the first long text.
       serializedTables: serialize(tables),
       isCancelled: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)),
     };
     this.#startThread = startThread;
   }
 
-  /** @param signal when it aborts, this rejects at once; the thread does not begin the text, or stops in the middle of it */
+  /** @param signal rejects the promise at once when it aborts; the thread skips the text, or stops in the middle of it */
   async encode(text: string, signal: AbortSignal): Promise<number[]> {
     signal.throwIfAborted();
     let cancel = () => {};
@@ -70,7 +70,7 @@ export class OffLoopEncoder {
     if (job === undefined) return;
     this.#waiting.delete(job);
     Atomics.store(this.#data.isCancelled, 0, 0);
-    // Starting a thread may throw. Then this job is rejected, and the next one tries again.
+    // Starting a thread may throw. That rejects this job, and the next one tries again.
     this.#thread ??= this.#start();
     this.#current = job;
     this.#thread.postMessage(job.text);
@@ -83,7 +83,7 @@ export class OffLoopEncoder {
       else if ('error' in reply) this.#current?.reject(new Error(reply.error));
       this.#next();
     });
-    let reason = new Error('the tokenizer thread ended');
+    let reason = new Error('the tokenizer thread has exited');
     thread.on('error', (error) => {
       reason = error;
     });

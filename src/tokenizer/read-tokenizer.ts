@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
-import { ModelError, show } from '../core/index.ts';
+import { ModelError, show, tokenizerFiles } from '../core/index.ts';
 import { type JsonObject, readJsonFile, readTextFile } from '../files/index.ts';
 import { tokenizerLimits } from './limits.ts';
 import type { AddedToken, TokenizerSpec } from './tokenizer-spec.ts';
 
 const { maxFileBytes, maxTokens, maxMerges, maxAddedTokens, maxAddedTokenLength, maxTemplatePieces } = tokenizerLimits;
 
-/** An added token has seven keys; a merge is a list of two. */
+/** An added token has seven keys, and a merge is a list of two values. */
 const fileLimits = {
   maxBytes: maxFileBytes,
   maxKeys: maxTokens + 8 * maxAddedTokens,
@@ -15,27 +15,27 @@ const fileLimits = {
 
 /**
  * Reads the tokenizer of a Hugging Face folder from `tokenizer.json`, or from `vocab.json` and `merges.txt`.
- * @returns undefined if the folder has neither
- * @throws {ModelError} a file is broken, too large, or asks for something other than GPT-2's byte-level BPE
+ * Returns undefined if the folder has none of them.
+ * @throws {ModelError} a file is broken or too large, or describes something other than GPT-2's byte-level BPE
  */
 export async function readTokenizer(folder: string): Promise<TokenizerSpec | undefined> {
-  const tokenizer = await readJsonFile(folder, 'tokenizer.json', fileLimits);
-  const config = (await readJsonFile(folder, 'tokenizer_config.json', fileLimits)) ?? {};
+  const tokenizer = await readJsonFile(folder, tokenizerFiles.tokenizer, fileLimits);
+  const config = (await readJsonFile(folder, tokenizerFiles.config, fileLimits)) ?? {};
   if (tokenizer !== undefined) return specOfTokenizerJson(tokenizer, config);
-  const vocab = await readJsonFile(folder, 'vocab.json', fileLimits);
-  const merges = await readTextFile(folder, 'merges.txt', fileLimits);
+  const vocab = await readJsonFile(folder, tokenizerFiles.vocab, fileLimits);
+  const merges = await readTextFile(folder, tokenizerFiles.merges, fileLimits);
   if (vocab === undefined && merges === undefined) return undefined;
   expect(
     vocab !== undefined && merges !== undefined,
-    `${folder} has one of vocab.json and merges.txt, and lacks the other`,
+    `${folder} has only one of ${tokenizerFiles.vocab} and ${tokenizerFiles.merges}`,
   );
-  const specialTokensMap = (await readJsonFile(folder, 'special_tokens_map.json', fileLimits)) ?? {};
+  const specialTokensMap = (await readJsonFile(folder, tokenizerFiles.specialTokens, fileLimits)) ?? {};
   return specOfVocabAndMerges(vocab, merges, { ...specialTokensMap, ...config });
 }
 
 /** Format: https://github.com/huggingface/tokenizers, `Tokenizer::from_file`. */
 async function specOfTokenizerJson(tokenizer: JsonObject, config: JsonObject): Promise<TokenizerSpec> {
-  const file = 'tokenizer.json';
+  const file = tokenizerFiles.tokenizer;
   const model = asRecord(tokenizer.model, `${file}: model`);
   expect(model.type === undefined || model.type === 'BPE', `${file}: model.type is ${show(model.type)}, not "BPE"`);
   expect(tokenizer.normalizer == null, `${file}: a normalizer is not supported`);
@@ -53,7 +53,7 @@ async function specOfTokenizerJson(tokenizer: JsonObject, config: JsonObject): P
   const declaredMerges = asArray(model.merges, `${file}: model.merges`);
   expectAtMost(maxMerges, declaredMerges.length, `${file}: model.merges`);
   const vocab = vocabOf(asRecord(model.vocab, `${file}: model.vocab`), `${file}: model.vocab`);
-  // Signals are to be heard while a large tokenizer is read.
+  // Reading a large tokenizer takes a while. Here, signals are handled.
   await setImmediate();
   const merges = declaredMerges.map((merge) => {
     const pair = typeof merge === 'string' ? merge.split(' ') : merge;
@@ -69,14 +69,14 @@ async function specOfTokenizerJson(tokenizer: JsonObject, config: JsonObject): P
   };
 }
 
-/** The slow tokenizer's files, as facebook/opt-125m has them. */
+/** The files of a slow tokenizer, as in facebook/opt-125m. */
 function specOfVocabAndMerges(vocabJson: JsonObject, mergesText: string, config: JsonObject): TokenizerSpec {
-  const vocab = vocabOf(vocabJson, 'vocab.json');
+  const vocab = vocabOf(vocabJson, tokenizerFiles.vocab);
   const lines = mergesText.split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#version'));
-  expectAtMost(maxMerges, lines.length, 'merges.txt');
+  expectAtMost(maxMerges, lines.length, tokenizerFiles.merges);
   const merges = lines.map((line) => {
     const pair = line.split(' ');
-    return isPair(pair) ? pair : refuse(`merges.txt: ${show(line)} is not a pair of tokens`);
+    return isPair(pair) ? pair : refuse(`${tokenizerFiles.merges}: ${show(line)} is not a pair of tokens`);
   });
   const addedTokens = addedTokensOfConfig(config, vocab);
   return {
@@ -89,7 +89,7 @@ function specOfVocabAndMerges(vocabJson: JsonObject, mergesText: string, config:
   };
 }
 
-/** The special tokens of the slow tokenizer's configuration: `added_tokens_decoder`, and the named ones by their place in the vocabulary. */
+/** The special tokens of a slow tokenizer: those in `added_tokens_decoder`, and the named ones with their ids in the vocabulary. */
 function addedTokensOfConfig(config: JsonObject, vocab: ReadonlyMap<string, number>): AddedToken[] {
   const byId = new Map<number, AddedToken>();
   for (const name of ['bos_token', 'eos_token', 'unk_token', 'pad_token']) {
@@ -98,14 +98,14 @@ function addedTokensOfConfig(config: JsonObject, vocab: ReadonlyMap<string, numb
     const id = typeof record.content === 'string' ? vocab.get(record.content) : undefined;
     if (id !== undefined) byId.set(id, addedToken(id, { special: true, ...record }));
   }
-  const where = 'tokenizer_config.json: added_tokens_decoder';
+  const where = `${tokenizerFiles.config}: added_tokens_decoder`;
   const decoder = Object.entries(asRecord(config.added_tokens_decoder ?? {}, where));
   expectAtMost(maxAddedTokens, decoder.length, where);
   for (const [id, token] of decoder) byId.set(Number(id), addedToken(Number(id), asRecord(token, where)));
   return [...byId.values()];
 }
 
-/** OPT puts `</s>` in front of every text, unless its folder says otherwise. */
+/** The ids before every text when no template says otherwise: the model's `bos_token`, by default `</s>`. */
 function bosOf(config: JsonObject, addedTokens: readonly AddedToken[], vocab: ReadonlyMap<string, number>): number[] {
   if (config.add_bos_token === false) return [];
   const declared = config.bos_token;
@@ -115,14 +115,14 @@ function bosOf(config: JsonObject, addedTokens: readonly AddedToken[], vocab: Re
   return id === undefined ? [] : [id];
 }
 
-/** The ids that a `TemplateProcessing` puts around a single text; undefined if the post-processor is another. */
+/** The ids that a `TemplateProcessing` puts around a text; undefined for any other post-processor. */
 function templateOf(postProcessor: unknown, addedTokens: readonly AddedToken[]) {
   const processor = postProcessor as JsonObject | null | undefined;
   if (processor?.type !== 'TemplateProcessing') return undefined;
   const prefix: number[] = [];
   const suffix: number[] = [];
   let side = prefix;
-  const where = 'tokenizer.json: post_processor.single';
+  const where = `${tokenizerFiles.tokenizer}: post_processor.single`;
   const pieces = asArray(processor.single, where);
   expectAtMost(maxTemplatePieces, pieces.length, where);
   for (const piece of pieces) {
@@ -133,7 +133,7 @@ function templateOf(postProcessor: unknown, addedTokens: readonly AddedToken[]) 
     }
     const name = asRecord(special, where).id;
     const id = addedTokens.find((token) => token.content === name)?.id;
-    expect(id !== undefined, `tokenizer.json: post_processor names an unknown token ${show(name)}`);
+    expect(id !== undefined, `${tokenizerFiles.tokenizer}: post_processor names an unknown token ${show(name)}`);
     side.push(id);
   }
   return { prefix, suffix };
@@ -186,7 +186,7 @@ function expectAtMost(limit: number, count: number, where: string): void {
   expect(count <= limit, `${where} has ${count} entries; at most ${limit} are allowed`);
 }
 
-/** Where the message would cost more than the check: `expect` is given it in any case. */
+/** For messages that cost more than the check. `expect` needs its message in any case. */
 function refuse(message: string): never {
   throw new ModelError(message);
 }

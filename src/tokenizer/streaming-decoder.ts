@@ -1,10 +1,10 @@
 import { bytesOfToken } from './byte-level.ts';
 import type { TokenizerSpec } from './tokenizer-spec.ts';
 
-/** The text bytes of each id; nothing for special tokens and for ids outside the vocabulary. */
+/** The text bytes of each id. Special tokens and ids outside the vocabulary have none. */
 export class TokenBytes {
   readonly #tokenOfId = new Map<number, string>();
-  /** Made when they are first needed: making those of a million tokens would take a second at every start. */
+  /** Filled on demand: converting a million tokens would add a second to every start. */
   readonly #bytesOfId = new Map<number, Buffer | undefined>();
 
   constructor(spec: TokenizerSpec) {
@@ -24,7 +24,7 @@ export class TokenBytes {
   }
 }
 
-/** Token ids to text, one at a time; a character comes out when its last byte has come in. */
+/** Turns token ids into text, one at a time. A character is returned once its last byte has arrived. */
 export class StreamingDecoder {
   readonly #tokenBytes: TokenBytes;
   readonly #utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -33,13 +33,13 @@ export class StreamingDecoder {
     this.#tokenBytes = tokenBytes;
   }
 
-  /** The text that this token completes; may be empty. */
+  /** The text that this token completes, which may be empty. */
   push(tokenId: number): string {
     const bytes = this.#tokenBytes.of(tokenId);
     return bytes === undefined ? '' : this.#utf8.decode(bytes, { stream: true });
   }
 
-  /** What is left of an unfinished character: U+FFFD, or nothing. */
+  /** The rest: U+FFFD if a character is unfinished, else nothing. */
   end(): string {
     return this.#utf8.decode();
   }

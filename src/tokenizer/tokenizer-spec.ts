@@ -2,25 +2,25 @@
 export interface AddedToken {
   readonly id: number;
   readonly content: string;
-  /** Special tokens have no text when decoded. */
+  /** Special tokens decode to nothing. */
   readonly special: boolean;
-  /** Takes the white space on this side along. */
+  /** Whether the token swallows the white space on this side. */
   readonly lstrip: boolean;
   readonly rstrip: boolean;
-  /** Only where no letter, digit or underscore touches it. */
+  /** Whether it only matches where no letter, digit or underscore touches it. */
   readonly singleWord: boolean;
-  /** Found only in what the tokens that are not normalized leave. */
+  /** Whether it is only searched for in the text between the tokens that are not normalized. */
   readonly normalized: boolean;
 }
 
-/** What a folder says of its tokenizer. */
+/** The tokenizer that a folder describes. */
 export interface TokenizerSpec {
-  /** Token, written in GPT-2's byte alphabet, to id. */
+  /** The id of each token, which is written in GPT-2's byte alphabet. */
   readonly vocab: ReadonlyMap<string, number>;
-  /** Pairs to merge, the most urgent first. */
+  /** The pairs to merge, in order of priority. */
   readonly merges: readonly (readonly [string, string])[];
   readonly addedTokens: readonly AddedToken[];
-  /** Ids put in front of and behind every text. */
+  /** The ids before and after every text. */
   readonly prefix: readonly number[];
   readonly suffix: readonly number[];
   readonly addPrefixSpace: boolean;

@@ -7,31 +7,31 @@ import { readTokenizer } from './read-tokenizer.ts';
 import { StreamingDecoder, TokenBytes } from './streaming-decoder.ts';
 import type { TokenizerSpec } from './tokenizer-spec.ts';
 
-/** Texts up to this size are tokenized at once; even a single word of it takes tiktoken only some 5 ms. */
+/** Texts up to this size are tokenized on the event loop. Even if such a text is a single word, that takes only about 5 ms. */
 const maxBytesOnLoop = 2048;
 
-/** Text to token ids and back, as the Hugging Face tokenizer of the same folder does it. */
+/** Converts text to token ids and back, exactly like the Hugging Face tokenizer of the same folder. */
 export class Tokenizer {
   readonly #encoder: BytePairEncoder;
   readonly #offLoop: OffLoopEncoder;
   readonly #tokenBytes: TokenBytes;
   readonly #tokenCountBound: TokenCountBound;
 
-  /** @param tables those of the specification */
+  /** @param tables the tables of `spec` */
   constructor(spec: TokenizerSpec, tables = encoderTables(spec)) {
-    // Encoding long words takes another table, which would be made while everybody waits.
+    // Encoding long words needs a second table, and building it would block the event loop.
     this.#encoder = new BytePairEncoder(tables, { longWordBytes: Number.POSITIVE_INFINITY });
     this.#offLoop = new OffLoopEncoder(tables);
     this.#tokenBytes = new TokenBytes(spec);
     this.#tokenCountBound = new TokenCountBound(spec);
   }
 
-  /** The ids of a text, `</s>` in front as OPT has it. Long texts are tokenized on a worker thread, which stops when the signal aborts. */
+  /** The ids of a text, with the special tokens of the model around it. Long texts are tokenized on a worker thread, which the signal stops. */
   async encode(text: string, signal: AbortSignal): Promise<number[]> {
     return Buffer.byteLength(text) <= maxBytesOnLoop ? this.#encoder.encode(text) : this.#offLoop.encode(text, signal);
   }
 
-  /** A number of tokens that {@link encode} will not stay below; known without tokenizing. */
+  /** A lower bound for the number of ids that {@link encode} returns, found without tokenizing. */
   minTokens(text: string): number {
     return this.#tokenCountBound.of(text);
   }
@@ -47,13 +47,13 @@ export class Tokenizer {
 }
 
 /**
- * The tokenizer of a Hugging Face folder; undefined if it has none.
- * @throws {ModelError} its files are broken, or larger than any real tokenizer's
+ * Loads the tokenizer of a Hugging Face folder. Returns undefined if the folder has none.
+ * @throws {ModelError} the tokenizer is broken, unsupported, or larger than any real one
  */
 export async function loadTokenizer(folder: string): Promise<Tokenizer | undefined> {
   const spec = await readTokenizer(folder);
   if (spec === undefined) return undefined;
-  // Each of these steps may take a second: signals are to be heard in between.
+  // Each of these steps may take a second. In between, signals are handled.
   await setImmediate();
   const tables = encoderTables(spec);
   await setImmediate();

@@ -1,15 +1,15 @@
-/** Counts the steps of a long computation, and asks every few thousand of them whether it is still wanted. */
+/** Counts the steps of a long computation. Every few thousand steps, it checks whether the result is still wanted. */
 export class Work {
   readonly #check: () => void;
   #steps = 0;
   #nextCheck = stepsPerCheck;
 
-  /** @param check throws to give the work up */
+  /** @param check throws to cancel the work */
   constructor(check: () => void = () => {}) {
     this.#check = check;
   }
 
-  /** A step takes some nanoseconds in the search for added tokens and up to a microsecond in merging. */
+  /** A step takes a few nanoseconds when searching for added tokens, and up to a microsecond when merging. */
   get steps(): number {
     return this.#steps;
   }

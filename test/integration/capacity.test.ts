@@ -12,9 +12,9 @@ test('weft bench capacity finds the rate that a real server sustains, and plans 
 });
 
 test.each([
-  [['--slo', 'quick'], 'the SLO has "quick"; it has to be like p95<120ms'],
+  [['--slo', 'quick'], 'the SLO has "quick"; it must be like p95<120ms'],
   [['--tune', 'on'], '--tune tries batch sizes at a rate: give it with --target-rps'],
-  [['one', 'two'], 'weft bench capacity does not know what to do with "two"'],
+  [['one', 'two'], 'unexpected argument "two"; usage: weft bench capacity [MODEL] [FLAGS]'],
   [['no-such-model'], 'no-such-model'],
 ])('weft bench capacity refuses %j', async (args, message) => {
   const machine = await Machine.create();

@@ -97,19 +97,19 @@ test.skipIf(process.platform !== 'linux')('--device webgpu is refused without a 
 });
 
 test.each([
-  ['cpu', 'fp16', 'fp32, int8, int8-fast: half precision is slow there'],
-  ['cuda', 'int8', 'fp16: attention has no other kernel there'],
-  ['cuda:1', 'fp32', 'fp16: attention has no other kernel there'],
-  ['webgpu', 'fp16', 'fp32: it is for tests'],
+  ['cpu', 'fp16', 'fp32, int8, int8-fast: half precision is slow on a CPU'],
+  ['cuda', 'int8', 'fp16: attention has no other kernel on CUDA'],
+  ['cuda:1', 'fp32', 'fp16: attention has no other kernel on CUDA'],
+  ['webgpu', 'fp16', 'fp32: webgpu is for testing only'],
 ])('--device %s refuses --precision %s', async (device, precision, there) => {
   expect(await problemOf(['--device', device, '--precision', precision])).toBe(
-    `--precision ${precision} is not for --device ${device}; there is ${there}`,
+    `--precision ${precision} is not supported with --device ${device}, only ${there}`,
   );
 });
 
 test.each(['gpu', 'cuda:', 'cuda:x', 'cuda:-1'])('--device %s is refused', async (device) => {
   expect(await problemOf(['--device', device])).toBe(
-    `--device is "${device}"; it has to be cpu, cuda, cuda:N for the device N, or webgpu`,
+    `--device is "${device}"; it must be cpu, cuda, cuda:N for GPU number N, or webgpu`,
   );
 });
 
@@ -117,7 +117,7 @@ test('--device webgpu refuses steps that are too long for it to compute correctl
   needWebGpu(context);
   const args = ['--device', 'webgpu', '--max-batch-size', '4', '--max-step-tokens', '36'];
   expect(await problemOf(args)).toBe(
-    '--max-step-tokens is 36; on webgpu prompts get at most 31 of the tokens of a step, so that with --max-batch-size 4 it may be 35',
+    '--max-step-tokens is 36; with --device webgpu and --max-batch-size 4, it must be at most 35',
   );
 });
 

@@ -77,7 +77,7 @@ describe.skipIf(process.platform !== 'linux')('the health check finds the server
     await installation.serve(['--port', '0']);
     expect(await installation.check()).toMatchObject({
       exitCode: 1,
-      stderr: 'weft: the server picks its own port: give it one with --port\n',
+      stderr: 'weft: the server picks its own port; set one with --port\n',
     });
   });
 });

@@ -252,7 +252,7 @@ describe('what cannot be pulled is one line that says why:', () => {
     machine.hub.publish('a/b', await published());
     expect(await machine.fail(['models', 'pull', 'a/b', '--revision', 'v9'])).toMatch(/has no a\/b at v9/);
     expect(await machine.fail(['models', 'pull', 'a/b', '--revision', '../../x'])).toMatch(
-      /--revision is "..\/..\/x"; it has to be the name of a branch or tag, or a commit/,
+      /--revision is "..\/..\/x"; it must be a branch, a tag, or a commit/,
     );
   });
 
@@ -299,7 +299,7 @@ describe('what cannot be pulled is one line that says why:', () => {
   test('a token that cannot be one, without showing it', async () => {
     const machine = await Machine.create();
     const message = await machine.fail(['models', 'pull', 'a/b'], { HF_TOKEN: 'hf_se\ncret' });
-    expect(message).toMatch(/HF_TOKEN .* holds characters that no token has$/);
+    expect(message).toMatch(/HF_TOKEN .* contains characters that are not allowed in a token$/);
   });
 
   test('one without weights that can be read', async () => {

@@ -81,7 +81,7 @@ describe('what is here', () => {
       /^a\/b +0\.2 million +399 kB +Hugging Face hub, main$/m,
     );
     const { stdout } = await machine.succeed('models', 'info', 'a/b');
-    expect(stdout).toMatch(/^network +OPT, 3 layers, 4 heads, 64 wide/m);
+    expect(stdout).toMatch(/^network +3 layers, 4 heads, hidden size 64/m);
     expect(stdout).toMatch(/^graph +fp32, \/.*\/opt-[0-9a-f]{32}$/m);
     expect(await graphsIn(machine)).toHaveLength(1);
     await machine.succeed('models', 'rm', 'a/b');
@@ -150,22 +150,27 @@ describe('weft bench', () => {
     expect(await machine.fail(['bench', 'quality', file, mini])).toContain('has no tokenizer');
     await writeFile(file, 'short');
     expect(await machine.fail(['bench', 'quality', file])).toContain('has fewer than the 256 tokens of a window');
-    expect(await machine.fail(['bench', 'quality'])).toContain('weft bench quality lacks its TEXT_FILE');
-    expect(await machine.fail(['bench', 'all'])).toContain('weft bench has no "all": there are engine, quality');
+    expect(await machine.fail(['bench', 'quality'])).toContain(
+      'TEXT_FILE is missing; usage: weft bench quality TEXT_FILE [MODEL] [FLAGS]',
+    );
+    expect(await machine.fail(['bench', 'all'])).toContain(
+      'unknown command "bench all"; weft --help lists all commands',
+    );
   });
 });
 
 describe('a command that is not understood is one line that says what there is:', () => {
   test.each([
-    [['models'], 'weft models lacks its command: there are pull, list, info, rm, prune, random, convert, export'],
-    [['models', 'constructor'], 'weft models has no "constructor": there are pull, list'],
-    [['models', 'get'], 'weft models has no "get": there are pull, list'],
-    [['models', 'pull'], 'weft models pull lacks its OWNER/NAME'],
+    [['models'], 'weft models needs a command: pull, list, info, rm, prune, random, convert, export'],
+    [['models', 'constructor'], 'unknown command "models constructor"; weft --help lists all commands'],
+    [['models', 'lst'], 'unknown command "models lst"; did you mean weft models list?'],
+    [['pul', 'a/b'], 'unknown command "pul"; did you mean weft models pull?'],
+    [['models', 'pull'], 'OWNER/NAME is missing; usage: weft models pull OWNER/NAME [FLAGS]'],
     [['models', 'pull', 'opt-125m'], 'opt-125m is not a name on the hub: names there are OWNER/NAME'],
-    [['models', 'list', 'x'], 'weft models list does not know what to do with "x"'],
-    [['models', 'list', '--seed', '1'], 'unknown flag "--seed": weft --help lists'],
+    [['models', 'list', 'x'], 'unexpected argument "x"; usage: weft models list [FLAGS]'],
+    [['models', 'list', '--seed', '1'], 'unknown flag "--seed"; --help lists all flags'],
     [['models', 'random', 'opt-6b'], 'there is no shape "opt-6b": there are opt-125m, opt-350m, opt-1.3b'],
-    [['models', 'random', 'opt-125m', '--seed', '-1'], '--seed is "-1"; it has to be an integer from 0 to 4294967295'],
+    [['models', 'random', 'opt-125m', '--seed', '-1'], '--seed is "-1"; it must be an integer from 0 to 4294967295'],
   ])('%j', async (args, message) => {
     const machine = await Machine.create();
     expect(await machine.fail(args)).toContain(message);
@@ -174,7 +179,7 @@ describe('a command that is not understood is one line that says what there is:'
   test('an HF_ENDPOINT that is no address', async () => {
     const machine = await Machine.create();
     expect(await machine.fail(['models', 'list'], { HF_ENDPOINT: 'hub' })).toContain(
-      'HF_ENDPOINT is "hub"; it has to be',
+      'HF_ENDPOINT is "hub"; it must be',
     );
   });
 });

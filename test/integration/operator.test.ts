@@ -179,8 +179,8 @@ test('a full queue is a 429 that says when to try again', async () => {
 test('the banner says what is served, and its curl line is right', async () => {
   const { server } = await start();
   await server.printed(/curl -N http:\/\/127\.0\.0\.1:\d+\/generate -H 'content-type: application\/json' -d '\{.*\}'/);
-  expect(server.stdout).toMatch(/opt-stories: OPT, 3\.4 million parameters/);
-  expect(server.stdout).toMatch(/KV cache +225 MiB/);
+  expect(server.stdout).toMatch(/opt-stories, 3\.4 million parameters/);
+  expect(server.stdout).toMatch(/KV cache +up to 225 MiB/);
 });
 
 test('a folder without a tokenizer serves ids, and its text is empty', async () => {
@@ -252,12 +252,8 @@ describe('what cannot be started is one line that says why, and an exit code oth
 
   test.each([
     [['serve', '--prot', '1'], {}, 'unknown flag "--prot"; did you mean --port?'],
-    [['serve', '--max-batch-size', '0'], {}, '--max-batch-size is "0"; it has to be an integer from 1 to 1024'],
-    [
-      ['serve', '--max-model-len', '513'],
-      {},
-      '--max-model-len is 513, and opt-stories has positions for 512 tokens at most',
-    ],
+    [['serve', '--max-batch-size', '0'], {}, '--max-batch-size is "0"; it must be an integer from 1 to 1024'],
+    [['serve', '--max-model-len', '513'], {}, '--max-model-len is 513, but opt-stories supports at most 512 tokens'],
     [['serve', '--host', '203.0.113.1'], {}, '203.0.113.1 is not an address of this machine'],
     [['serve'], { WEFT_PORT: 'http' }, 'WEFT_PORT is "http"'],
     [['serv'], {}, 'unknown command "serv"'],
@@ -266,11 +262,41 @@ describe('what cannot be started is one line that says why, and an exit code oth
   });
 });
 
-test('--help lists every flag, and --version the version', async () => {
-  const help = await new WeftProcess(['--help']).ended;
-  expect(help.exitCode).toBe(0);
-  expect(help.stdout).toContain('--batch-timeout-ms');
-  expect(help.stdout).toContain('WEFT_BATCH_TIMEOUT_MS');
-  expect((await new WeftProcess(['serve', '--help']).ended).stdout).toBe(help.stdout);
-  expect((await new WeftProcess(['--version']).ended).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+describe('--help', () => {
+  async function helpOf(...args: readonly string[]): Promise<string> {
+    const { exitCode, stdout } = await new WeftProcess(args).ended;
+    expect(exitCode).toBe(0);
+    expect(Math.max(...stdout.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(100);
+    return stdout;
+  }
+
+  test('alone lists the commands', async () => {
+    const help = await helpOf('--help');
+    expect(help).toMatch(/^ {2}serve +Serve a model over HTTP\.$/m);
+    expect(help).toMatch(/^ {2}models pull +\w/m);
+    expect(help).not.toContain('--port');
+    expect(await helpOf()).toBe(help);
+    expect(await helpOf('help')).toBe(help);
+  });
+
+  test('after a group lists its commands', async () => {
+    const help = await helpOf('models', '--help');
+    expect(help).toContain('models prune');
+    expect(help).not.toContain('bench');
+  });
+
+  test('after a command explains it and its flags alone', async () => {
+    const help = await helpOf('serve', '--help');
+    expect(help).toMatch(/^Usage: weft serve \[MODEL\] \[FLAGS\]\n/);
+    expect(help).toMatch(/^ {2}--port +Port to listen on/m);
+    expect(help).not.toContain('--dry-run');
+    expect(await helpOf('serve', 'some/model', '--port', '1', '-h')).toBe(help);
+    expect(await helpOf('help', 'serve')).toBe(help);
+    expect(await helpOf('models', 'prune', '--help')).toContain('--dry-run');
+    expect(await helpOf('bench', 'capacity', '--help')).toContain('--slo');
+  });
+
+  test('--version prints the version', async () => {
+    expect((await new WeftProcess(['--version']).ended).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
 });

@@ -83,7 +83,7 @@ test('contestants that crash, hang, are wrong or do not start are reported as su
     naive: undefined,
     'naive-engine': expect.stringMatching(/^gives wrong tokens: \d+ of \d+ differ from naive$/),
     static: expect.stringMatching(/^exited during the run \(.*\): out of luck$/),
-    fastapi: 'nothing came for 5000 ms',
+    fastapi: 'no data for 5000 ms',
     continuous: undefined,
     'continuous-int8': undefined,
     'continuous-int8-fast': undefined,

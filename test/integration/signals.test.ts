@@ -24,7 +24,13 @@ interface Running {
 async function start(command: Command, { environment, ...options }: RunOptions = {}): Promise<Running> {
   const program = new RunningProgram(command, {
     // No machine is so slow that the deadline cuts the stream.
-    environment: { ...slowSteps, WEFT_PORT: '0', WEFT_DRAIN_TIMEOUT_MS: '3600000', ...environment },
+    environment: {
+      ...slowSteps,
+      WEFT_PORT: '0',
+      WEFT_LOG_FORMAT: 'json',
+      WEFT_DRAIN_TIMEOUT_MS: '3600000',
+      ...environment,
+    },
     detached: true,
     ...options,
   });

@@ -21,8 +21,8 @@ test.each<[unknown, RegExp]>([
 });
 
 test.each([
-  'there is no room for a KV cache of 225 MiB (the system cannot allocate 9 bytes): lower --max-batch-size',
-  'the graph cannot be built in x: ENOSPC: no space left on device; choose another folder with --cache-dir',
+  'there is no room for a KV cache of 225 MiB (the system cannot allocate 9 bytes); a smaller batch needs less',
+  'the graph cannot be built in x: ENOSPC: no space left on device; choose another cache folder',
 ])('a user error that says itself what to do stays as it is: %s', (message) => {
   expect(describeFailure(new UserError(message)).text).toBe(message);
 });

@@ -29,13 +29,13 @@ describe('an SLO', () => {
   test.each(['', 'p95', 'p95>1ms', 'p95<120', 'p96<1ms', 'tpot.p95<1ms', 'errors<1', 'p95<1ms,'])(
     'is refused: %j',
     (text) => {
-      expect(() => parseSlo(text)).toThrow(/^the SLO has ".*"; it has to be like p95<120ms/);
+      expect(() => parseSlo(text)).toThrow(/^the SLO has ".*"; it must be like p95<120ms/);
     },
   );
 
   test('is broken by what is slow, by what was lost, and where nothing was asked', () => {
     const slo = parseSlo('p50<100ms,p95<200ms,errors<5%');
-    expect(brokenConditions(slo, experienceOf([]))).toEqual(['no request was due in so short a time']);
+    expect(brokenConditions(slo, experienceOf([]))).toEqual(['the time was too short for a single request']);
     expect(brokenConditions(slo, experience(99))).toEqual([]);
     expect(brokenConditions(slo, experience(100))).toEqual(['e2el p50 is 100 ms']);
     const lost = experienceOf([trace(50, 'cut')]);
@@ -48,9 +48,9 @@ describe('an SLO', () => {
         ...Array.from({ length: count }, () => streamed('cut')),
       ]);
     expect(brokenConditions(parseSlo('itl.p90<50ms'), someLost(2))).toEqual([]);
-    expect(brokenConditions(parseSlo('itl.p90<50ms'), someLost(3))).toEqual(['itl p90 is without end']);
+    expect(brokenConditions(parseSlo('itl.p90<50ms'), someLost(3))).toEqual(['itl p90 is infinite']);
     const lossy = experienceOf([...Array.from({ length: 9 }, () => trace(50)), trace(50, 'cut')]);
-    expect(brokenConditions(slo, lossy)).toEqual(['e2el p95 is without end', 'errors are 10.0 %']);
+    expect(brokenConditions(slo, lossy)).toEqual(['e2el p95 is infinite', 'errors are 10.0 %']);
     expect(brokenConditions(parseSlo('itl.p50<1ms'), experience(9))).toEqual([]);
   });
 });

@@ -81,8 +81,8 @@ test.each<[what: string, answer: (response: ServerResponse) => unknown, error: s
     (r) => r.writeHead(200, eventStream).end('event: error\ndata: {"error":{"message":"cut"}}\n\n'),
     'cut',
   ],
-  ['an end before the end', (r) => r.writeHead(200, eventStream).end(token(0)), 'the answer ended before it was whole'],
-  ['too few tokens', (r) => r.writeHead(200, eventStream).end(token(0) + done), '1 tokens came instead of 2'],
+  ['an end before the end', (r) => r.writeHead(200, eventStream).end(token(0)), 'the answer is incomplete'],
+  ['too few tokens', (r) => r.writeHead(200, eventStream).end(token(0) + done), 'got 1 tokens instead of 2'],
   ['garbage', (r) => r.writeHead(200, eventStream).end('event: token\ndata: nonsense\n\n'), 'nonsense'],
   ['a page', (r) => r.writeHead(200, { 'content-type': 'text/html' }).end('<html>'), '<html>'],
   ['a broken connection', (r) => r.destroy(), 'socket hang up'],
@@ -93,7 +93,7 @@ test.each<[what: string, answer: (response: ServerResponse) => unknown, error: s
 
 test('a server that is silent for too long is an error, and so is a request that is cut', async () => {
   const silent = await client(() => {}, { timeoutMs: 30 });
-  expect((await silent.send(request)).error).toBe('nothing came for 30 ms');
+  expect((await silent.send(request)).error).toBe('no data for 30 ms');
   const abort = new AbortController();
   const cut = await client(() => abort.abort(), { signal: abort.signal });
   expect((await cut.send(request)).error).toContain('aborted');

@@ -94,8 +94,8 @@ test('an error of one text is that of no other; a thread that ends takes along a
   thread.emit('message', { error: 'broken' });
   await expect(first).rejects.toThrow('broken');
   thread.emit('exit');
-  await expect(second).rejects.toThrow('the tokenizer thread ended');
-  await expect(third).rejects.toThrow('the tokenizer thread ended');
+  await expect(second).rejects.toThrow('the tokenizer thread has exited');
+  await expect(third).rejects.toThrow('the tokenizer thread has exited');
 });
 
 describe('encoding stops in the middle', () => {
