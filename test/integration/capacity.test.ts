@@ -13,7 +13,7 @@ test('weft bench capacity finds the rate that a real server sustains, and plans 
 
 test.each([
   [['--slo', 'quick'], 'the SLO has "quick"; it must be like p95<120ms'],
-  [['--tune', 'on'], '--tune tries batch sizes at a rate: give it with --target-rps'],
+  [['--tune', 'on'], '--tune tries batch sizes at one rate; give the rate with --target-rps'],
   [['one', 'two'], 'unexpected argument "two"; usage: weft bench capacity [MODEL] [FLAGS]'],
   [['no-such-model'], 'no-such-model'],
 ])('weft bench capacity refuses %j', async (args, message) => {

@@ -159,7 +159,7 @@ describe('weft bench', () => {
   });
 });
 
-describe('a command that is not understood is one line that says what there is:', () => {
+describe('a wrong command line is refused with one line:', () => {
   test.each([
     [['models'], 'weft models needs a command: pull, list, info, rm, prune, random, convert, export'],
     [['models', 'constructor'], 'unknown command "models constructor"; weft --help lists all commands'],

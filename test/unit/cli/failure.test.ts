@@ -16,18 +16,18 @@ test.each<[unknown, RegExp]>([
   ],
   [new RangeError('the system cannot allocate 20054016 bytes'), /^memory .* run out; .*: the system cannot allocate/],
   [new Error('write\nENOSPC: no space left'), /^a disk is full; free some space: write ENOSPC: no space left$/],
-])('what the user can change is one line, and exit code 2: %s', (error, text) => {
+])('a problem that the user can solve is one line, with exit code 2: %s', (error, text) => {
   expect(describeFailure(error)).toEqual({ text: expect.stringMatching(text), exitCode: 2 });
 });
 
 test.each([
   'there is no room for a KV cache of 225 MiB (the system cannot allocate 9 bytes); a smaller batch needs less',
   'the graph cannot be built in x: ENOSPC: no space left on device; choose another cache folder',
-])('a user error that says itself what to do stays as it is: %s', (message) => {
+])('a user error that says what to do stays as it is: %s', (message) => {
   expect(describeFailure(new UserError(message)).text).toBe(message);
 });
 
-test('a defect has its stack, and exit code 1', () => {
+test('a bug has its stack, with exit code 1', () => {
   const { text, exitCode } = describeFailure(new TypeError('x is undefined'));
   expect(text).toMatch(/^TypeError: x is undefined\n +at /);
   expect(exitCode).toBe(1);

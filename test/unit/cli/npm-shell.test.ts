@@ -19,7 +19,7 @@ async function shellWith(script: string): Promise<ChildProcess> {
   return shell;
 }
 
-/** Watches while `parent` is this process's parent, and then init is. @returns whether the end was noticed */
+/** Watches while this process's parent changes from `parent` to init. @returns whether the change was noticed */
 async function noticesEndOf(
   parent: ChildProcess,
   script: string | undefined,

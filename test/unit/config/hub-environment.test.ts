@@ -16,7 +16,7 @@ test.each<[Record<string, string>, string]>([
   expect(loadHubEnvironment(environment).cacheDir).toBe(cacheDir);
 });
 
-test('the token is the given one, or the saved one, or none', async () => {
+test('the token is given, or saved, or undefined', async () => {
   const home = await temporaryFolder();
   expect(loadHubEnvironment({ HF_HOME: home }).token).toBeUndefined();
   await writeFile(path.join(home, 'token'), 'saved\n');

@@ -50,7 +50,7 @@ test('an empty variable counts as absent, and unknown variables are ignored', ()
   expect(loadSettings([], { WEFT_PORT: '', WEFT_SERVICE_HOST: '10.0.0.1' }).port).toBe(8080);
 });
 
-describe('what is not allowed is refused, by its name:', () => {
+describe('a refusal names the flag or variable:', () => {
   test.each<[string[], Record<string, string>, string]>([
     [['--port', 'http'], {}, '--port is "http"; it must be an integer from 0 to 65535'],
     [['--port=65536'], {}, '--port is "65536"; it must be an integer from 0 to 65535'],
@@ -75,7 +75,7 @@ describe('what is not allowed is refused, by its name:', () => {
     expect(() => loadSettings(args, environment)).toThrow(new UserError(message));
   });
 
-  test('a step that could not hold the batch', () => {
+  test('a step that is too small for the batch', () => {
     expect(() => loadSettings(['--max-step-tokens', '50'], {})).toThrow(
       /--max-step-tokens is 50; it must be larger than --max-batch-size, which is 50/,
     );

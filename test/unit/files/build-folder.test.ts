@@ -15,7 +15,7 @@ const isWhole = (folder: string) =>
   );
 const write = (building: string) => writeFile(path.join(building, 'file'), 'whole');
 
-test('several that build a folder at once do not disturb each other, nor does a damaged one that was there', async () => {
+test('concurrent builds of a folder do not interfere, even if a damaged one exists', async () => {
   for (const before of Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? undefined : 'damaged'))) {
     const parent = await temporaryFolder();
     const folder = path.join(parent, 'built');
@@ -29,7 +29,7 @@ test('several that build a folder at once do not disturb each other, nor does a 
   }
 });
 
-test('what fails leaves nothing', async () => {
+test('a failed build leaves nothing behind', async () => {
   const parent = await temporaryFolder();
   const failing = async (building: string) => {
     await write(building);
@@ -39,10 +39,10 @@ test('what fails leaves nothing', async () => {
   expect(await readdir(parent)).toEqual([]);
 });
 
-test('what is being filled can be removed at any moment, and nothing is put there any more', async () => {
+test('unfinished builds can be removed at any moment, and stay removed', async () => {
   for (let attempt = 0; attempt < 20; attempt++) {
     const parent = await temporaryFolder();
-    // Node's threads have most of them still to make when the folder is removed.
+    // Most of the files are still to be created by Node's threads when the folder is removed.
     const write = async (building: string) => {
       await Promise.all(Array.from({ length: 300 }, (_, i) => writeFile(path.join(building, `${i}`), 'part')));
     };
@@ -57,7 +57,7 @@ test('what is being filled can be removed at any moment, and nothing is put ther
 const host = hostname().replace(/\W/g, '_');
 const noProcess = 2 ** 22 + 1;
 
-test('what killed builds left is cleared away, and not what a living one is writing', async () => {
+test('leftovers of killed builds are removed, but not those of running ones', async () => {
   const parent = await temporaryFolder();
   const dead = `building-${host}-${noProcess}-0123abcd`;
   const living = `building-${host}-${process.ppid}-0123abcd`;

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { buildFolder, ensureFolder } from '../../../src/files/index.ts';
 import { temporaryFolder } from '../../support/fixtures.ts';
 
-test('makes a folder and its parents, also concurrently', async () => {
+test('creates a folder and its parents, even concurrently', async () => {
   const parent = await temporaryFolder();
   const folders = ['a/b/c', 'a/b/d', 'a/b/c', 'a'].map((folder) => path.join(parent, folder));
   await Promise.all(folders.map(ensureFolder));

@@ -14,7 +14,7 @@ async function folderWith(content: string): Promise<string> {
   return folder;
 }
 
-test('an object is read; a missing file is none', async () => {
+test('reads an object; a missing file is undefined', async () => {
   const folder = await folderWith('{"a": [1]}');
   expect(await readJsonFile(folder, name)).toEqual({ a: [1] });
   expect(await readTextFile(folder, name)).toBe('{"a": [1]}');
@@ -23,7 +23,7 @@ test('an object is read; a missing file is none', async () => {
 });
 
 describe('what is refused', () => {
-  // It would be waited for until somebody wrote to it.
+  // Opening it would block until something writes to it.
   test.skipIf(process.platform === 'win32')('a FIFO', async () => {
     const folder = await temporaryFolder();
     execFileSync('mkfifo', [path.join(folder, name)]);
@@ -43,7 +43,7 @@ describe('what is refused', () => {
 
   test('a file over its limit, before it is read', async () => {
     const folder = await folderWith('{}');
-    // The file is a hole: it takes no room on the disk.
+    // The file is sparse and takes no disk space.
     await truncate(path.join(folder, name), 2 ** 36);
     await expect(readJsonFile(folder, name)).rejects.toThrow(
       /config\.json cannot be read: it has 68,719,476,736 bytes; at most 16,777,216 are allowed$/,
@@ -54,7 +54,7 @@ describe('what is refused', () => {
   test.each([
     ['more keys than allowed', '{"a": 1, "b": {"c": 2}}', /has about 3 keys; at most 2 are allowed$/],
     ['more values than allowed', '{"a": [1, [], 3]}', /has about 5 values; at most 4 are allowed$/],
-    ['something else than an object', '[]', /does not hold a JSON object$/],
+    ['something other than an object', '[]', /does not hold a JSON object$/],
     ['no JSON', '{"a": ', /cannot be read as JSON: /],
   ])('%s', async (_, content, message) => {
     const reading = readJsonFile(await folderWith(content), name, { maxKeys: 2, maxValues: 4 });

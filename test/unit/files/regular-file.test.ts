@@ -6,7 +6,7 @@ import { hashFile, openRegularFile, readExactly, readSmallFile, writeFully } fro
 import { temporaryFolder } from '../../support/fixtures.ts';
 import { oddFiles } from '../../support/odd-files.ts';
 
-/** A file of that size that only records what is read from it. */
+/** A fake file of this size that records what is read from it. */
 function hugeFile(size: number) {
   const asked: { offset: number; length: number; position: number }[] = [];
   const file = {

@@ -12,7 +12,7 @@ function trace(e2el: number, error?: string): RequestTrace {
   return { sentAtMs: 0, endedAtMs: e2el, tokenAtMs: [e2el], tokenIds: [], isStreamed: true, timings: {}, error };
 }
 
-/** Of a server that takes this long for every request. */
+/** What a server yields that takes this long for every request. */
 function experience(ms: number): Experience {
   return experienceOf([trace(ms)]);
 }
@@ -33,7 +33,7 @@ describe('an SLO', () => {
     },
   );
 
-  test('is broken by what is slow, by what was lost, and where nothing was asked', () => {
+  test('is broken by slow requests, by lost requests, and by no requests at all', () => {
     const slo = parseSlo('p50<100ms,p95<200ms,errors<5%');
     expect(brokenConditions(slo, experienceOf([]))).toEqual(['the time was too short for a single request']);
     expect(brokenConditions(slo, experience(99))).toEqual([]);
@@ -56,10 +56,10 @@ describe('an SLO', () => {
 });
 
 describe('the capacity', () => {
-  /** Waiting grows without bound towards 100 requests a second. */
+  /** The queue grows without bound towards 100 requests per second. */
   const tryRate = async (rate: number) => experience(rate < 100 ? 10 / (1 - rate / 100) : Number.POSITIVE_INFINITY);
 
-  test('is the highest rate that holds, within a twentieth', async () => {
+  test('is the highest rate that keeps the SLO, within 5 %', async () => {
     const capacity = await findCapacity(parseSlo('p95<100ms'), 5, tryRate);
     expect(capacity.highestRate).toBeLessThan(90);
     expect(capacity.highestRate).toBeGreaterThan(85);
@@ -75,12 +75,12 @@ describe('the capacity', () => {
     expect(kneeRate).toBeLessThan(95);
   });
 
-  test('is nothing where not even the first rate holds', async () => {
+  test('is zero if no rate keeps the SLO', async () => {
     const capacity = await findCapacity(parseSlo('p95<1ms'), 4, tryRate);
     expect(capacity).toMatchObject({ highestRate: 0, safeRate: 0 });
   });
 
-  test('is not looked for without end', async () => {
+  test('the search ends', async () => {
     const { probes } = await findCapacity(parseSlo('p95<1ms'), 1, async () => experience(0));
     expect(probes).toHaveLength(20);
   });

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { GenerateClient, openAiDialect } from '../../../src/load/index.ts';
 
-/** A server that answers as it is told, and a client of it. */
+/** A server with scripted answers, and a client of it. */
 async function client(
   answer: (response: ServerResponse, body: Record<string, unknown>) => unknown,
   options: Partial<ConstructorParameters<typeof GenerateClient>[0]> = {},
@@ -30,7 +30,7 @@ const token = (index: number) => `event: token\ndata: {"index":${index},"token_i
 const done = 'event: done\ndata: {"timings":{"queue_ms":1.5}}\n\n';
 const request = { prompt: [2, 5], maxNewTokens: 2 };
 
-test('a stream is read token by token, however it is cut into pieces', async () => {
+test('a stream is read token by token, however it is split into chunks', async () => {
   const bodies: unknown[] = [];
   const target = await client(async (response, body) => {
     bodies.push(body);
@@ -51,7 +51,7 @@ test('a stream is read token by token, however it is cut into pieces', async () 
   );
 });
 
-test('an answer in one piece has all its tokens at the end', async () => {
+test('without streaming, all tokens arrive at the end', async () => {
   const target = await client((response) => {
     response.writeHead(200, { 'content-type': 'application/json' }).end('{"token_ids":[4,5],"timings":{"total_ms":3}}');
   });
@@ -91,7 +91,7 @@ test.each<[what: string, answer: (response: ServerResponse) => unknown, error: s
   expect((await target.send(request)).error).toContain(error);
 });
 
-test('a server that is silent for too long is an error, and so is a request that is cut', async () => {
+test('a server that is silent for too long is an error, and so is an aborted request', async () => {
   const silent = await client(() => {}, { timeoutMs: 30 });
   expect((await silent.send(request)).error).toBe('no data for 30 ms');
   const abort = new AbortController();

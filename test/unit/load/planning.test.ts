@@ -15,13 +15,13 @@ test('12 ms on 2 workers at 70 %: 117 requests a second each, and 7 instances fo
   expect(instancesFor(600, 0.2, each)).toBe(7);
 });
 
-test('the smallest batch that is quick enough, and a timeout that it can afford', () => {
+test('the smallest batch that is fast enough, with a timeout that fits', () => {
   const tuned = tune(service, { limitMs: 120, rate: 200, maxBatchSize: 50 });
   expect(tuned).toMatchObject({ batchSize: 8, timeoutMs: 35, worstCaseMs: 73 });
   expect(tune(service, { limitMs: 40, rate: 200, maxBatchSize: 50 })).toMatchObject({ timeoutMs: 2, worstCaseMs: 40 });
 });
 
-test('what cannot be kept is not tuned', () => {
+test('a limit that cannot be kept has no tuning', () => {
   expect(tune(service, { limitMs: 120, rate: 251, maxBatchSize: 1000 })).toBeUndefined();
   expect(tune(service, { limitMs: 20, rate: 200, maxBatchSize: 50 })).toBeUndefined();
   expect(tune(service, { limitMs: 120, rate: 200, maxBatchSize: 7 })).toBeUndefined();

@@ -13,7 +13,7 @@ test('percentiles are values that were measured', () => {
   expect(percentile([], 0.5)).toBeNaN();
 });
 
-test('a summary counts what ended in the window, and the tokens that came in it', () => {
+test('a summary counts the requests that ended in the window, and the tokens that arrived in it', () => {
   const traces = [
     trace(0, [500, 900]),
     trace(800, [1100, 1200, 1400]),
@@ -29,7 +29,7 @@ test('a summary counts what ended in the window, and the tokens that came in it'
   expect(summary.e2el).toMatchObject({ p50: 600, p99: 900 });
 });
 
-test('who still waits at the end of the window counts with the time waited so far', () => {
+test('requests still waiting at the end of the window count with the time waited so far', () => {
   const waiting = trace(1000, [2500]);
   const summary = summarize([trace(900, [1100]), waiting, waiting], { fromMs: 1000, toMs: 2000 });
   expect(summary).toMatchObject({ ttft: { p50: 1000 }, isTtftP95Open: true });
@@ -42,7 +42,7 @@ test('who still waits at the end of the window counts with the time waited so fa
   expect(summary.numRequests).toBe(1);
 });
 
-test('answers in one piece have nothing between tokens, and their rate is that from burst to burst', () => {
+test('without streaming there are no times between tokens, and the rate is measured from burst to burst', () => {
   const batch = (endedAtMs: number) =>
     Array.from({ length: 10 }, (_, i) => trace(0, [endedAtMs + i, endedAtMs + i], { isStreamed: false }));
   const traces = [200, 1000, 1800, 2600].flatMap(batch);
@@ -62,7 +62,7 @@ test('without an SLO there is no goodput, and a request of one token has no TPOT
   expect(summary.tpot.p50).toBeNaN();
 });
 
-test('arrivals without memory are as many as asked for, and the same for the same seed', () => {
+test('Poisson arrivals have the exact rate, and are the same for the same seed', () => {
   const arrivals = poissonArrivals(50, 100_000, 3);
   expect(arrivals).toHaveLength(5000);
   expect(arrivals).toEqual(arrivals.toSorted((a, b) => a - b));

@@ -20,7 +20,7 @@ interface AddedTokensFixture {
   }[];
 }
 
-test('added tokens are found where Hugging Face finds them, whatever they are declared to take along', async () => {
+test('added tokens are found where Hugging Face finds them, whatever white space they swallow', async () => {
   const { merges, sets }: AddedTokensFixture = JSON.parse(readFileSync(addedTokensFixture, 'utf8'));
   expect(sets.length).toBeGreaterThan(30);
   const { vocab } = byteTokenizer({ merges });
@@ -40,7 +40,7 @@ test('added tokens are found where Hugging Face finds them, whatever they are de
   }
 });
 
-test('tokens that take nothing along are found as a regular expression of them finds them, the longest first', () => {
+test('tokens that swallow no white space are found like by a regular expression with the longest first', () => {
   const text = fc.string({ unit: fc.constantFrom('a', 'b', '<', '>', ' ', '🦉', '\n'), maxLength: 40 });
   const content = fc.string({ unit: fc.constantFrom('a', 'b', '<', ' ', '🦉'), minLength: 1, maxLength: 4 });
   fc.assert(
@@ -74,14 +74,14 @@ describe('the work grows with the text', () => {
     ['beginnings of a long token: its length at every place', alike, repeated('-'), 260],
   ])('%s', (_, tokens, text, stepsPerUnit) => {
     const budget = stepsPerUnit * text.length;
-    // Ends what takes too long.
+    // Stops if it takes too long.
     const work = new Work(() => expect(work.steps).toBeLessThanOrEqual(2 * budget));
     for (const _ of new AddedTokens(tokens).split(text, work));
     expect(work.steps).toBeLessThanOrEqual(budget);
   });
 });
 
-test('words are encoded in pieces that do not change them', () => {
+test('encoding a text in pieces does not change the result', () => {
   const merges = [
     ['Ċ', 'Ċ'],
     ['Ġ', 'Ġ'],

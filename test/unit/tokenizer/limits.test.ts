@@ -29,7 +29,7 @@ async function refusal(folder: string): Promise<string> {
 
 const added = (count: number) => Array.from({ length: count }, (_, i) => ({ id: 256 + i, content: `<${i}>` }));
 
-describe('a tokenizer is refused that has', () => {
+describe('a tokenizer is refused if it has', () => {
   test('a long added token', async () => {
     const withToken = (length: number) =>
       folderWith(tokenizerJson({ added_tokens: [{ id: 256, content: 'x'.repeat(length) }] }));
@@ -61,8 +61,8 @@ describe('a tokenizer is refused that has', () => {
     );
   });
 
-  test('far more entries than can be read soon', async () => {
-    // It only looks as if it had: strings are not told from what is outside of them.
+  test('too many entries to parse quickly', async () => {
+    // It only seems so, because punctuation inside strings counts, too.
     expect(await refusal(await folderWith(`{"a": "${':'.repeat(9_000_000)}"}`))).toMatch(
       /tokenizer\.json has about 9000001 keys; at most 2097152 are allowed$/,
     );
@@ -116,7 +116,7 @@ describe('a tokenizer is refused that has', () => {
   });
 });
 
-test('many added tokens are served', async () => {
+test('many added tokens are supported', async () => {
   const folder = await folderWith(tokenizerJson({ added_tokens: added(50_000) }));
   const tokenizer = await loadTokenizer(folder);
   expect(await tokenizer?.encode('a<49999><50000>', new AbortController().signal)).toEqual([

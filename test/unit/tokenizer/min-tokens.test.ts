@@ -9,7 +9,7 @@ import { addedToken, byteTokenizer } from '../../support/tokenizers.ts';
 const merges = [['Ġ', 'Ġ']] as const;
 const mask = addedToken(1000, '<mask>', { lstrip: true });
 
-describe('with a token that takes white space along', () => {
+describe('with a token that swallows white space', () => {
   // The longest token has the 6 bytes of <mask>.
   const bound = (flags: Partial<AddedToken>, text: string) =>
     new TokenCountBound(byteTokenizer({ merges, addedTokens: [{ ...mask, ...flags }] })).of(text);
@@ -37,7 +37,7 @@ describe('with a token that takes white space along', () => {
     expect(bound(flags, text)).toBe(expected);
   });
 
-  test('white space of which it consists does not count', () => {
+  test('white space within the token does not count', () => {
     const addedTokens = [addedToken(1000, '\n\n', { lstrip: true }), addedToken(1001, ' b', { lstrip: true })];
     const bound = new TokenCountBound(byteTokenizer({ addedTokens }));
     expect(bound.of(`${' '.repeat(1000)}\n\n`)).toBe(0);
@@ -45,13 +45,13 @@ describe('with a token that takes white space along', () => {
   });
 });
 
-test('tokens that no merge makes do not weaken the bound', () => {
+test('tokens that no merge produces do not weaken the bound', () => {
   const spec = byteTokenizer();
   const vocab = new Map([...spec.vocab, ['x'.repeat(100_000), 256]]);
   expect(new TokenCountBound({ ...spec, vocab }).of('x'.repeat(1000))).toBe(1000);
 });
 
-test('bytes that the vocabulary lacks become no token, and count as none', () => {
+test('bytes that the vocabulary lacks do not count', () => {
   const spec: TokenizerSpec = { ...byteTokenizer(), vocab: new Map([['a', 0]]), prefix: [0] };
   const encoder = new BytePairEncoder(encoderTables(spec));
   expect(encoder.encode('a b c a')).toEqual([0, 0, 0]);
@@ -72,7 +72,7 @@ test('no text has fewer tokens', () => {
   fc.assert(
     fc.property(tokens, fc.array(fc.oneof(unit, content), { maxLength: 20 }), (declared, pieces) => {
       const addedTokens = declared.map(([content, flags], i) => addedToken(1000 + i, content, flags));
-      // Most texts are to hold one of the tokens.
+      // Most texts contain one of the tokens.
       const text = pieces.map((piece, i) => (i % 3 === 0 ? (declared[i % 4]?.[0] ?? piece) : piece)).join('');
       const spec = byteTokenizer({ merges, addedTokens });
       const encoder = new BytePairEncoder(encoderTables(spec), { longWordBytes: 0 });

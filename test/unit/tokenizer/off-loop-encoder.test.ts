@@ -10,7 +10,7 @@ import { addedToken, byteTokenizer } from '../../support/tokenizers.ts';
 const mask = addedToken(1000, '<mask>', { lstrip: true });
 const tables = encoderTables(byteTokenizer({ addedTokens: [mask] }));
 
-/** A thread that answers when it is told to. */
+/** A thread that answers when the test says so. */
 class FakeThread extends EventEmitter {
   readonly texts: string[] = [];
 
@@ -33,8 +33,8 @@ function startEncoder() {
   return { encoder, thread, isCancelled: () => isCancelled[0] === 1 };
 }
 
-describe('a text whose client leaves', () => {
-  test('while it is encoded is given up at once; the next one has its turn when the thread has noticed', async () => {
+describe('a text whose client disconnects', () => {
+  test('while it is being encoded is cancelled at once; the next text follows when the thread has noticed', async () => {
     const { encoder, thread, isCancelled } = startEncoder();
     const leaving = new AbortController();
     const first = encoder.encode('first', leaving.signal);
@@ -51,7 +51,7 @@ describe('a text whose client leaves', () => {
     expect(await second).toEqual([2]);
   });
 
-  test('while it waits is never given to the thread', async () => {
+  test('while it waits never reaches the thread', async () => {
     const { encoder, thread, isCancelled } = startEncoder();
     const leaving = new AbortController();
     const first = encoder.encode('first', new AbortController().signal);
@@ -66,13 +66,13 @@ describe('a text whose client leaves', () => {
     expect(thread.texts).toEqual(['first', 'third']);
   });
 
-  test('before it comes starts no thread', async () => {
+  test('before it arrives starts no thread', async () => {
     const { encoder, thread } = startEncoder();
     await expect(encoder.encode('first', AbortSignal.abort(new Error('left')))).rejects.toThrow('left');
     expect(thread.texts).toEqual([]);
   });
 
-  test('after it was encoded changes nothing', async () => {
+  test('after it was encoded makes no difference', async () => {
     const { encoder, thread, isCancelled } = startEncoder();
     const leaving = new AbortController();
     const first = encoder.encode('first', leaving.signal);
@@ -86,7 +86,7 @@ describe('a text whose client leaves', () => {
   });
 });
 
-test('an error of one text is that of no other; a thread that ends takes along all that wait', async () => {
+test('an error affects one text; a thread that exits fails all that are waiting', async () => {
   const { encoder, thread } = startEncoder();
   const [first, second, third] = ['first', 'second', 'third'].map((text) =>
     encoder.encode(text, new AbortController().signal),
@@ -143,7 +143,7 @@ describe('encoding stops in the middle', () => {
   });
 });
 
-test('a thread that cannot be started fails only the text that needed it', async () => {
+test('a thread that cannot start fails only the text that needed it', async () => {
   const thread = new FakeThread();
   let canStart = false;
   const encoder = new OffLoopEncoder(tables, () => {

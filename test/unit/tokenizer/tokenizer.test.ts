@@ -36,13 +36,13 @@ describe.each([
   ['tokenizer.json', embeddedModel],
   ['vocab.json and merges.txt', reference('tokenizer')],
 ])('from %s', (_, folder) => {
-  test('every text has the ids that Hugging Face gives it', async () => {
+  test('every text gets the same ids as with Hugging Face', async () => {
     const tokenizer = await tokenizerOf(folder);
     expect(cases.length).toBeGreaterThan(50);
     for (const { text, ids } of cases) expect([text, await encode(tokenizer, text)]).toEqual([text, ids]);
   });
 
-  test('any text without special tokens comes back as it was, in whole characters', async () => {
+  test('any text without special tokens is restored, in whole characters', async () => {
     const tokenizer = await tokenizerOf(folder);
     const text = fc.string({ unit: 'binary', maxLength: 60 }).filter((s) => !/<\/?(s|pad|unk)>/.test(s));
     await fc.assert(
@@ -55,7 +55,7 @@ describe.each([
   });
 });
 
-test('a character comes when its last byte has come; what stays unfinished is U+FFFD', async () => {
+test('a character is returned once its last byte has arrived; an unfinished one becomes U+FFFD', async () => {
   const tokenizer = await tokenizerOf(embeddedModel);
   const ids = (await encode(tokenizer, '🦉')).slice(1);
   expect(ids.length).toBeGreaterThan(1);
@@ -67,7 +67,7 @@ test('special tokens and ids outside the vocabulary decode to nothing', async ()
   expect(decode(await tokenizerOf(embeddedModel), [2, 0, 3072, 50_000]).join('')).toBe('');
 });
 
-test('the lower bound of a text is one: never above what encoding gives', async () => {
+test('the lower bound is never above the number of ids', async () => {
   const tokenizer = await tokenizerOf(embeddedModel);
   for (const { text, ids } of cases) expect(tokenizer.minTokens(text)).toBeLessThanOrEqual(ids.length);
   expect(tokenizer.minTokens('x'.repeat(96_000))).toBeGreaterThan(512);
@@ -90,12 +90,12 @@ describe('added tokens', () => {
     addPrefixSpace: false,
   });
 
-  test('take the white space beside them where they are declared to', async () => {
+  test('swallow the white space next to them if declared so', async () => {
     const tokenizer = new Tokenizer(spec([{ ...plain, id: 3, content: '<m>', lstrip: true }]));
     expect(await encode(tokenizer, 'a  <m> b')).toEqual([0, 3, 2, 1]);
   });
 
-  test('match only between words where they are declared to', async () => {
+  test('match only between words if declared so', async () => {
     const tokenizer = new Tokenizer(spec([{ ...plain, id: 3, content: 'ab', singleWord: true }]));
     expect(await encode(tokenizer, 'ab aab')).toEqual([3, 2, 0, 0, 1]);
   });
@@ -107,7 +107,7 @@ describe('added tokens', () => {
     for (const [i, content] of contents.entries()) expect(await encode(tokenizer, `a${content}`)).toEqual([0, 10 + i]);
   });
 
-  test('match the longest where several begin', async () => {
+  test('match the longest one', async () => {
     const tokenizer = new Tokenizer(
       spec([
         { ...plain, id: 3, content: '<m' },
@@ -118,7 +118,7 @@ describe('added tokens', () => {
   });
 });
 
-test('a space is put in front where the tokenizer asks for it, and only a space counts as one', async () => {
+test('a space is prepended if the tokenizer asks for it, unless the text begins with a space', async () => {
   const vocab = new Map(['a', 'Ġ', 'Ċ'].map((token, id) => [token, id]));
   const tokenizer = new Tokenizer({ vocab, merges: [], addedTokens: [], prefix: [], suffix: [], addPrefixSpace: true });
   expect(await encode(tokenizer, 'a')).toEqual([1, 0]);
@@ -127,7 +127,7 @@ test('a space is put in front where the tokenizer asks for it, and only a space 
 });
 
 describe('long words', () => {
-  test('are merged as tiktoken merges them', async () => {
+  test('are merged like tiktoken merges them', async () => {
     const spec = await readTokenizer(embeddedModel);
     if (spec === undefined) throw new Error('unreachable');
     const whole = new BytePairEncoder(encoderTables(spec));
@@ -157,7 +157,7 @@ describe('a folder', () => {
     expect(await loadTokenizer(reference('opt-mini'))).toBeUndefined();
   });
 
-  test('of the real opt-125m: its special tokens by name, `</s>` in front', async () => {
+  test('like that of opt-125m: special tokens by name, `</s>` in front', async () => {
     const folder = await copyOf(reference('tokenizer'), ['vocab.json', 'merges.txt']);
     const token = { content: '</s>', single_word: false, lstrip: false, rstrip: false, normalized: true };
     const special = { bos_token: token, eos_token: token, unk_token: token, pad_token: '<pad>' };
@@ -172,7 +172,7 @@ describe('a folder', () => {
     ['with a normalizer', { normalizer: { type: 'NFC' } }, /normalizer/],
     ['that cuts words in another way', { pre_tokenizer: { type: 'Whitespace' } }, /pre_tokenizer is "Whitespace"/],
     [
-      'whose merges make no token',
+      'whose merges result in no token',
       { model: { vocab: { a: 0 }, merges: ['a b'] } },
       /"a" and "b", but the result is not in its vocabulary/,
     ],
@@ -183,12 +183,12 @@ describe('a folder', () => {
     await expect(loadTokenizer(folder)).rejects.toThrow(ModelError);
   });
 
-  test('with a vocabulary and without merges is refused', async () => {
+  test('with a vocabulary but without merges is refused', async () => {
     const folder = await copyOf(reference('tokenizer'), ['vocab.json']);
     await expect(loadTokenizer(folder)).rejects.toThrow(/has only one of vocab\.json and merges\.txt/);
   });
 
-  test('with a tokenizer.json that is no JSON is refused', async () => {
+  test('with a tokenizer.json that is not JSON is refused', async () => {
     const folder = await temporaryFolder();
     await writeFile(path.join(folder, 'tokenizer.json'), '{"model": ');
     await expect(loadTokenizer(folder)).rejects.toThrow(/tokenizer\.json cannot be read as JSON/);
