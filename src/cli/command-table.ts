@@ -77,7 +77,7 @@ export const commands: readonly Command[] = [
     name: 'models random',
     operands: ['SHAPE'],
     summary: 'Make a model with random weights, for measurements.',
-    details: 'SHAPE is the name of a published model, such as opt-125m.',
+    details: 'SHAPE is the size of a published model: opt-125m, opt-350m or opt-1.3b.',
     example: 'weft models random opt-125m',
     keys: ['seed', 'cacheDir'],
     run: (line) => models('random', line),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { commands } from '../../../src/cli/command-table.ts';
 import { helpOf, overview } from '../../../src/cli/help.ts';
-import { publishedShapes } from '../../../src/store/index.ts';
+import { publishedShapes } from '../../../src/model/index.ts';
 
 describe.each(commands)('the help of weft $name', (command) => {
   test('has at most 100 columns', () => {
@@ -28,5 +28,5 @@ test('the overview has every command, and at most 100 columns', () => {
 
 test('the help of weft models random names all shapes', () => {
   const random = commands.find(({ name }) => name === 'models random');
-  for (const shape of publishedShapes) expect(random?.details).toContain(shape);
+  for (const shape of publishedShapes()) expect(random?.details).toContain(shape);
 });
