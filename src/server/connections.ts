@@ -128,7 +128,7 @@ export class Connections {
     for (const [socket, progress] of this.#progress) if (progress.check(socket) >= maxChecks) this.#cutStalled(socket);
     if (this.#numRefused === 0) return;
     const { log, maxConnections } = this.#options;
-    log.warn({ refused: this.#numRefused, maxConnections }, 'connections were refused: too many are open');
+    log.warn(`${this.#numRefused} connections were refused: the limit is ${maxConnections} (maxConnections)`);
     this.#numRefused = 0;
   }
 

@@ -16,7 +16,7 @@ const { loadModel, ModelError, ServingError, UserError }: typeof import('../../s
 const cacheDir = process.env.WEFT_CACHE_DIR ?? '';
 
 function exampleOf(name: string): string {
-  const [, code] = new RegExp(`^\`\`\`js ${name}\\n([^]*?)^\`\`\``, 'm').exec(docs) ?? [];
+  const [, code] = new RegExp(`^\`\`\`js ${name}\\n(.*?)^\`\`\``, 'ms').exec(docs) ?? [];
   if (code === undefined) throw new Error(`docs/library.md has no example ${name}`);
   return code;
 }
