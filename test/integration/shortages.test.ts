@@ -50,7 +50,7 @@ describe('a server', () => {
     });
     onTestFinished(() => server.kill('SIGKILL'));
     const [, url = ''] = await server.printed(/address\s+(http:\S+)\n/);
-    await server.printed(/--max-connections is 2048, and the limit of open files \(ulimit -n\) allows \d+/);
+    await server.printed(/--max-connections is 2048, but the limit of open files \(ulimit -n\) only allows \d+/);
     const client = new Client(url);
     const { hostname, port } = new URL(url);
     const sockets: Socket[] = [];
