@@ -103,6 +103,6 @@ function notAllowed(
   value: unknown,
   ...[allowed, index]: [allowed: string, index?: number]
 ): InvalidParameterError {
-  const problem = `is ${show(value)}; it has to be ${allowed}`;
+  const problem = `is ${show(value)}; it must be ${allowed}`;
   return new InvalidParameterError(index === undefined ? { parameter, problem } : { parameter, index, problem });
 }

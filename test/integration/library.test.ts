@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { FinishedEvent, LoadedModel, TokenEvent } from '../../src/index.ts';
+import { dataFile } from '../../src/model/graph/graph-writer.ts';
 import { Client } from '../support/client.ts';
 import { temporaryFolder } from '../support/fixtures.ts';
 import { until } from '../support/until.ts';
@@ -150,6 +151,24 @@ test('closing a model ends open requests, and happens once', async () => {
     code: 'unavailable',
     message: 'the model is closed',
   });
+});
+
+test('a model whose files are cut short refuses requests, and says why', async () => {
+  const code = `
+    import { readdir, truncate } from 'node:fs/promises';
+    import path from 'node:path';
+    import { setImmediate } from 'node:timers/promises';
+    import { loadModel } from 'weft';
+    const cacheDir = ${JSON.stringify(await temporaryFolder())};
+    const model = await loadModel(undefined, { cacheDir });
+    const files = await readdir(cacheDir, { recursive: true });
+    const data = files.find((file) => path.basename(file) === ${JSON.stringify(dataFile)});
+    await truncate(path.join(cacheDir, data), 10);
+    while (model.generator.isReady) await setImmediate();
+    await model.generate('Once').next().catch(({ code, message }) => console.log(code, message));`;
+  const { stdout, exitCode } = await run(code).ended;
+  expect(stdout).toMatch(/^unavailable .* was cut from \d+ to 10 bytes/);
+  expect(exitCode).toBe(0);
 });
 
 describe('loading fails with a typed error:', () => {
