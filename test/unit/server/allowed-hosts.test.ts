@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { startServer } from '../../support/fake-generator.ts';
 import { connectTo, readUntil } from '../../support/raw-connection.ts';
 
-/** What a server that listens so answers to a request for a path under a name. */
+/** The reply of a server to a request with this Host header. */
 async function answer(
   name: string | undefined,
   { host = '127.0.0.1', allowedHosts = [] as readonly string[], path = '/livez' } = {},
@@ -46,7 +46,7 @@ describe('a server on a loopback address', () => {
     },
   );
 
-  test.each(['/health', '/openapi.json', '/nowhere'])('refuses at %s, too', async (path) => {
+  test.each(['/health', '/openapi.json', '/nowhere'])('refuses on every route: %s', async (path) => {
     expect(await answer('evil.example', { path })).toMatch(refused);
   });
 
@@ -74,6 +74,6 @@ describe('a server on other addresses', () => {
   });
 });
 
-test('the name that a server is told to listen on is one of its own', async () => {
+test('a server accepts the name that it listens on', async () => {
   expect(await answer('127.5.5.5', { host: '127.5.5.5', allowedHosts: ['weft.example'] })).toMatch(served);
 });

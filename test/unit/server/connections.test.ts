@@ -17,14 +17,14 @@ async function start(changes: Parameters<typeof startServer>[0] = {}, host = '12
   return { ...started, server: started.app.server, warnings };
 }
 
-/** Gives a token, and then nothing until its client has left. */
+/** Yields one token, then waits until the client disconnects. */
 async function* untilGone(_: unknown, signal: AbortSignal): AsyncIterable<GenerationEvent> {
   yield tokenEvent('Hello');
   await aborted(signal);
 }
 
-describe('a connection over the cap', () => {
-  test('is answered with 503 and closed, until another one ends', async () => {
+describe('a connection over the limit', () => {
+  test('gets a 503 and is closed, until another connection ends', async () => {
     const { server } = await start({ maxConnections: 2 });
     const [first, second] = [await connectTo(server), await connectTo(server)];
     for (const socket of [first, second]) {
@@ -58,7 +58,7 @@ describe('a connection over the cap', () => {
     expect(await readUntil(second, '}')).toMatch(/^HTTP\/1\.1 200 OK/);
   });
 
-  test('is let go if its client never closes it, and many are logged as one', async () => {
+  test('is closed even if its client never closes it, and many are logged in one line', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     onTestFinished(() => void vi.useRealTimers());
     const { server, warnings } = await start({ maxConnections: 1, stallTimeoutMs: 4 });
@@ -69,7 +69,7 @@ describe('a connection over the cap', () => {
     const answers = await Promise.all(
       Array.from({ length: numRefused }, async () => {
         const socket = await connectTo(server);
-        // Those for which there is no room to wait are closed at once, with or without a reset.
+        // Connections beyond those that may wait are closed at once, possibly with a reset.
         return readUntil(socket).catch(() => '');
       }),
     );
@@ -88,7 +88,7 @@ describe('a connection over the cap', () => {
   });
 });
 
-test('of 5000 requests that a connection pipelines, 32 at a time are under way, and others are refused in order', async () => {
+test('of 5000 pipelined requests, 32 at a time are open and the others are refused, in order', async () => {
   let release = () => {};
   const released = new Promise<void>((resolve) => {
     release = resolve;
@@ -130,7 +130,7 @@ test('of 5000 requests that a connection pipelines, 32 at a time are under way, 
   });
 });
 
-describe('a client that closes its side after its request', () => {
+describe('a client that closes its sending side after its request', () => {
   const message =
     'the connection was closed for sending before the answer was complete; it has to stay open until then';
   const error = { message, type: 'invalid_request_error', param: null, code: 'half_closed' };
@@ -149,7 +149,7 @@ describe('a client that closes its side after its request', () => {
     expect(generator.numOpen).toBe(0);
   });
 
-  test('gets an error event where it has asked for a stream', async () => {
+  test('gets an error event in a stream', async () => {
     const generator = new ScriptedGenerator(untilGone);
     const { server } = await start({ generator });
     const client = await connectTo(server);
@@ -160,7 +160,7 @@ describe('a client that closes its side after its request', () => {
     expect(generator.numOpen).toBe(0);
   });
 
-  test('gets an error where the request is not complete', async () => {
+  test('gets an error if the request is not complete', async () => {
     const { server } = await start();
     const client = await connectTo(server);
     client.end(postOf({ prompt: [5] }).slice(0, -1));
@@ -169,7 +169,7 @@ describe('a client that closes its side after its request', () => {
     expect(JSON.parse(answer.slice(answer.indexOf('{'))).error.code).toBe('invalid_request');
   });
 
-  test('gets its answer where that is ready', async () => {
+  test('gets a reply that is ready', async () => {
     const { server } = await start();
     const client = await connectTo(server);
     client.end(getLive);
@@ -178,7 +178,7 @@ describe('a client that closes its side after its request', () => {
 });
 
 test.for(['127.0.0.1', '::1'])(
-  'a server on localhost is at %s, and notices a client there that leaves',
+  'a server on localhost listens on %s, and notices disconnects there',
   async (address, context) => {
     const isHere = Object.values(networkInterfaces()).some((all) => all?.some((one) => one.address === address));
     if (!isHere) context.skip(`${address} is not on this machine`);

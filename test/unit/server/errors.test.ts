@@ -86,7 +86,7 @@ describe('a bad request is a 400 that names the field, its value and what is all
   });
 
   test.each(['{"prompt": NaN}', '{"prompt": "x"', "{'prompt': 'x'}", '{"prompt": "x"}}', '\u0000'])(
-    '%s is no JSON',
+    '%s is not JSON',
     async (body) => {
       const { post } = await startServer();
       const response = await post(body);
@@ -105,7 +105,7 @@ describe('a bad request is a 400 that names the field, its value and what is all
     ['a long wide text', { prompt: 'x', seed: '🦉'.repeat(9999) }],
     ['deep nesting', { prompt: 'x', stop: JSON.parse('['.repeat(500) + ']'.repeat(500)) }],
     ['nesting too deep to be written', `{"prompt": "x", "seed": ${'['.repeat(200_000)}${']'.repeat(200_000)}}`],
-  ])('%s is cut', async (_, body: unknown) => {
+  ])('the message about %s is cut', async (_, body: unknown) => {
     const { post } = await startServer();
     const response = await post(body);
     expect(response.statusCode).toBe(400);
@@ -116,7 +116,7 @@ describe('a bad request is a 400 that names the field, its value and what is all
 describe('errors have one shape everywhere:', () => {
   test.each([
     [
-      'a foreign content type',
+      'another content type',
       { 'content-type': 'text/plain' },
       415,
       'unsupported_media_type',
@@ -155,7 +155,7 @@ describe('errors have one shape everywhere:', () => {
     { 'content-type': 'application/json; charset=UTF-8' },
     { 'content-type': 'application/json;charset="utf8"' },
     { 'content-type': 'application/json; charset=us-ascii' },
-  ])('unless there is none: %j', async (headers) => {
+  ])('equivalent headers are accepted: %j', async (headers) => {
     const { post } = await startServer();
     expect((await post({ prompt: 'x' }, headers)).statusCode).toBe(200);
   });
@@ -183,7 +183,7 @@ describe('errors have one shape everywhere:', () => {
     expect(response.rawPayload.length).toBeLessThan(2000);
   });
 
-  test.each(['/%c0', `/%c0${'long'.repeat(2000)}`])('a path that is no path: %.20s', async (url) => {
+  test.each(['/%c0', `/%c0${'long'.repeat(2000)}`])('a malformed path: %.20s', async (url) => {
     const { app } = await startServer();
     const response = await app.inject({ method: 'GET', url });
     expect(response.statusCode).toBe(400);
@@ -211,7 +211,7 @@ describe('errors have one shape everywhere:', () => {
     expect((await post({ prompt: 'x', stream: true })).body).toContain(JSON.stringify(body.message));
   });
 
-  test('a full queue, with the time to wait', async () => {
+  test('a full queue, with Retry-After', async () => {
     const { post, generator } = await startServer();
     generator.refusal = new QueueFullError(512);
     const response = await post({ prompt: 'x', stream: true });
@@ -220,7 +220,7 @@ describe('errors have one shape everywhere:', () => {
     expect(response.json().error).toMatchObject({ code: 'queue_full', type: 'rate_limit_error' });
   });
 
-  test('a server that shuts down', async () => {
+  test('a server that is shutting down', async () => {
     const { post, generator } = await startServer();
     generator.refusal = new UnavailableError();
     const response = await post({ prompt: 'x' });
@@ -235,8 +235,8 @@ describe('errors have one shape everywhere:', () => {
       'in what it uses',
       Object.assign(new Error('secret of the house'), { statusCode: 500, code: 'FST_ERR_SOMETHING' }),
     ],
-    ['that claims to be none', Object.assign(new Error('secret of the house'), { statusCode: 302 })],
-  ])('a defect %s, of which the client is told nothing', async (_, defect) => {
+    ['with a status that is not an error', Object.assign(new Error('secret of the house'), { statusCode: 302 })],
+  ])('a bug %s, about which the client learns nothing', async (_, defect) => {
     const { post, generator } = await startServer();
     generator.refusal = defect;
     const response = await post({ prompt: 'x' });
@@ -245,7 +245,7 @@ describe('errors have one shape everywhere:', () => {
     expect(response.json().error.code).toBe('internal_error');
   });
 
-  test('an engine that fails: a 500, or an error event where tokens have been sent', async () => {
+  test('an engine that fails: a 500, or an error event in a stream', async () => {
     const { post, generator } = await startServer();
     generator.events = [
       { type: 'token', index: 0, tokenId: 5, text: 'Hello' },

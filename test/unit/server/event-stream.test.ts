@@ -6,7 +6,7 @@ import { connectTo, postOf, readUntil } from '../../support/raw-connection.ts';
 import { until } from '../../support/until.ts';
 
 const sseHeartbeatMs = 15_000;
-/** As a chunk of the answer. */
+/** As an HTTP chunk. */
 const heartbeat = 'd\r\n: heartbeat\n\n\r\n';
 const streamed = postOf({ prompt: [5], stream: true });
 
@@ -15,12 +15,12 @@ beforeEach(() => {
   onTestFinished(() => void vi.useRealTimers());
 });
 
-/** A stream that has begun, and the connection on either side. */
+/** Starts a stream. Returns both ends of its connection. */
 async function begin(events: () => AsyncIterable<GenerationEvent>) {
   const { app } = await startServer({
     generator: new ScriptedGenerator(events),
     sseHeartbeatMs,
-    // Out of the way.
+    // So long that it does not matter here.
     stallTimeoutMs: 3_600_000,
   });
   await app.listen({ host: '127.0.0.1', port: 0 });
@@ -31,7 +31,7 @@ async function begin(events: () => AsyncIterable<GenerationEvent>) {
   return { client, socket };
 }
 
-test('headers come when the request is accepted, and comments while there are no events', async () => {
+test('headers are sent when the request is accepted, and comments while there are no events', async () => {
   const steps: (() => void)[] = [];
   const step = () => new Promise<void>((resolve) => steps.push(resolve));
   const { client } = await begin(async function* () {
@@ -57,7 +57,7 @@ test('headers come when the request is accepted, and comments while there are no
   expect(await readUntil(client, '}')).toMatch(/^HTTP\/1\.1 200 OK/);
 });
 
-test('no comments pile up behind events that a slow client has not taken', async () => {
+test('comments do not pile up behind events that a slow client has not read', async () => {
   const { socket } = await begin(async function* () {
     for (;;) yield tokenEvent('x'.repeat(100_000));
   });

@@ -8,7 +8,7 @@ async function openApi() {
   return (await app.inject('/openapi.json')).json();
 }
 
-/** Every schema of the document, as those who generate code from it find them. */
+/** Every schema of the document. */
 function schemasIn(value: unknown): object[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]) => (key === 'schema' ? [inner] : schemasIn(inner)));
@@ -24,7 +24,7 @@ test('/openapi.json is valid OpenAPI 3.1, and its schemas are valid JSON Schema'
   for (const schema of schemas) expect(() => ajv.compile(schema)).not.toThrow();
 });
 
-test('/openapi.json has the defaults, the bounds and where null is allowed', async () => {
+test('/openapi.json has defaults, bounds and nullable fields', async () => {
   const { paths } = await openApi();
   const { schema } = paths['/generate'].post.requestBody.content['application/json'];
   expect(schema).toMatchObject({ required: ['prompt'], additionalProperties: false });

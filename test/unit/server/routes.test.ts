@@ -117,7 +117,7 @@ test('routes of two models are mounted under two prefixes', async () => {
 });
 
 describe('a client of an application', () => {
-  /** Gives a token, and then nothing until its client has left. */
+  /** Yields one token, then waits until the client disconnects. */
   async function* untilGone(_: unknown, signal: AbortSignal): AsyncIterable<GenerationEvent> {
     yield tokenEvent('Hello');
     await aborted(signal);

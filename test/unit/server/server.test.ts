@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { startServer } from '../../support/fake-generator.ts';
 
 describe('POST /generate', () => {
-  test('answers with the whole text', async () => {
+  test('replies with the whole text', async () => {
     const { post } = await startServer();
     const response = await post({ prompt: 'Hi' });
     expect(response.statusCode).toBe(200);
@@ -44,13 +44,13 @@ describe('POST /generate', () => {
     expect(events).toHaveLength(3);
   });
 
-  test('does not stream where the body says so, whatever is accepted', async () => {
+  test('does not stream with "stream": false, whatever the Accept header', async () => {
     const { post } = await startServer();
     const response = await post({ prompt: 'Hi', stream: false }, { accept: 'text/event-stream' });
     expect(response.headers['content-type']).toContain('application/json');
   });
 
-  test('passes on what was asked, and fills in the rest', async () => {
+  test('passes on parameters, with defaults for the rest', async () => {
     const { post, generator } = await startServer();
     await post({
       prompt: [5, 6],
@@ -84,7 +84,7 @@ describe('POST /generate', () => {
     expect(generator.requests).toHaveLength(4);
   });
 
-  test('does not stream what is not accepted', async () => {
+  test('does not stream if Accept excludes it', async () => {
     const { post } = await startServer();
     const response = await post({ prompt: 'Hi' }, { accept: 'application/json, text/event-stream;q=0' });
     expect(response.headers['content-type']).toContain('application/json');
@@ -130,12 +130,12 @@ describe('health', () => {
   });
 });
 
-test('who connects while the server closes its connections is let go, too', async () => {
+test('a connection that arrives while the server closes its connections is closed too', async () => {
   const { app, connections } = await startServer();
   const { hostname, port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }));
   connections.close();
   let answer = '';
   for await (const chunk of connect(Number(port), hostname)) answer += chunk;
-  // After a minute, Node would say that nothing was asked.
+  // Otherwise Node would reply after a minute that no request came.
   expect(answer).toBe('');
 });

@@ -11,22 +11,22 @@ import { connectTo, postOf, readUntil } from '../../support/raw-connection.ts';
 import { until } from '../../support/until.ts';
 
 const stallTimeoutMs = 20_000;
-const lookIntervalMs = 5000;
-/** The first look only notes how much has been taken. */
-const numLooks = 1 + stallTimeoutMs / lookIntervalMs;
+const checkIntervalMs = 5000;
+/** The first check only records a baseline. */
+const numChecks = 1 + stallTimeoutMs / checkIntervalMs;
 const streamed = postOf({ prompt: [5], stream: true, max_new_tokens: 400, ignore_eos: true });
 const whole = postOf({ prompt: [5] });
 
-// No timer of the server runs but by `look`.
+// The server's timers run only in `check`.
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   onTestFinished(() => void vi.useRealTimers());
 });
 
-/** Lets the server look at its connections, and the event loop carry on in between. */
-async function look(times: number): Promise<void> {
+/** Lets the server check its connections, with turns of the event loop in between. */
+async function check(times: number): Promise<void> {
   for (let i = 0; i < times; i++) {
-    vi.advanceTimersByTime(lookIntervalMs);
+    vi.advanceTimersByTime(checkIntervalMs);
     await setImmediate();
   }
 }
@@ -40,7 +40,7 @@ async function* large(): AsyncIterable<GenerationEvent> {
   yield finished;
 }
 
-/** A server that listens on a socket file, whose buffers are small, or on a port. */
+/** A server that listens on a socket file, which has small buffers, or on a port. */
 async function start(changes: Parameters<typeof startServer>[0], where: 'file' | 'port' = 'file') {
   const started = await startServer({ stallTimeoutMs, ...changes });
   const warnings = vi.spyOn(started.app.log, 'warn');
@@ -53,12 +53,12 @@ async function start(changes: Parameters<typeof startServer>[0], where: 'file' |
   return { ...started, server, warnings, numConnections };
 }
 
-describe('a client that takes nothing of', () => {
+describe('a client that reads nothing of', () => {
   test.each([
     ['a stream', streamed, endless, 1],
     ['a large reply', whole, large, 1],
     ['the first of several replies', whole.repeat(3), large, 3],
-  ])('%s is cut after the stall timeout, and that is logged once', async (_, sent, answer, requests) => {
+  ])('%s is disconnected after the stall timeout, with one log line', async (_, sent, answer, requests) => {
     const generator = new ScriptedGenerator(answer);
     const { server, warnings, numConnections } = await start({ generator });
     const accepted = once(server, 'connection');
@@ -66,12 +66,12 @@ describe('a client that takes nothing of', () => {
     const [socket] = await accepted;
     client.write(sent);
     await until(async () => socket.writableNeedDrain && generator.numRequests === requests);
-    await look(numLooks - 1);
+    await check(numChecks - 1);
     expect(socket.destroyed).toBe(false);
-    await look(1);
+    await check(1);
     expect(socket.destroyed).toBe(true);
     await until(async () => (await numConnections()) === 0 && generator.numOpen === 0);
-    await look(numLooks);
+    await check(numChecks);
     expect(warnings.mock.calls).toEqual([
       [
         { pendingBytes: expect.any(Number), requests, remoteAddress: undefined, stallTimeoutMs },
@@ -80,7 +80,7 @@ describe('a client that takes nothing of', () => {
     ]);
   });
 
-  test('a stream over TCP meets a reset, so that the kernel keeps nothing for it', async () => {
+  test('a stream over TCP gets a reset, so that the kernel frees its buffers', async () => {
     const generator = new ScriptedGenerator(endless);
     const { server } = await start({ generator }, 'port');
     const accepted = once(server, 'connection');
@@ -90,14 +90,14 @@ describe('a client that takes nothing of', () => {
     const reset = vi.spyOn(socket, 'resetAndDestroy');
     await until(async () => socket.writableNeedDrain);
     await until(async () => {
-      await look(1);
+      await check(1);
       return socket.destroyed;
     });
     expect(reset).toHaveBeenCalledTimes(1);
   });
 });
 
-test('a client that takes a little between two looks is not cut, whatever it is sent in one piece', async () => {
+test('a client that reads a little between two checks is not disconnected, however large a single write is', async () => {
   const { server, warnings } = await start({ generator: new ScriptedGenerator(large) });
   const accepted = once(server, 'connection');
   const client = await connectTo(server);
@@ -106,13 +106,13 @@ test('a client that takes a little between two looks is not cut, whatever it is 
   await until(async () => socket.writableNeedDrain);
   const progress = new SendProgress();
   let numRead = 0;
-  for (let i = 0; i < 2 * numLooks; i++) {
+  for (let i = 0; i < 2 * numChecks; i++) {
     progress.check(socket);
     await until(async () => {
       numRead += client.read()?.length ?? 0;
       return progress.check(socket) === 0;
     });
-    await look(1);
+    await check(1);
   }
   expect(socket.writableLength).toBeGreaterThan(4_000_000);
   expect(numRead).toBeLessThan(4_000_000);
@@ -121,18 +121,18 @@ test('a client that takes a little between two looks is not cut, whatever it is 
   expect(warnings).not.toHaveBeenCalled();
 });
 
-test('a client for which nothing waits may be silent for ever', async () => {
+test('a client for which no data waits may stay silent forever', async () => {
   const { server, warnings } = await start({});
   const client = await connectTo(server);
   client.write(whole);
   await readUntil(client, '"total_ms"');
-  await look(10 * numLooks);
+  await check(10 * numChecks);
   client.write(whole);
   expect(await readUntil(client, '"total_ms"')).toMatch(/^HTTP\/1\.1 200 OK/);
   expect(warnings).not.toHaveBeenCalled();
 });
 
-test('200 clients that never read hold neither slots nor memory, and all of them are cut', async () => {
+test('200 clients that never read hold no slots and no memory, and all of them are disconnected', async () => {
   const numClients = 200;
   const maxPendingEvents = 8;
   const { engine, runner } = await startEngine(
@@ -148,7 +148,7 @@ test('200 clients that never read hold neither slots nor memory, and all of them
   );
   const run = runner.run.bind(runner);
   vi.spyOn(runner, 'run').mockImplementation(async (step) => {
-    // As with a real step, the result comes in a later turn of the event loop.
+    // As in a real step, the result arrives in a later turn of the event loop.
     await setImmediate();
     return run(step);
   });
@@ -161,10 +161,10 @@ test('200 clients that never read hold neither slots nor memory, and all of them
     return submit.mock.calls.length === numClients && numWaiting === 0 && numRunning === 0;
   });
   expect(await numConnections()).toBe(numClients);
-  // Without a bound on what waits for a client, each would have been given its 400 tokens.
+  // Without a limit on waiting events, each client would have got its 400 tokens.
   expect(runner.numTokens).toBeLessThan(100 * numClients);
 
-  await look(numLooks);
+  await check(numChecks);
   await until(async () => (await numConnections()) === 0);
   expect(warnings).toHaveBeenCalledTimes(numClients);
   const pendingBytes = warnings.mock.calls.map(
