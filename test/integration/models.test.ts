@@ -81,7 +81,7 @@ describe('what is here', () => {
       /^a\/b +0\.2 million +399 kB +Hugging Face hub, main$/m,
     );
     const { stdout } = await machine.succeed('models', 'info', 'a/b');
-    expect(stdout).toMatch(/^network +3 layers, 4 heads, hidden size 64/m);
+    expect(stdout).toMatch(/^network +OPT, 3 layers, 4 heads, hidden size 64/m);
     expect(stdout).toMatch(/^graph +fp32, \/.*\/opt-[0-9a-f]{32}$/m);
     expect(await graphsIn(machine)).toHaveLength(1);
     await machine.succeed('models', 'rm', 'a/b');

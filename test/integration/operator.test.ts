@@ -179,7 +179,7 @@ test('a full queue is a 429 that says when to try again', async () => {
 test('the banner says what is served, and its curl line is right', async () => {
   const { server } = await start();
   await server.printed(/curl -N http:\/\/127\.0\.0\.1:\d+\/generate -H 'content-type: application\/json' -d '\{.*\}'/);
-  expect(server.stdout).toMatch(/opt-stories, 3\.4 million parameters/);
+  expect(server.stdout).toMatch(/opt-stories: OPT, 3\.4 million parameters/);
   expect(server.stdout).toMatch(/KV cache +up to 225 MiB/);
 });
 
