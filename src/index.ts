@@ -6,6 +6,7 @@ export {
   type GenerationEvent,
   type GeneratorStats,
   ModelError,
+  type SampledToken,
   type SamplingParams,
   ServingError,
   type TextGenerator,

@@ -14,7 +14,7 @@ const runner: ModelRunner = {
     // As with a real step, the result arrives in a later turn of the event loop.
     await setImmediate();
     return rows.map(({ start, tokenIds, sample }) =>
-      sample === undefined ? undefined : { tokenId: 300 + ((start + tokenIds.length) % 1000) },
+      sample === undefined ? undefined : { id: 300 + ((start + tokenIds.length) % 1000) },
     );
   },
   terminate() {},

@@ -85,7 +85,7 @@ async function generate(bodies: readonly Body[]) {
     for (const [i, generated] of tokens.entries()) {
       const result = results[i];
       if (result instanceof EngineError) throw result;
-      generated.push(result?.tokenId ?? 0);
+      generated.push(result?.id ?? 0);
     }
     if (step === 0) prefilledAtMs = performance.now();
   }

@@ -92,7 +92,7 @@ async function read(
       const places = likeliest[window];
       if (places !== undefined) places[place] = best;
       lossSum += logSum - (logits[tokenId] ?? 0);
-      return { tokenId };
+      return { id: tokenId };
     },
     sampleAmong: () => undefined,
   });

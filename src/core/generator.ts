@@ -23,8 +23,9 @@ export interface Timings {
 }
 
 /** A token of the answer. */
-export interface TokenEvent extends SampledToken {
+export interface TokenEvent {
   readonly type: 'token';
+  readonly token: SampledToken;
   /** Index among the tokens of the answer, from 0. */
   readonly index: number;
   /** The text that the token adds. Empty while a character or a possible stop string is incomplete. */

@@ -39,7 +39,7 @@ export interface Step {
 
 /** A token that the model has drawn, with everything that is known about it. Travels unchanged from the sampler to the client. */
 export interface SampledToken {
-  readonly tokenId: number;
+  readonly id: number;
 }
 
 /** The result of a row: a token, an error that concerns only this row, or nothing if no token was to be drawn. */

@@ -117,7 +117,7 @@ export class OrtModelRunner implements ModelRunner {
 
   /** The token that the graph chose for a row; undefined if its logit is not a number. */
   #likeliestToken(at: number): SampledToken | undefined {
-    return Number.isNaN(this.#nextLogit.values[at]) ? undefined : { tokenId: Number(this.#nextToken.values[at]) };
+    return Number.isNaN(this.#nextLogit.values[at]) ? undefined : { id: Number(this.#nextToken.values[at]) };
   }
 }
 

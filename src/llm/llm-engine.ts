@@ -236,12 +236,12 @@ export class LlmEngine implements TextGenerator {
     }
     const startedAtMs = clock.now();
     const isEos = sequence.finishReason === 'stop';
-    const { text, isStopped } = isEos ? noText : output.text.push(token.tokenId);
+    const { text, isStopped } = isEos ? noText : output.text.push(token.id);
     if (isStopped) this.#scheduler.finish(sequence, 'stop');
     const isLast = sequence.status === 'finished';
     const rest = isLast && !isStopped ? output.text.end() : '';
     output.detokenizeMs += clock.now() - startedAtMs;
-    output.stream.push({ ...token, type: 'token', index: sequence.outputTokenIds.length - 1, text: text + rest });
+    output.stream.push({ type: 'token', index: sequence.outputTokenIds.length - 1, token, text: text + rest });
     if (!isLast) return;
     output.stream.push(finishedEvent(sequence, output, isStopped || isEos ? 'stop' : 'length'));
     this.#forget(sequence);

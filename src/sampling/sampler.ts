@@ -79,10 +79,10 @@ export class Sampler implements TokenSampler {
     }
     const { params } = sampling;
     const best = argmax(logits);
-    if (isGreedy(params)) return Number.isNaN(logits[best]) ? undefined : { tokenId: best };
+    if (isGreedy(params)) return Number.isNaN(logits[best]) ? undefined : { id: best };
     const candidates = this.#weigh(logits, logits[best] ?? 0, params.temperature);
     if (Number.isNaN(candidates.mass)) return undefined;
-    return { tokenId: draw(this.#restrict(candidates, params), sampling) };
+    return { id: draw(this.#restrict(candidates, params), sampling) };
   }
 
   sampleAmong({ ids, logits, total }: LikeliestTokens, sampling: RowSampling): SampledToken | undefined {
@@ -103,7 +103,7 @@ export class Sampler implements TokenSampler {
     // Tokens that are as likely as the last one may have been left out, and one of them may come before it.
     const isCut = logits.length < this.#weights.length;
     if (isCut && kept.ids.some((id) => this.#weights[id] === this.#weights[last])) return undefined;
-    return { tokenId: draw(kept, sampling) };
+    return { id: draw(kept, sampling) };
   }
 
   #weigh(logits: Float32Array, max: number, temperature: number): Candidates {

@@ -158,12 +158,12 @@ export class Scheduler {
     this.#suspects.add(sequence);
   }
 
-  #append({ tokenId }: SampledToken, sequence: Sequence, nowMs: number): void {
+  #append({ id }: SampledToken, sequence: Sequence, nowMs: number): void {
     this.#suspects.delete(sequence);
-    sequence.outputTokenIds.push(tokenId);
+    sequence.outputTokenIds.push(id);
     sequence.firstTokenAtMs ??= nowMs;
     sequence.lastTokenAtMs = nowMs;
-    const reason = this.#finishReasonAfter(tokenId, sequence);
+    const reason = this.#finishReasonAfter(id, sequence);
     if (reason !== undefined) this.finish(sequence, reason);
   }
 

@@ -65,7 +65,7 @@ export function sequenceOf(
 export function choosing(choose: (logits: Float32Array, sampling: RowSampling) => number): TokenSampler {
   return {
     needs: () => 'all',
-    sample: (logits, sampling) => ({ tokenId: choose(logits, sampling) }),
+    sample: (logits, sampling) => ({ id: choose(logits, sampling) }),
     sampleAmong: () => undefined,
   };
 }

@@ -16,8 +16,8 @@ export class FakeGenerator implements TextGenerator {
   isReady = true;
   numRecoveries = 0;
   events: readonly GenerationEvent[] = [
-    { type: 'token', index: 0, tokenId: 5, text: 'Hello' },
-    { type: 'token', index: 1, tokenId: 2, text: '' },
+    { type: 'token', index: 0, token: { id: 5 }, text: 'Hello' },
+    { type: 'token', index: 1, token: { id: 2 }, text: '' },
     finished,
   ];
   refusal: Error | undefined;
@@ -78,7 +78,7 @@ export class ScriptedGenerator implements TextGenerator {
 }
 
 export function tokenEvent(text: string): GenerationEvent {
-  return { type: 'token', index: 0, tokenId: 5, text };
+  return { type: 'token', index: 0, token: { id: 5 }, text };
 }
 
 /** Resolves when the client has disconnected. */

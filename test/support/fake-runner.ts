@@ -65,7 +65,7 @@ export class FakeRunner implements ModelRunner {
       if (row.sample === undefined) return undefined;
       this.numTokens++;
       const token = this.#tokenAt(this.#trace.nameOf(row), row.sample.tokenIndex);
-      return typeof token === 'number' ? { tokenId: token } : token;
+      return typeof token === 'number' ? { id: token } : token;
     });
   }
 

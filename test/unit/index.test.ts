@@ -26,6 +26,7 @@ test('these types are exported', () => {
     'LoadProgress',
     'LoadedModel',
     'Prompt',
+    'SampledToken',
     'SamplingParams',
     'TextGenerator',
     'TokenEvent',
@@ -54,6 +55,12 @@ test('the types are these', () => {
     readonly generator: weft.TextGenerator;
     close(): Promise<void>;
     [Symbol.asyncDispose](): Promise<void>;
+  }>();
+  expectTypeOf<weft.TokenEvent>().toEqualTypeOf<{
+    readonly type: 'token';
+    readonly token: { readonly id: number };
+    readonly index: number;
+    readonly text: string;
   }>();
   type OnOff = 'on' | 'off';
   expectTypeOf<Required<weft.LoadOptions>>().toEqualTypeOf<{

@@ -139,7 +139,7 @@ test('NaN logits fail their own row and no other', async () => {
   });
   const rows = [row(0, 20, 0), row(1, 21, 0), row(2, 21, 1), row(3, 5, 1)];
   const [a, b, c, d] = await runner.run({ moves: [], rows });
-  expect([a, d]).toEqual(Array(2).fill({ tokenId: expect.any(Number) }));
+  expect([a, d]).toEqual(Array(2).fill({ id: expect.any(Number) }));
   for (const result of [b, c]) expect(result).toBeInstanceOf(EngineError);
 });
 
@@ -228,7 +228,7 @@ test('the last token of a prompt gives the same logits in the decoding group and
     needs: () => 'all',
     sample: (logits) => {
       rows.push(logits.slice());
-      return { tokenId: 0 };
+      return { id: 0 };
     },
     sampleAmong: () => undefined,
   };

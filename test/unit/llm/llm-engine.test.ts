@@ -203,7 +203,7 @@ test('a client that does not read gets its pending events and an error, and its 
   expect(runner.steps).toEqual(['prefill slow', ...Array(3).fill('decode slow'), 'prefill next', 'decode next']);
   expect(engine.stats()).toMatchObject({ numRunning: 0, numWaiting: 0, numFreeSlots: 1 });
   expect(await eventsOf(slow)).toEqual([
-    ...['a', 'b', 'c'].map((text, index) => ({ type: 'token', index, tokenId: reply[index], text })),
+    ...['a', 'b', 'c'].map((text, index) => ({ type: 'token', index, token: { id: reply[index] }, text })),
     { type: 'error', error: new ClientTooSlowError(3) },
   ]);
 });

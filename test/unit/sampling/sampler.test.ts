@@ -6,7 +6,7 @@ import { philox, uniform } from '../../../src/sampling/random.ts';
 
 /** The id of the token that a sampler draws for these parameters. */
 function drawn(sampler: Sampler, logits: Float32Array, params: SamplingParams, tokenIndex = 0): number | undefined {
-  return sampler.sample(logits, { params, tokenIndex })?.tokenId;
+  return sampler.sample(logits, { params, tokenIndex })?.id;
 }
 
 const hex = (words: readonly number[]) => words.map((word) => word.toString(16).padStart(8, '0'));
@@ -180,7 +180,7 @@ test('sampling from the likeliest tokens draws the same token as sampling from a
           logits: Float32Array.from(likeliest, (id) => logits[id] ?? 0),
           total,
         };
-        const token = sampler.sampleAmong(candidates, { params, tokenIndex: 3 })?.tokenId;
+        const token = sampler.sampleAmong(candidates, { params, tokenIndex: 3 })?.id;
         if (token !== undefined) numAnswered++;
         expect([undefined, expected]).toContain(token);
         const isDistinct = logits[ids[params.topK - 1] ?? 0] !== logits[ids[count - 1] ?? 0];
@@ -205,9 +205,9 @@ describe('an adjuster', () => {
   const logits = () => Float32Array.of(0, 3, 1, 2);
 
   test('changes the logits of the rows that it applies to, greedy or sampled', () => {
-    expect(sampler.sample(logits(), of({ seed: 7 }))).toEqual({ tokenId: 2 });
-    expect(sampler.sample(logits(), of({ seed: 7, temperature: 1 }))).toEqual({ tokenId: 2 });
-    expect(sampler.sample(logits(), of({ seed: 8 }))).toEqual({ tokenId: 1 });
+    expect(sampler.sample(logits(), of({ seed: 7 }))).toEqual({ id: 2 });
+    expect(sampler.sample(logits(), of({ seed: 7, temperature: 1 }))).toEqual({ id: 2 });
+    expect(sampler.sample(logits(), of({ seed: 8 }))).toEqual({ id: 1 });
   });
 
   test('makes the rows that it applies to need all of their logits, and other rows no more than without it', () => {

@@ -120,7 +120,7 @@ test('whatever arrives, is aborted or fails, each sequence finishes once, slots 
         const results = planned.rows.map(({ sample }, i) => {
           if (sample === undefined) return undefined;
           if (mayFail && isBroken[i]) return new EngineError('broken');
-          return { tokenId: isEos[i] ? EOS : 7 };
+          return { id: isEos[i] ? EOS : 7 };
         });
         for (const { sequence: s } of target.update(results, nowMs)) expect(s.finishReason).not.toBe('abort');
       };

@@ -32,8 +32,8 @@ function step(target: Scheduler, nowMs = 0, token = 7): string | undefined {
   return describeStep(target, planned);
 }
 
-function sampled({ rows }: Step, tokenId: number) {
-  return rows.map(({ sample }) => sample && { tokenId });
+function sampled({ rows }: Step, id: number) {
+  return rows.map(({ sample }) => sample && { id });
 }
 
 function add(target: Scheduler, ...sequences: Sequence[]): void {
@@ -137,7 +137,7 @@ test('a step is a plain value: it can be compared and cloned, and later tokens d
     ],
   });
   expect(structuredClone(planned)).toEqual(planned);
-  target.update([{ tokenId: 8 }, undefined], 0);
+  target.update([{ id: 8 }, undefined], 0);
   expect(planned?.rows[0]?.tokenIds).toEqual([7]);
 });
 
@@ -156,7 +156,7 @@ describe('aborting a sequence', () => {
     add(target, a, sequence('b'));
     target.schedule(0);
     target.finish(a, 'abort');
-    expect(target.update([{ tokenId: 7 }], 0)).toEqual([]);
+    expect(target.update([{ id: 7 }], 0)).toEqual([]);
     expect(a).toMatchObject({ finishReason: 'abort', outputTokenIds: [] });
     expect(step(target)).toBe('prefill b');
   });
@@ -260,9 +260,9 @@ test('a row that fails ends its own sequence and no other', () => {
   const planned = target.schedule(0) ?? { moves: [], rows: [] };
   expect(describeStep(target, planned)).toBe('prefill a b');
   const error = new EngineError('not a number');
-  expect(target.update([error, { tokenId: 7 }], 0)).toEqual([
+  expect(target.update([error, { id: 7 }], 0)).toEqual([
     { sequence: a, result: error },
-    { sequence: b, result: { tokenId: 7 } },
+    { sequence: b, result: { id: 7 } },
   ]);
   expect(a.finishReason).toBe('error');
   expect(step(target)).toBe('move 1>0; decode b');

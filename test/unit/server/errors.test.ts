@@ -248,7 +248,7 @@ describe('errors have one shape everywhere:', () => {
   test('an engine that fails: a 500, or an error event in a stream', async () => {
     const { post, generator } = await startServer();
     generator.events = [
-      { type: 'token', index: 0, tokenId: 5, text: 'Hello' },
+      { type: 'token', index: 0, token: { id: 5 }, text: 'Hello' },
       { type: 'error', error: new EngineError('out of memory') },
     ];
     const whole = await post({ prompt: 'x' });

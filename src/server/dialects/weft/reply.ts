@@ -22,8 +22,8 @@ function messageOf(event: GenerationEvent, context: ReplyContext): SseMessage {
   }
 }
 
-function tokenData({ index, tokenId, text }: TokenEvent): TokenData {
-  return { index, token_id: tokenId, text };
+function tokenData({ index, token, text }: TokenEvent): TokenData {
+  return { index, token_id: token.id, text };
 }
 
 function bodyOf(tokens: readonly TokenEvent[], { id, model, ...done }: DoneData): GenerateReply {
@@ -31,7 +31,7 @@ function bodyOf(tokens: readonly TokenEvent[], { id, model, ...done }: DoneData)
     id,
     model,
     text: tokens.map(({ text }) => text).join(''),
-    token_ids: tokens.map(({ tokenId }) => tokenId),
+    token_ids: tokens.map(({ token }) => token.id),
     ...done,
   };
 }
