@@ -7,7 +7,7 @@ import { ServerProcess, slowSteps } from '../support/weft-process.ts';
 
 const up = serverForAllTests();
 
-/** Requests of many lengths, every third with an end of its own. */
+/** Requests of many lengths. Every third one ignores the end of sequence. */
 function someRequests(count: number, sampling: (i: number) => object) {
   const openings = ['Once upon a time', 'Tom', 'The big red ball', 'One day, a little girl named Sue', 'It was'];
   return Array.from({ length: count }, (_, i) => ({
@@ -18,7 +18,7 @@ function someRequests(count: number, sampling: (i: number) => object) {
   }));
 }
 
-/** Starts the n-th request when a stream that runs beside them has given so many tokens. */
+/** Starts requests one after another, paced by the tokens of a concurrent stream. */
 async function startedBeside(client: Client, requests: readonly Record<string, unknown>[]) {
   const answers: Promise<{ token_ids: readonly number[] }>[] = [];
   const pending = [...requests];
@@ -34,7 +34,7 @@ async function startedBeside(client: Client, requests: readonly Record<string, u
   return Promise.all(answers);
 }
 
-describe('what Hugging Face transformers generates for the embedded model', () => {
+describe('generates the same as Hugging Face transformers for the embedded model:', () => {
   const stories = expectedCases<StoryCase>(reference('opt-stories'));
 
   test.each(stories.map((story) => [story.prompt, story] as const))('%s', async (_, story) => {
@@ -46,7 +46,7 @@ describe('what Hugging Face transformers generates for the embedded model', () =
   });
 });
 
-describe('fifty requests that start at all moments each give what they give alone', () => {
+describe('each of fifty requests that start at different times gets the same tokens as alone', () => {
   test.each([
     ['greedy', () => ({})],
     ['with a seed and temperature 1', (i: number) => ({ temperature: 1, seed: i })],
@@ -60,7 +60,7 @@ describe('fifty requests that start at all moments each give what they give alon
   });
 });
 
-test('a request sent while another decodes gets its first token before that one ends, in steps that both share', async () => {
+test('a request sent while another one decodes shares its steps, and gets its first token before that one ends', async () => {
   const server = new ServerProcess([], slowSteps);
   onTestFinished(() => server.kill('SIGKILL'));
   const client = new Client(await server.url);
@@ -93,8 +93,8 @@ test('a request sent while another decodes gets its first token before that one 
   expect(steps - before.steps).toBeLessThan(790);
 });
 
-describe('an answer', () => {
-  test('counts what it gives: every token in token_ids, the end of sequence among them', async () => {
+describe('a reply', () => {
+  test('counts every token in token_ids, including the end of sequence', async () => {
     const story = expectedCases<StoryCase>(reference('opt-stories')).find((each) => each.finish_reason === 'stop');
     const request = { prompt: story?.prompt ?? 'The end.', max_new_tokens: 300 };
     const reply = await up.client.generate(request);
@@ -108,7 +108,7 @@ describe('an answer', () => {
     expect(events.at(-1)).toMatchObject({ token_id: 2, text: '' });
   });
 
-  test('ends in front of a stop string', async () => {
+  test('ends before a stop string', async () => {
     const whole = await up.client.generate({ prompt: 'Once upon a time', max_new_tokens: 30 });
     expect(whole.text).toContain('Lily');
     const stopped = await up.client.generate({
@@ -122,7 +122,7 @@ describe('an answer', () => {
     });
   });
 
-  test('fills the context, and no more', async () => {
+  test('fills the context and ends there', async () => {
     const prompt = Array<number>(500).fill(100);
     const reply = await up.client.generate({ prompt, ignore_eos: true });
     expect(reply).toMatchObject({ finish_reason: 'length', usage: { prompt_tokens: 500, completion_tokens: 12 } });
@@ -136,7 +136,7 @@ describe('an answer', () => {
     });
   });
 
-  test('to a long text is that to its ids, though the text was tokenized on another thread', async () => {
+  test('to a long text, which is tokenized on another thread, is the same as to its token ids', async () => {
     const text = ' something'.repeat(300);
     const once = await up.client.generate({ prompt: ' something', max_new_tokens: 1 });
     expect(once.usage.prompt_tokens).toBe(2);

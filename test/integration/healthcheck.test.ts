@@ -8,7 +8,7 @@ import { type Ended, RunningProgram, type RunOptions } from '../support/weft-pro
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** An installation of its own, whose health check does not see the servers of other tests. */
+/** A separate installation, whose health check does not see the servers of other tests. */
 class Installation {
   readonly #folder: string;
 
@@ -25,7 +25,7 @@ class Installation {
     return new Installation(folder);
   }
 
-  /** A server that takes requests, or whatever else its arguments say. */
+  /** Starts a server, or another command. */
   async serve(args: readonly string[], options: RunOptions = {}): Promise<RunningProgram> {
     const server = this.run(['dist/cli/main.js', 'serve', ...args], options);
     await server.printed(/address\s+http/);
@@ -46,7 +46,7 @@ class Installation {
 const healthy = { exitCode: 0, stdout: '', stderr: '' };
 
 describe.skipIf(process.platform !== 'linux')('the health check finds the server', () => {
-  test('by its flags, which beat the variables of both', async () => {
+  test('by its flags, which take precedence over environment variables', async () => {
     const installation = await Installation.create();
     const port = String(await freePort());
     const variables = { WEFT_PORT: '1', WEFT_HOST: '203.0.113.1' };
@@ -65,14 +65,14 @@ describe.skipIf(process.platform !== 'linux')('the health check finds the server
     expect(await installation.check([], { WEFT_PORT: '1' })).toEqual(healthy);
   });
 
-  test('that was started first, and not one of `weft bench capacity`', async () => {
+  test('that was started first, not one of `weft bench capacity`', async () => {
     const installation = await Installation.create();
     await installation.serve(['--port', String(await freePort())]);
     await installation.serve(['--port', '0', '--host', '127.0.0.1']);
     expect(await installation.check()).toEqual(healthy);
   });
 
-  test('but not one whose port nobody knows', async () => {
+  test('but not one on a port that was picked at random', async () => {
     const installation = await Installation.create();
     await installation.serve(['--port', '0']);
     expect(await installation.check()).toMatchObject({
@@ -82,7 +82,7 @@ describe.skipIf(process.platform !== 'linux')('the health check finds the server
   });
 });
 
-test('the health check takes flags, which say which server is meant', async () => {
+test('flags of the health check choose the server', async () => {
   const installation = await Installation.create();
   const port = String(await freePort());
   await installation.serve(['--port', port]);
@@ -90,7 +90,7 @@ test('the health check takes flags, which say which server is meant', async () =
   expect((await installation.check(['--port', String(await freePort())])).exitCode).toBe(1);
 });
 
-test('the health check says on one line what is wrong with a flag', async () => {
+test('the health check reports a wrong flag on one line', async () => {
   const installation = await Installation.create();
   expect(await installation.check(['--port', 'x'])).toMatchObject({
     exitCode: 1,

@@ -10,7 +10,7 @@ const up = serverForAllTests(['--max-batch-size', '4', '--log-level', 'warn'], s
 const long = { prompt: 'Once upon a time', max_new_tokens: 400, ignore_eos: true };
 const short = { prompt: 'The little dog', max_new_tokens: 20 };
 
-/** A connection of its own with a request sent, whose answer nobody has read yet. */
+/** A new connection on which a request was sent and nothing was read. */
 async function rawRequest(body: unknown): Promise<Socket> {
   const { hostname, port } = new URL(up.client.url);
   const socket = connect(Number(port), hostname);
@@ -23,7 +23,7 @@ async function rawRequest(body: unknown): Promise<Socket> {
 const allFree = () =>
   up.client.until(({ running, waiting, free_slots }) => running === 0 && waiting === 0 && free_slots === 4);
 
-describe('the others notice nothing, and slots come back, when a client', () => {
+describe('other clients are not affected, and slots are freed, when a client', () => {
   test('disconnects in the middle of its stream', async () => {
     const expected = await up.client.generate(short);
     const before = await allFree();
@@ -44,7 +44,7 @@ describe('the others notice nothing, and slots come back, when a client', () => 
     expect(steps - before.steps).toBeLessThan(300);
   });
 
-  test('gives up while it waits', async () => {
+  test('disconnects while its request waits', async () => {
     const running = Array.from({ length: 4 }, () => up.client.generate(long));
     await up.client.until((health) => health.free_slots === 0);
     const leaving = new AbortController();
@@ -60,7 +60,7 @@ describe('the others notice nothing, and slots come back, when a client', () => 
     await allFree();
   });
 
-  test('reads nothing at all until its story is long finished, and then a byte at a time', async () => {
+  test('reads nothing until its story is finished, and then one byte at a time', async () => {
     const slow = await rawRequest({ ...long, stream: true });
     await up.client.until(({ running }) => running === 1);
     expect((await up.client.generateStreamed(short)).token_ids.length).toBeGreaterThan(0);
@@ -75,7 +75,7 @@ describe('the others notice nothing, and slots come back, when a client', () => 
     slow.destroy();
   });
 
-  test('hangs up without reading', async () => {
+  test('disconnects without reading', async () => {
     const before = await allFree();
     const gone = await rawRequest({ ...long, stream: true });
     await up.client.until(({ running }) => running === 1);
@@ -85,7 +85,7 @@ describe('the others notice nothing, and slots come back, when a client', () => 
   });
 });
 
-test('a client that sends many requests at once and hangs up leaves none of them behind', async () => {
+test('all requests of a client that pipelines many and disconnects are cancelled', async () => {
   const before = await allFree();
   const { hostname, port } = new URL(up.client.url);
   const socket = connect(Number(port), hostname);
@@ -96,7 +96,7 @@ test('a client that sends many requests at once and hangs up leaves none of them
   expect(steps - before.steps).toBeLessThan(300);
 });
 
-test('a client that closes its side and waits gets an error, and costs no more than one that hangs up', async () => {
+test('a half-closed client gets an error, and costs no more than one that disconnects', async () => {
   const before = await allFree();
   const { hostname, port } = new URL(up.client.url);
   const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
@@ -111,7 +111,7 @@ test('a client that closes its side and waits gets an error, and costs no more t
   expect(steps - before.steps).toBeLessThan(300);
 });
 
-test('a web page that has pointed its own name at this machine is refused', async () => {
+test('a web page that points its own name at this machine is refused', async () => {
   const { hostname, port } = new URL(up.client.url);
   const socket = connect(Number(port), hostname);
   socket.write(postOf(short, 'connection: close\r\n').replace('host: localhost', 'host: evil.example'));
@@ -121,7 +121,7 @@ test('a web page that has pointed its own name at this machine is refused', asyn
   expect(answer).toContain('"code":"host_not_allowed"');
 });
 
-test('an Expect header that cannot be met is answered in the shape of all errors', async () => {
+test('an unsupported Expect header gets an error in the usual shape', async () => {
   const { hostname, port } = new URL(up.client.url);
   const socket = connect(Number(port), hostname);
   socket.write(
@@ -133,7 +133,7 @@ test('an Expect header that cannot be met is answered in the shape of all errors
   expect(answer).toContain('"code":"expectation_failed"');
 });
 
-test('who sends more than is taken reads why, each time, and not of a broken connection', async () => {
+test('a client that sends too much always gets the reason, never a broken connection', async () => {
   const body = 'x'.repeat(10 * 2 ** 20);
   const upload = async (path: string, type: string) =>
     (await fetch(up.client.url + path, { method: 'POST', headers: { 'content-type': type }, body })).status;
@@ -146,7 +146,7 @@ test('who sends more than is taken reads why, each time, and not of a broken con
   expect(new Set(statuses)).toEqual(new Set([413, 415, 404]));
 });
 
-test('garbage of every kind disturbs nobody: a stream that runs beside it is complete and the same', async () => {
+test('garbage of every kind does not affect a concurrent stream', async () => {
   const expected = await up.client.generate(long);
   const stream = up.client.generateStreamed(long);
   const bodies: [string, Record<string, string>][] = [
@@ -181,7 +181,7 @@ test('garbage of every kind disturbs nobody: a stream that runs beside it is com
   await allFree();
 });
 
-test('what is no HTTP is answered in the shape of all errors, and its connection closed', async () => {
+test('input that is not HTTP gets an error in the usual shape, and the connection is closed', async () => {
   const { hostname, port } = new URL(up.client.url);
   const socket = connect(Number(port), hostname);
   socket.write('GARBAGE\r\n\r\n');

@@ -89,7 +89,7 @@ describe('a model', () => {
     expect(model).toMatchObject({ name: 'opt-stories', precision: 'fp32', maxModelLen: 512, device: 'CPU, 1 threads' });
   });
 
-  test('gives requests that run together the tokens that they get alone', async () => {
+  test('gives concurrent requests the same tokens as alone', async () => {
     const alone = await collect(model.generate('Once upon a time', { maxNewTokens: 20 }));
     expect(alone.event).toMatchObject({ finishReason: 'length', usage: { completionTokens: 20 } });
     expect(alone.tokens.map(({ text }) => text).join('')).toContain('there was');
@@ -102,7 +102,7 @@ describe('a model', () => {
     expect(second.tokens).toEqual((await collect(model.generate('Once upon a time', seeded))).tokens);
   });
 
-  test('frees the slot of a request whose loop is left', async () => {
+  test('frees the slot of a request when its loop is left', async () => {
     for await (const { type } of model.generate('Once', { maxNewTokens: 400, ignoreEos: true })) {
       expect(type).toBe('token');
       break;
@@ -138,7 +138,7 @@ describe('a model', () => {
   });
 });
 
-test('closing a model ends open requests, and happens once', async () => {
+test('closing a model ends open requests, and closing it again does nothing', async () => {
   const model = await loadModel(undefined, { cacheDir, maxBatchSize: 1 });
   const events = model.generate('Once', { maxNewTokens: 400, ignoreEos: true });
   await events.next();
@@ -153,7 +153,7 @@ test('closing a model ends open requests, and happens once', async () => {
   });
 });
 
-test('a model whose files are cut short refuses requests, and says why', async () => {
+test('a model whose files are truncated refuses requests with the reason', async () => {
   const code = `
     import { readdir, truncate } from 'node:fs/promises';
     import path from 'node:path';

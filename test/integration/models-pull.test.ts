@@ -9,7 +9,7 @@ import { until } from '../support/until.ts';
 const sha256 = (content: Buffer) => createHash('sha256').update(content).digest('hex');
 
 describe('pull', () => {
-  test('puts what is needed, and nothing else, into the layout of the Hugging Face cache', async () => {
+  test('stores only the needed files, in the layout of the Hugging Face cache', async () => {
     const machine = await Machine.create();
     const files = await published();
     const commit = machine.hub.publish('facebook/opt-mini', files);
@@ -33,7 +33,7 @@ describe('pull', () => {
     expect((await readdir(path.join(folder, 'blobs'))).every((name) => /^[0-9a-f]{40,64}$/.test(name))).toBe(true);
   });
 
-  test('again asks for no content, and follows the branch', async () => {
+  test('downloads nothing twice, and follows the branch', async () => {
     const machine = await Machine.create();
     const files = await published();
     machine.hub.publish('a/b', files);
@@ -49,7 +49,7 @@ describe('pull', () => {
     expect(await readFile(path.join(machine.repoFolder('a/b'), 'refs/main'), 'utf8')).toBe(commit);
   });
 
-  test('takes an ONNX export where there is nothing better, with its external data', async () => {
+  test('falls back to an ONNX export with its external data', async () => {
     const machine = await Machine.create();
     const files = {
       ...(await filesOf(path.join(variants, 'onnx-external-fp16-projected'), [
@@ -70,7 +70,7 @@ describe('pull', () => {
     await machine.succeed('models', 'convert', 'Xenova/opt');
   });
 
-  test('that was killed goes on where it was, and until then the model is not there', async () => {
+  test('resumes after it was killed; until then the model is not listed', async () => {
     const machine = await Machine.create();
     const files = await published();
     machine.hub.publish('a/b', files);
@@ -89,7 +89,7 @@ describe('pull', () => {
     expect((await machine.succeed('models', 'list')).stdout).toContain('a/b');
   });
 
-  test('whose connection breaks goes on by itself', async () => {
+  test('resumes by itself when the connection breaks', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', await published());
     machine.hub.trouble('pytorch_model.bin', { breakAfter: 100_000 });
@@ -97,7 +97,7 @@ describe('pull', () => {
     expect(machine.hub.requests.filter((request) => /bin from \d+/.test(request)).length).toBeGreaterThan(0);
   });
 
-  test('of content that is not what the hub says fails, and leaves none of it', async () => {
+  test('fails if the content has another digest, and leaves none of it', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', await published());
     machine.hub.trouble('pytorch_model.bin', { isCorrupt: true });
@@ -111,14 +111,14 @@ describe('pull', () => {
     await machine.succeed('models', 'pull', 'a/b');
   });
 
-  test('of a small file that is not what the hub says fails, too', async () => {
+  test('fails if a small file has another digest', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', await published());
     machine.hub.trouble('merges.txt', { isCorrupt: true });
     expect(await machine.fail(['models', 'pull', 'a/b'])).toMatch(/merges\.txt of a\/b arrived damaged: its git-sha1 /);
   });
 
-  test('goes on with what is left of another file by beginning anew', async () => {
+  test('starts over if the partial file belongs to another version', async () => {
     const machine = await Machine.create();
     const files = await published();
     machine.hub.publish('a/b', files);
@@ -130,7 +130,7 @@ describe('pull', () => {
     expect(files['pytorch_model.bin']?.equals(await readFile(blob))).toBe(true);
   });
 
-  test('mends a file that was damaged on the disk, and serving notices it before', async () => {
+  test('repairs a file that was damaged on disk, which serving reports', async () => {
     const machine = await Machine.create();
     const files = await published();
     const commit = machine.hub.publish('a/b', files);
@@ -147,7 +147,7 @@ describe('pull', () => {
     expect((await lstat(weights)).isSymbolicLink()).toBe(true);
   });
 
-  test('several at once do not disturb each other', async () => {
+  test('works concurrently', async () => {
     const machine = await Machine.create();
     const files = await published();
     machine.hub.publish('a/b', files);
@@ -159,7 +159,7 @@ describe('pull', () => {
     await machine.succeed('models', 'convert', 'a/b');
   });
 
-  test('clears away what was given up for the sake of another that has finished since', async () => {
+  test('removes the partial file of an interrupted pull once another one has finished', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', await published());
     await machine.succeed('models', 'pull', 'a/b');
@@ -170,7 +170,7 @@ describe('pull', () => {
     expect(await unfinishedIn(blobs)).toEqual([]);
   });
 
-  test('waits while another is fetching the same', async () => {
+  test('waits while another process downloads the same file', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', await published());
     machine.hub.trouble('pytorch_model.bin', { stallAfter: 150_000 });
@@ -183,7 +183,7 @@ describe('pull', () => {
     expect(machine.hub.requests.filter((request) => request.includes('/cdn/'))).toHaveLength(1);
   });
 
-  test('takes over when the other dies', async () => {
+  test('takes over when the other process dies', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', await published());
     machine.hub.trouble('pytorch_model.bin', { stallAfter: 150_000 });
@@ -199,7 +199,7 @@ describe('pull', () => {
     ]);
   });
 
-  test('begins anew where the server cannot go on', async () => {
+  test('starts over if the server does not support ranges', async () => {
     const machine = await Machine.create();
     const files = await published();
     machine.hub.publish('a/b', files);
@@ -211,7 +211,7 @@ describe('pull', () => {
     expect(files['pytorch_model.bin']?.equals(blob)).toBe(true);
   });
 
-  test('leaves alone what Python is fetching', async () => {
+  test('does not touch the partial files of Python', async () => {
     const machine = await Machine.create();
     const files = await published();
     machine.hub.publish('a/b', files);
@@ -223,7 +223,7 @@ describe('pull', () => {
     expect(await readFile(partial, 'utf8')).toBe('of Python');
   });
 
-  test('takes over from a writer that has been silent for minutes, though its process number lives', async () => {
+  test('takes over from a writer that was silent for minutes, even if its process id is in use', async () => {
     const machine = await Machine.create();
     const files = await published();
     machine.hub.publish('a/b', files);
@@ -238,7 +238,7 @@ describe('pull', () => {
   });
 });
 
-describe('what cannot be pulled is one line that says why:', () => {
+describe('a failed pull prints the reason on one line:', () => {
   test('a model that does not exist', async () => {
     const machine = await Machine.create();
     expect(await machine.fail(['models', 'pull', 'no/such'])).toMatch(
@@ -247,7 +247,7 @@ describe('what cannot be pulled is one line that says why:', () => {
     expect(await machine.fail(['serve', 'no/such'])).toMatch(/has no no\/such at main/);
   });
 
-  test('a revision that does not exist, or is none', async () => {
+  test('a revision that does not exist or is malformed', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', await published());
     expect(await machine.fail(['models', 'pull', 'a/b', '--revision', 'v9'])).toMatch(/has no a\/b at v9/);
@@ -256,7 +256,7 @@ describe('what cannot be pulled is one line that says why:', () => {
     );
   });
 
-  test('one that needs a token', async () => {
+  test('a model that needs a token', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', await published());
     machine.hub.token = 'secret';
@@ -268,7 +268,7 @@ describe('what cannot be pulled is one line that says why:', () => {
     expect(exitCode).toBe(0);
   });
 
-  test('another architecture: its weights are not fetched, and nothing is left', async () => {
+  test('another architecture: the weights are not downloaded, and nothing is left behind', async () => {
     const machine = await Machine.create();
     const files = await published();
     machine.hub.publish('a/b', { ...files, 'config.json': Buffer.from('{"model_type": "llama"}') });
@@ -277,7 +277,7 @@ describe('what cannot be pulled is one line that says why:', () => {
     await expect(readdir(path.join(machine.folder, 'hf'))).rejects.toThrow('ENOENT');
   });
 
-  test('a hub that is something else', async () => {
+  test('a server that is not a hub', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', await published());
     for (const page of ['<html>Please log in</html>', '{}', 'null', '']) {
@@ -296,19 +296,19 @@ describe('what cannot be pulled is one line that says why:', () => {
     );
   });
 
-  test('a token that cannot be one, without showing it', async () => {
+  test('a malformed token, which is not shown', async () => {
     const machine = await Machine.create();
     const message = await machine.fail(['models', 'pull', 'a/b'], { HF_TOKEN: 'hf_se\ncret' });
     expect(message).toMatch(/HF_TOKEN .* contains characters that are not allowed in a token$/);
   });
 
-  test('one without weights that can be read', async () => {
+  test('a model without weights in a supported format', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', { 'config.json': Buffer.from('{}'), 'tf_model.h5': Buffer.alloc(10) });
     expect(await machine.fail(['models', 'pull', 'a/b'])).toMatch(/a\/b has no weights that Weft can read/);
   });
 
-  test('no network, or none wanted: it says what is here', async () => {
+  test('no network, or offline mode: local models are listed', async () => {
     const machine = await Machine.create();
     const nobody = { HF_ENDPOINT: 'http://127.0.0.1:1' };
     const here = /; here are: opt-stories$/;

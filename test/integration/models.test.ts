@@ -9,7 +9,7 @@ import { ServerProcess } from '../support/weft-process.ts';
 
 const mini = reference('opt-mini');
 
-test('serve fetches a model that is not here, and later finds it without a network', async () => {
+test('serve downloads a missing model, and later finds it without a network', async () => {
   const machine = await Machine.create();
   machine.hub.publish('facebook/opt-mini', await published());
   const [expected] = expectedCases<ModelCase>(mini);
@@ -24,7 +24,7 @@ test('serve fetches a model that is not here, and later finds it without a netwo
   }
 });
 
-test('a model that is too large for the memory is refused before its weights are fetched', async () => {
+test('a model that does not fit into memory is refused before its weights are downloaded', async () => {
   const machine = await Machine.create();
   const files = await published();
   const config = { ...JSON.parse(String(files['config.json'])), hidden_size: 2 ** 20, ffn_dim: 2 ** 22 };
@@ -38,7 +38,7 @@ test('a model that is too large for the memory is refused before its weights are
 describe('a random model', () => {
   const name = 'opt-125m-random';
 
-  test('is made once, is served, and is another with another seed', async () => {
+  test('is created once and served; another seed gives another model', async () => {
     const machine = await Machine.create();
     const weights = path.join(machine.folder, 'weft/models', name, 'model.safetensors');
     const beginning = async (...args: string[]) => {
@@ -60,7 +60,7 @@ describe('a random model', () => {
     expect((await server.stop()).exitCode).toBe(0);
   });
 
-  test('that is given up leaves nothing', async () => {
+  test('leaves nothing behind if its creation is interrupted', async () => {
     const machine = await Machine.create();
     const models = path.join(machine.folder, 'weft/models');
     const weft = machine.start(['models', 'random', 'opt-1.3b']);
@@ -71,8 +71,8 @@ describe('a random model', () => {
   });
 });
 
-describe('what is here', () => {
-  test('is listed, described and removed, with its graph', async () => {
+describe('a local model', () => {
+  test('is listed, described, and removed with its graph', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', await published());
     await machine.succeed('models', 'pull', 'a/b');
@@ -91,7 +91,7 @@ describe('what is here', () => {
     expect(await machine.fail(['models', 'info', 'a/b'])).toContain('a/b is not on this machine at main');
   });
 
-  test('is removed also if it was fetched in part', async () => {
+  test('can be removed if it was downloaded in part', async () => {
     const machine = await Machine.create();
     machine.hub.publish('a/b', await published());
     machine.hub.trouble('pytorch_model.bin', { isCorrupt: true });
@@ -115,7 +115,7 @@ describe('what is here', () => {
     expect((await stat(machine.folder)).isDirectory()).toBe(true);
   });
 
-  test('a model of another program in the same cache is found; one of which only a part is there is not', async () => {
+  test('is found if another program downloaded it, unless it is incomplete', async () => {
     const machine = await Machine.create();
     const folder = machine.repoFolder('facebook/opt-mini');
     const snapshot = path.join(folder, 'snapshots', 'c0ffee'.padEnd(40, '0'));
@@ -140,7 +140,7 @@ describe('weft bench', () => {
       expect(stdout).toMatch(new RegExp(`^\\| ${precision} \\| decode 50 `, 'm'));
   });
 
-  test('measures what a precision costs, by what transformers computes', async () => {
+  test('measures the loss of each precision, compared with transformers', async () => {
     const machine = await Machine.create();
     const stories = expectedCases<StoryCase>(reference('opt-stories')).map(({ prompt, text }) => prompt + text);
     const file = path.join(machine.folder, 'text');
@@ -176,7 +176,7 @@ describe('a wrong command line is refused with one line:', () => {
     expect(await machine.fail(args)).toContain(message);
   });
 
-  test('an HF_ENDPOINT that is no address', async () => {
+  test('an HF_ENDPOINT that is not a URL', async () => {
     const machine = await Machine.create();
     expect(await machine.fail(['models', 'list'], { HF_ENDPOINT: 'hub' })).toContain(
       'HF_ENDPOINT is "hub"; it must be',

@@ -9,7 +9,7 @@ import { hangingStep, ServerProcess, slowSteps, stuckTokenizer, WeftProcess } fr
 
 const long = { prompt: 'Once upon a time', max_new_tokens: 400, ignore_eos: true };
 
-/** So that a busy machine does not meet the deadline. */
+/** Long enough that a busy machine does not reach the deadline. */
 const patient = ['--drain-timeout-ms', '3600000'];
 
 interface Running {
@@ -26,14 +26,14 @@ async function startSlow(...args: string[]): Promise<Running> {
 }
 
 async function startIn(environment: Readonly<Record<string, string>>, args: readonly string[]): Promise<Running> {
-  // No machine is so slow that the deadline cuts a story, unless a test says so.
+  // So long that the deadline never cuts a story, unless a test sets another.
   const server = new ServerProcess(args, { WEFT_DRAIN_TIMEOUT_MS: '3600000', ...environment });
   onTestFinished(() => server.kill('SIGKILL'));
   return { server, client: new Client(await server.url) };
 }
 
 describe('SIGTERM', () => {
-  test('lets what was accepted finish, refuses what is new, and ends with 0', async () => {
+  test('finishes accepted requests, refuses new ones, and exits with 0', async () => {
     const { server, client } = await startSlow('--max-batch-size', '1', ...patient);
     const running = client.generateStreamed(long);
     await client.until((health) => health.running === 1);
@@ -51,7 +51,7 @@ describe('SIGTERM', () => {
     expect((await server.ended).exitCode).toBe(0);
   });
 
-  test('ends with an error event what the deadline cuts, and still with 0', async () => {
+  test('ends requests with an error event at the deadline, and exits with 0', async () => {
     const { server, client } = await startSlow('--drain-timeout-ms', '0');
     const events = [];
     for await (const event of client.stream(long)) {
@@ -62,7 +62,7 @@ describe('SIGTERM', () => {
     expect((await server.ended).exitCode).toBe(0);
   });
 
-  test('ends with an error event what hangs in a step, and the process with 1', async () => {
+  test('ends requests with an error event if a step hangs, and exits with 1', async () => {
     const { server, client } = await startIn(hangingStep, ['--drain-timeout-ms', '0']);
     const events = [];
     for await (const event of client.stream(long)) {
@@ -89,7 +89,7 @@ describe('SIGTERM', () => {
     },
   );
 
-  test('does not wait for who is connected and has asked for nothing, or not in full', async () => {
+  test('does not wait for connections without a complete request', async () => {
     const { server, client } = await start();
     const { hostname, port } = new URL(client.url);
     const idle = connect(Number(port), hostname);
@@ -106,7 +106,7 @@ describe('SIGTERM', () => {
     await closed;
   });
 
-  test('or SIGINT that comes twice at once, as from npm, lets what was accepted finish all the same', async () => {
+  test('or SIGINT that arrives twice at once, as from npm, still finishes accepted requests', async () => {
     const { server, client } = await startSlow('--max-batch-size', '1', ...patient);
     const running = [client.generate(long), client.generate(long)];
     await client.until((health) => health.running === 1 && health.waiting === 1);
@@ -117,7 +117,7 @@ describe('SIGTERM', () => {
     expect((await server.ended).exitCode).toBe(0);
   });
 
-  test('while it warms up ends it too', async () => {
+  test('ends a server that is warming up', async () => {
     const server = new WeftProcess(['serve', '--port', '0']);
     onTestFinished(() => server.kill('SIGKILL'));
     await server.printed(/Server listening/);
@@ -125,7 +125,7 @@ describe('SIGTERM', () => {
     expect((await server.ended).exitCode).toBe(0);
   });
 
-  test('ends an idle server at once, its open connections too', async () => {
+  test('ends an idle server at once, and closes its connections', async () => {
     const { server, client } = await start();
     await client.health();
     expect((await server.stop()).exitCode).toBe(0);
@@ -136,7 +136,7 @@ test.each([
   ['', false],
   [' while the server is being stopped', true],
 ])(
-  'a defect%s ends what is open with an error event, is in the log, and the process ends with 1',
+  'a defect%s ends open requests with an error event, is logged, and the process exits with 1',
   async (_, isStopped) => {
     const scheduler = new URL('../../dist/scheduler/index.js', import.meta.url);
     const breaking = `import { Scheduler } from '${scheduler}';
@@ -163,7 +163,7 @@ test.each([
   },
 );
 
-test('a full queue is a 429 that says when to try again', async () => {
+test('a full queue gives 429 with the time to retry', async () => {
   const { client } = await startSlow('--max-batch-size', '1', '--max-queue-size', '1');
   const running = client.generate(long);
   await client.until((health) => health.running === 1);
@@ -176,14 +176,14 @@ test('a full queue is a 429 that says when to try again', async () => {
   expect([(await running).token_ids.length, (await waiting).token_ids.length]).toEqual([400, 1]);
 });
 
-test('the banner says what is served, and its curl line is right', async () => {
+test('the banner describes the server, and its curl command works', async () => {
   const { server } = await start();
   await server.printed(/curl -N http:\/\/127\.0\.0\.1:\d+\/generate -H 'content-type: application\/json' -d '\{.*\}'/);
   expect(server.stdout).toMatch(/opt-stories: OPT, 3\.4 million parameters/);
   expect(server.stdout).toMatch(/KV cache +up to 225 MiB/);
 });
 
-test('a folder without a tokenizer serves ids, and its text is empty', async () => {
+test('a folder without a tokenizer serves token ids with empty text', async () => {
   const { client } = await start(await copyOf(reference('opt-mini'), ['config.json', 'pytorch_model.bin']));
   const reply = await client.generate({ prompt: [2, 10, 11], max_new_tokens: 5, ignore_eos: true });
   expect(reply).toMatchObject({ text: '', usage: { prompt_tokens: 3, completion_tokens: 5 } });
@@ -194,7 +194,7 @@ test('a folder without a tokenizer serves ids, and its text is empty', async () 
   });
 });
 
-test('int8 serves the story that its engine tells, alone and beside others', async () => {
+test('int8 serves the same story alone and in a batch', async () => {
   const { client } = await start('--precision', 'int8');
   const request = { prompt: 'Once upon a time', max_new_tokens: 40 };
   const alone = await client.generate(request);
@@ -206,7 +206,7 @@ test('int8 serves the story that its engine tells, alone and beside others', asy
   expect(alone.text).toMatch(/^, there was a/);
 });
 
-describe('what cannot be started is one line that says why, and an exit code other than 0:', () => {
+describe('a server that cannot start prints the reason on one line and exits with an error:', () => {
   async function failure(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<string> {
     const { exitCode, stderr, stdout } = await new WeftProcess(args, environment).ended;
     expect(exitCode).toBe(2);
@@ -215,11 +215,11 @@ describe('what cannot be started is one line that says why, and an exit code oth
     return stderr;
   }
 
-  test('a model folder that is missing', async () => {
+  test('a missing model folder', async () => {
     expect(await failure(['serve', 'no/such/folder'])).toContain('there is no model folder no/such/folder');
   });
 
-  test('a model folder that is none', async () => {
+  test('a folder that is not a model', async () => {
     expect(await failure(['serve', await temporaryFolder()])).toContain('has no config.json');
   });
 

@@ -16,14 +16,14 @@ const onPosix = test.skipIf(process.platform === 'win32');
 interface Running {
   readonly program: RunningProgram;
   readonly client: Client;
-  /** The process id of the server, which may be started by another program. */
+  /** The process id of the server, which another program may have started. */
   readonly serverId: number;
 }
 
-/** A program that starts a slow server on a free port, in a process group of its own. */
+/** A program that starts a slow server on a free port, in its own process group. */
 async function start(command: Command, { environment, ...options }: RunOptions = {}): Promise<Running> {
   const program = new RunningProgram(command, {
-    // No machine is so slow that the deadline cuts the stream.
+    // So long that the deadline never cuts the stream, even on a slow machine.
     environment: {
       ...slowSteps,
       WEFT_PORT: '0',
@@ -48,7 +48,7 @@ function killGroup(leader: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Streams a story, and sends a signal when its first token has come. @returns how many tokens came, and the last event */
+/** Streams a story and sends a signal after the first token. @returns the number of tokens and the last event */
 async function streamWhile(client: Client, interrupt: () => void): Promise<{ numTokens: number; last: string }> {
   const events: string[] = [];
   for await (const { event = '' } of client.stream(story)) {
@@ -60,7 +60,7 @@ async function streamWhile(client: Client, interrupt: () => void): Promise<{ num
 
 const whole = { numTokens: story.max_new_tokens, last: 'done' };
 
-describe('SIGTERM to npm lets a stream finish, and leaves no process and no open port:', () => {
+describe('SIGTERM to npm lets a stream finish and leaves neither a process nor an open port:', () => {
   const npmStart: Command = ['npm', 'start'];
   const npx: Command = ['npx', 'weft', 'serve'];
   onPosix.each([
@@ -80,7 +80,7 @@ describe('SIGTERM to npm lets a stream finish, and leaves no process and no open
       else program.kill('SIGTERM');
     });
     expect(streamed).toEqual(whole);
-    // Its output ends with the last process that it started.
+    // The output ends when the last process that holds it has ended.
     await program.ended;
     await expect(fetch(client.url)).rejects.toThrow('fetch failed');
   });
@@ -97,7 +97,7 @@ describe('SIGHUP', () => {
 
   onPosix('is ignored under nohup', async () => {
     const { program, serverId } = await start(['bash', '-c', 'nohup "$@"; exit $?', 'bash', ...weft('serve')]);
-    // Of two signals, the system delivers this one first.
+    // If two signals are pending, the system delivers this one first.
     process.kill(serverId, 'SIGHUP');
     process.kill(serverId, 'SIGTERM');
     const { exitCode, stdout } = await program.ended;
@@ -120,7 +120,7 @@ describe('SIGHUP', () => {
   });
 });
 
-describe('before a request can come', () => {
+describe('before the server accepts requests', () => {
   onPosix.each([
     ['SIGHUP', 129],
     ['SIGINT', 130],
