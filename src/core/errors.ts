@@ -138,7 +138,7 @@ export class HalfClosedError extends ServingError {
   constructor() {
     super(
       'half_closed',
-      'the connection was closed for sending before the answer was complete; it has to stay open until then',
+      'the connection was closed for sending before the answer was complete; it must stay open until then',
     );
   }
 }

@@ -61,7 +61,7 @@ function expectRunnable({ numLayers, numHeads, numKvHeads, headSize, hiddenSize 
   }
   if (!Number.isInteger(headSize / headSizeUnit)) {
     throw new ModelError(
-      `config.json: ${numHeads} heads at a hidden size of ${hiddenSize} have a head size of ${headSize}; it has to be a multiple of ${headSizeUnit}`,
+      `config.json: ${numHeads} heads at a hidden size of ${hiddenSize} have a head size of ${headSize}; it must be a multiple of ${headSizeUnit}`,
     );
   }
   if (numHeads % numKvHeads !== 0) {

@@ -54,7 +54,7 @@ export class Scheduler {
     this.#options = options;
     this.#admission = options.admission ?? gatherWhileRunning;
     this.#slots = new SlotTable(options.limits.maxBatchSize);
-    if (this.#promptBudget < 1) throw new RangeError('maxStepTokens has to exceed maxBatchSize');
+    if (this.#promptBudget < 1) throw new RangeError('maxStepTokens must exceed maxBatchSize');
   }
 
   get numWaiting(): number {

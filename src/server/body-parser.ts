@@ -11,7 +11,7 @@ export function useJsonBodies(app: FastifyInstance): void {
 /** Keeps a `__proto__` in the body as an ordinary field, which the schema then rejects by name. */
 async function parseJson(request: FastifyRequest, body: string | Buffer): Promise<unknown> {
   checkEncoding(request.headers);
-  if (body.length === 0) throw new InvalidRequestError('the body is empty; it has to be a JSON object');
+  if (body.length === 0) throw new InvalidRequestError('the body is empty; it must be a JSON object');
   try {
     return JSON.parse(body.toString());
   } catch (error) {
@@ -26,12 +26,12 @@ const charsets = new Set(['utf-8', 'utf8', 'us-ascii']);
 function checkEncoding(headers: IncomingHttpHeaders): void {
   const encoding = headers['content-encoding'] ?? 'identity';
   if (encoding.toLowerCase() !== 'identity') {
-    throw unsupported(`content-encoding is ${show(encoding)}; it has to be identity, or left out`);
+    throw unsupported(`content-encoding is ${show(encoding)}; it must be identity, or left out`);
   }
   const type = headers['content-type'] ?? '';
   const [, charset = 'utf-8'] = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(type) ?? [];
   if (!charsets.has(charset.toLowerCase())) {
-    throw unsupported(`content-type is ${show(type)}; its charset has to be utf-8, or left out`);
+    throw unsupported(`content-type is ${show(type)}; its charset must be utf-8, or left out`);
   }
 }
 

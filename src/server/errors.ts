@@ -55,7 +55,7 @@ function toServingError(error: FastifyError | Error, request: FastifyRequest): S
   if (!('code' in error && error.code.startsWith('FST_ERR_CTP_'))) return undefined;
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     const given = show(request.headers['content-type'] ?? 'none');
-    return new ServingError('unsupported_media_type', `content-type is ${given}; it has to be application/json`);
+    return new ServingError('unsupported_media_type', `content-type is ${given}; it must be application/json`);
   }
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     const limit = request.routeOptions.bodyLimit;

@@ -32,8 +32,8 @@ function toInvalidRequest(findings: readonly VerboseError[]): InvalidRequestErro
     const known = Object.keys(parentSchema?.properties ?? {}).join(', ');
     return new InvalidRequestError(`unknown field ${show(name)}; the fields are ${known}`, name);
   }
-  if (field === '') return new InvalidRequestError(`the body is ${show(data)}; it has to be a JSON object`);
-  return new InvalidRequestError(`${field} is ${show(data)}; it has to be ${allowedBy(finding)}`, param);
+  if (field === '') return new InvalidRequestError(`the body is ${show(data)}; it must be a JSON object`);
+  return new InvalidRequestError(`${field} is ${show(data)}; it must be ${allowedBy(finding)}`, param);
 }
 
 /** Of a union's errors, the one deepest in the value, or else the union's own. */

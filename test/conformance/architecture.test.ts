@@ -120,7 +120,7 @@ test('a model_type is registered once', () => {
 
 test.each([
   ['heads that cannot share', { numKvHeads: 3 }, /4 heads cannot share 3 key and value heads evenly/],
-  ['a head size that attention does not support', { headSize: 12 }, /a head size of 12; it has to be a multiple of 8/],
+  ['a head size that attention does not support', { headSize: 12 }, /a head size of 12; it must be a multiple of 8/],
   ['too many layers', { numLayers: 10_001 }, /asks for 10001 layers; at most 10000 are supported/],
 ])('a network with %s is refused', async (_, changes, message) => {
   const modelType = `odd-${Object.keys(changes)}`;

@@ -84,7 +84,7 @@ function createValue({ buffer, byteOffset = 0, type, shape }: TensorView): Point
     throw new RangeError(`a tensor of ${byteLength} bytes at ${byteOffset} exceeds its buffer of ${buffer.byteLength}`);
   }
   if (buffer instanceof DeviceBuffer && byteOffset !== 0) {
-    throw new RangeError('a tensor in the memory of a device has to begin at the start of its buffer');
+    throw new RangeError('a tensor in the memory of a device must begin at the start of its buffer');
   }
   const dims = BigInt64Array.from(shape, BigInt);
   const address = buffer.pointer + BigInt(byteOffset);

@@ -55,7 +55,7 @@ describe('a folder is refused, with what is wrong with it:', () => {
     [
       'a head size that attention does not support',
       { num_attention_heads: 16 },
-      /head size of 4; it has to be a multiple of 8/,
+      /head size of 4; it must be a multiple of 8/,
     ],
     [
       'a size that is not a number',

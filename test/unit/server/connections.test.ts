@@ -132,7 +132,7 @@ test('of 5000 pipelined requests, 32 at a time are open and the others are refus
 
 describe('a client that closes its sending side after its request', () => {
   const message =
-    'the connection was closed for sending before the answer was complete; it has to stay open until then';
+    'the connection was closed for sending before the answer was complete; it must stay open until then';
   const error = { message, type: 'invalid_request_error', param: null, code: 'half_closed' };
 
   test('gets an error, and its requests are cancelled', async () => {

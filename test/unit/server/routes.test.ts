@@ -59,10 +59,10 @@ describe('in an application with its own conventions', () => {
   });
 
   test.each([
-    [{ prompt: 'x', max_new_tokens: '7' }, {}, 400, 'max_new_tokens is "7"; it has to be an integer'],
+    [{ prompt: 'x', max_new_tokens: '7' }, {}, 400, 'max_new_tokens is "7"; it must be an integer'],
     [{ prompt: 'x', foo: 1 }, {}, 400, /^unknown field "foo"/],
     ['{', {}, 400, /^the body is not JSON/],
-    ['', {}, 400, 'the body is empty; it has to be a JSON object'],
+    ['', {}, 400, 'the body is empty; it must be a JSON object'],
     ['x', { 'content-type': 'text/plain' }, 415, /^content-type is "text\/plain"/],
     [{ prompt: 'x'.repeat(1000) }, {}, 413, 'the body is larger than the 1000 bytes that are allowed'],
   ])('%j is refused in the shape of the dialect', async (payload, headers, status, message) => {

@@ -24,7 +24,7 @@ function toRequest(body: GenerateBody): GenerateRequest {
   const { temperature, top_k: topK, top_p: topP, ignore_eos: ignoreEos } = { ...bodyDefaults, ...body };
   const { stop = [] } = body;
   if ([stop].flat().some((text) => !text.isWellFormed())) {
-    throw new InvalidRequestError('stop contains half of a surrogate pair; it has to be well-formed text', 'stop');
+    throw new InvalidRequestError('stop contains half of a surrogate pair; it must be well-formed text', 'stop');
   }
   return {
     id: `gen-${randomUUID()}`,
