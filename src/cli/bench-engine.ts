@@ -27,13 +27,13 @@ interface Measured {
   readonly step: string;
   readonly ms: number;
   readonly numTokens: number;
-  /** Of the layers' products, of attention and of the head; padding and repetition do not count. */
+  /** Operations of the layers' products, attention and the head, without padding. */
   readonly usefulFlops: number;
 }
 
-/** Whatever runs steps, to be timed. */
+/** Steps to time. Each function returns one that runs the step. */
 interface Steps {
-  /** Fills the cache first: pages that nobody has written cost nothing to read. */
+  /** Fills the cache first, since pages that were never written cost nothing to read. */
   decode(numRows: number, numKeys: number): Promise<() => Promise<unknown>>;
   prefill(numPrompts: number, promptTokens: number): () => Promise<unknown>;
 }
@@ -41,8 +41,8 @@ interface Steps {
 type BenchSettings = Pick<Settings, 'cacheDir' | 'revision'>;
 
 /**
- * `weft bench engine`: what a step takes without a server around it, in every precision and the way one does it without Weft, beside
- * what this machine's products can do.
+ * `weft bench engine`: the times of steps without a server, in every precision and with onnxruntime-node's own `run`, compared with the
+ * speed of the matrix products alone.
  */
 export async function benchEngine({ settings, operands }: CommandLine): Promise<void> {
   const [name = embeddedModelFolder] = operands;
@@ -111,7 +111,7 @@ async function benchPrecision(
   }
 }
 
-/** The same steps by onnxruntime-node's `run` on the export that everybody uses. */
+/** The same steps with onnxruntime-node's `run`, on an export as other programs use it. */
 async function benchConcatenated(folder: string, config: BenchConfig, session: SessionOptions): Promise<Measured[]> {
   const exported = path.join(await mkdtemp(path.join(tmpdir(), 'weft-')), 'export');
   try {
@@ -185,7 +185,7 @@ function headFlops({ head: [to, from] }: BenchConfig): number {
   return 2 * to * from;
 }
 
-/** The rate of the products of a decode step of 50 rows by themselves, every weight read from memory as in the step. */
+/** The speed of the products of a decode step of 50 rows alone. As in the step, every weight is read from memory. */
 async function peakGflops({ layers, head }: BenchConfig, session: SessionOptions): Promise<number> {
   const products = [...layers, head];
   const flops = products.reduce((sum, [to, from]) => sum + 2 * maxBatchSize * to * from, 0);
@@ -197,7 +197,7 @@ function print(lines: readonly Measured[], note: string, peak?: number): void {
   process.stdout.write(`${table(lines, peak)}\n\n${note}\n`);
 }
 
-/** @param peak GFLOPS that the steps are compared with */
+/** @param peak GFLOPS to compare the steps with */
 function table(lines: readonly Measured[], peak: number | undefined): string {
   const rows = lines.map(({ precision, step, ms, numTokens, usefulFlops }) => {
     const gflops = usefulFlops / ms / 1e6;

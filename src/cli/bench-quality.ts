@@ -12,15 +12,15 @@ const maxWindowTokens = 256;
 const numRows = 50;
 const documentSeparator = '<|endoftext|>';
 
-/** What a precision makes of each token of a text. */
+/** How a precision predicts the tokens of a text. */
 interface Reading {
-  /** Of the tokens that came, by the model's probabilities (nats). */
+  /** Sum of the negative log probabilities of the tokens of the text (nats). */
   readonly lossSum: number;
-  /** The likeliest token at each place. */
+  /** The likeliest token at each place of each window. */
   readonly likeliest: readonly Int32Array[];
 }
 
-/** `weft bench quality`: how well every precision foretells a text, and how often it has the same likeliest token as fp32. */
+/** `weft bench quality`: how well each precision predicts a text, and how often its likeliest token is that of fp32. */
 export async function benchQuality({ settings, operands }: CommandLine): Promise<void> {
   const [file = '', name = embeddedModelFolder] = operands;
   const variants = variantsOn(settings);
@@ -49,7 +49,7 @@ export async function benchQuality({ settings, operands }: CommandLine): Promise
   process.stdout.write(`${lines.join('\n')}\n\n${numTokens} tokens in windows of ${windowTokens}\n`);
 }
 
-/** What is compared; first fp32 on the CPU, also where the others run on a device. @throws {UserError} the device cannot be used */
+/** The precisions to compare. The first one is fp32 on the CPU, even if the others run on a device. @throws {UserError} the device cannot be used */
 function variantsOn(settings: Pick<Settings, 'device' | 'threads' | 'spinning'>) {
   const cpu = openDevice({ ...settings, device: 'cpu' }, flagOf);
   const { device, description, precisions, session } = openDevice(settings, flagOf);
@@ -60,7 +60,7 @@ function variantsOn(settings: Pick<Settings, 'device' | 'threads' | 'spinning'>)
   return isDevice ? [{ precision: 'fp32', session: cpu.session, label: 'fp32' } as const, ...all] : all;
 }
 
-/** The text's documents one behind the other, cut into windows; what is left over is left out. @throws {UserError} no tokenizer */
+/** The documents of the text, concatenated and cut into windows. An incomplete last window is dropped. @throws {UserError} no tokenizer */
 async function windowsOf(text: string, folder: string, windowTokens: number): Promise<number[][]> {
   const tokenizer = await loadTokenizer(folder);
   if (tokenizer === undefined) throw new UserError(`${folder} has no tokenizer to read a text with`);
