@@ -1,6 +1,7 @@
 /** Weft as a library: see docs/library.md. */
 export {
   type ErrorCode,
+  type ErrorEvent,
   type FinishedEvent,
   type GenerateRequest,
   type GenerationEvent,
@@ -10,7 +11,9 @@ export {
   type SamplingParams,
   ServingError,
   type TextGenerator,
+  type Timings,
   type TokenEvent,
+  type Usage,
   UserError,
 } from './core/index.ts';
 export {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type CommandLine, flagOf, type Settings } from '../config/index.ts';
-import { EngineError, messageOf, type StepRow, UserError } from '../core/index.ts';
+import { EngineError, greedy, messageOf, type StepRow, UserError } from '../core/index.ts';
 import { OrtModelRunner } from '../engine/index.ts';
 import { openDevice } from '../library/index.ts';
 import type { TokenSampler } from '../sampling/index.ts';
@@ -102,7 +102,7 @@ async function read(
       const batch = windows.slice(first, first + numRows);
       for (let place = 0; place < numPlaces; place++) {
         const rows = batch.map((tokens, slot): StepRow => {
-          const params = { temperature: 1, topK: 0, topP: 1, seed: first + slot, ignoreEos: true };
+          const params = { ...greedy, temperature: 1, seed: first + slot };
           return { slot, start: place, tokenIds: [tokens[place] ?? 0], sample: { params, tokenIndex: place } };
         });
         for (const result of await runner.run({ moves: [], rows })) if (result instanceof EngineError) throw result;

@@ -41,7 +41,9 @@ export class Shutdown {
     this.#signalledAtMs = performance.now();
     const { engine, server, drainTimeoutMs } = this.#stoppable;
     const { numRunning, numWaiting } = engine.stats();
-    server.app.log.info(`${signal}: finishing ${numRunning + numWaiting} requests, for at most ${drainTimeoutMs} ms`);
+    const numOpen = numRunning + numWaiting;
+    const task = numOpen === 0 ? 'stopping' : `finishing ${numOpen} request${numOpen === 1 ? '' : 's'}`;
+    server.app.log.info(`${signal}: ${task}, for at most ${drainTimeoutMs} ms`);
     this.#stop();
   }
 

@@ -119,7 +119,7 @@ export class QueueFullError extends ServingError {
 /** A connection has too many unanswered requests. */
 export class TooManyPipelinedError extends ServingError {
   constructor(limit: number) {
-    const message = `${limit} requests of this connection are unanswered already; retry in ${retryAfterSeconds} s`;
+    const message = `this connection already has ${limit} unanswered requests; retry in ${retryAfterSeconds} s`;
     super('too_many_pipelined', message, { retryAfterSeconds });
   }
 }
@@ -127,7 +127,7 @@ export class TooManyPipelinedError extends ServingError {
 /** Too many connections are open. */
 export class TooManyConnectionsError extends ServingError {
   constructor(limit: number) {
-    super('too_many_connections', `${limit} connections are open already; retry in ${retryAfterSeconds} s`, {
+    super('too_many_connections', `${limit} connections are already open; retry in ${retryAfterSeconds} s`, {
       retryAfterSeconds,
     });
   }
@@ -138,7 +138,7 @@ export class HalfClosedError extends ServingError {
   constructor() {
     super(
       'half_closed',
-      'the connection was closed for sending before the answer was complete; it must stay open until then',
+      'the client closed its sending side before the reply was complete; it must stay open until then',
     );
   }
 }
@@ -146,13 +146,13 @@ export class HalfClosedError extends ServingError {
 /** The client reads so slowly that its buffer of events is full. */
 export class ClientTooSlowError extends ServingError {
   constructor(limit: number) {
-    super('client_too_slow', `${limit} events were waiting to be read; generation was ended`);
+    super('client_too_slow', `${limit} events were waiting to be read; generation was stopped`);
   }
 }
 
 /** The server is starting up or shutting down. */
 export class UnavailableError extends ServingError {
-  constructor(message = 'the server is shutting down and takes no new requests') {
+  constructor(message = 'the engine is shutting down and accepts no new requests') {
     super('unavailable', message);
   }
 }
@@ -168,7 +168,7 @@ export class EngineError extends ServingError {
 /** A bug in this program. The log has the details; the client learns only that there was one. */
 export class InternalError extends ServingError {
   constructor() {
-    super('internal_error', 'something went wrong on the server; its log says what');
+    super('internal_error', 'an internal error occurred');
   }
 }
 
@@ -182,7 +182,7 @@ export type Remedy =
 
 /** A problem that the person who started the program has to solve. The message is one line: what is wrong and what to do. */
 export class UserError extends Error {
-  override readonly name = 'UserError';
+  override readonly name: string = 'UserError';
   readonly remedy: Remedy | undefined;
 
   constructor(message: string, remedy?: Remedy) {
@@ -192,7 +192,9 @@ export class UserError extends Error {
 }
 
 /** A model cannot be loaded: it is missing, broken, unsupported, too large or out of reach. */
-export class ModelError extends UserError {}
+export class ModelError extends UserError {
+  override readonly name: string = 'ModelError';
+}
 
 /** The message of whatever was thrown, on one line. */
 export function messageOf(error: unknown): string {
@@ -207,9 +209,10 @@ export function show(value: unknown, maxLength = 60): string {
 
 function written(value: unknown): string {
   if (typeof value === 'number') return String(value);
+  if (typeof value === 'bigint') return `${value}n`;
   try {
     return JSON.stringify(value) ?? String(value);
   } catch {
-    return 'something nested too deeply to show';
+    return 'a value that cannot be shown';
   }
 }

@@ -24,11 +24,14 @@ export {
 } from './errors.ts';
 export { completionReasons, type FinishReason } from './finish-reason.ts';
 export type {
+  ErrorEvent,
   FinishedEvent,
   GenerationEvent,
   GeneratorStats,
   TextGenerator,
+  Timings,
   TokenEvent,
+  Usage,
 } from './generator.ts';
 export { configFiles, tokenizerFiles } from './model-folder.ts';
 export { type Precision, precisions } from './precision.ts';

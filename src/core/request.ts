@@ -1,4 +1,4 @@
-/** How the next token is chosen and when to stop. Every field is checked and filled in. */
+/** How the next token is chosen. Every field is checked and filled in. */
 export interface SamplingParams {
   /** 0 is greedy. */
   readonly temperature: number;
@@ -8,12 +8,10 @@ export interface SamplingParams {
   readonly topP: number;
   /** Seed of the request's random numbers. The same seed gives the same tokens, whatever else runs. */
   readonly seed: number;
-  /** Keep going past the end-of-sequence token. */
-  readonly ignoreEos: boolean;
 }
 
-/** Always the likeliest token, up to the end of sequence. */
-export const greedy: SamplingParams = { temperature: 0, topK: 0, topP: 1, seed: 0, ignoreEos: false };
+/** Always the likeliest token. */
+export const greedy: SamplingParams = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 
 /** A client's request, checked. */
 export interface GenerateRequest {
@@ -24,6 +22,8 @@ export interface GenerateRequest {
   readonly maxNewTokens: number | undefined;
   /** Generation ends before the first of these strings to appear. They are not part of the text. */
   readonly stop: readonly string[];
+  /** Whether generation continues past an end-of-sequence token. */
+  readonly ignoreEos: boolean;
   readonly sampling: SamplingParams;
 }
 

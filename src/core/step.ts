@@ -19,7 +19,7 @@ export interface StepRow {
   readonly sample: RowSampling | undefined;
 }
 
-/** Keys and values are copied to another slot before the step runs. */
+/** Keys and values are copied to another slot before the step runs. The slots of all moves of a step are distinct. */
 export interface SlotMove {
   readonly from: number;
   readonly to: number;

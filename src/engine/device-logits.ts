@@ -1,5 +1,5 @@
 import type { SampledToken } from '../core/index.ts';
-import { candidatesGraph, takeRowsGraph } from '../model/index.ts';
+import { likeliestGraph, takeRowsGraph } from '../model/index.ts';
 import { maxLikeliest, type TokenSampler } from '../sampling/index.ts';
 import { type DrawnRow, drawFrom, type Logits, type LogitsShape, nthRow } from './logits.ts';
 import {
@@ -97,7 +97,7 @@ class LikeliestReader {
 
   constructor(rows: DeviceBuffer, { maxRows, vocabSize }: LogitsShape, { session, owned }: ReaderOptions) {
     this.#count = Math.min(maxLikeliest, vocabSize);
-    this.#session = owned.own(new Session(candidatesGraph(this.#count), session));
+    this.#session = owned.own(new Session(likeliestGraph(this.#count), session));
     this.#session.bindInput('rows', { buffer: rows, type: 'float32', shape: [maxRows, vocabSize] });
     this.#index = owned.own(nativeArray(BigInt64Array, maxRows));
     this.#temperature = owned.own(nativeArray(Float32Array, maxRows));

@@ -59,7 +59,7 @@ export async function drawFrom(
 ): Promise<(SampledToken | undefined)[]> {
   const tokens: (SampledToken | undefined)[] = [];
   for (const [nth, row] of rows.entries()) {
-    if ((nth + 1) % rowsPerTurn === 0) await setImmediate();
+    if (nth > 0 && nth % rowsPerTurn === 0) await setImmediate();
     tokens.push(sampler.sample(logitsOf(row, nth), row.sampling));
   }
   return tokens;

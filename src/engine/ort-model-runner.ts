@@ -82,7 +82,7 @@ export class OrtModelRunner implements ModelRunner {
       for (const run of planRuns(step, this.limits.maxStepTokens)) await this.#run(run, results);
     } catch (error) {
       if (!(error instanceof OrtError)) throw error;
-      throw new EngineError("the model could not be run; the server's log says why", error);
+      throw new EngineError('the model could not be run', error);
     }
     return results;
   }
@@ -108,21 +108,21 @@ export class OrtModelRunner implements ModelRunner {
     await this.#cache.settle(run);
     const drawn: (DrawnRow & SampledRow)[] = [];
     for (const [at, { index, sampling }] of sampled.entries()) {
-      if (this.#sampler.needs(sampling) === 'likeliest') results[index] = resultOf(this.#likeliestToken(at));
+      if (this.#sampler.needs(sampling) === 'best') results[index] = resultOf(this.#likeliestToken(at));
       else drawn.push({ index, at, sampling });
     }
     const tokens = await this.#logits.draw(drawn, this.#sampler);
     for (const [i, { index }] of drawn.entries()) results[index] = resultOf(tokens[i]);
   }
 
-  /** The token that the graph chose for a row; undefined if its logit is not a number. */
+  /** The token that the graph chose for a row; undefined if its logit is not a finite number. */
   #likeliestToken(at: number): SampledToken | undefined {
-    return Number.isNaN(this.#nextLogit.values[at]) ? undefined : { id: Number(this.#nextToken.values[at]) };
+    return !Number.isFinite(this.#nextLogit.values[at]) ? undefined : { id: Number(this.#nextToken.values[at]) };
   }
 }
 
 function resultOf(token: SampledToken | undefined): RowResult {
-  return token ?? new EngineError('the model computed logits that are not numbers (NaN)');
+  return token ?? new EngineError('the model computed logits that are not finite numbers');
 }
 
 /**

@@ -41,7 +41,7 @@ export function planRuns(step: Step, maxTokens: number): GraphRun[] {
   ];
 }
 
-/** One token behind others is decoded, whether it was drawn or ends a prompt: attention computes both in the same way. */
+/** A row of one token behind cached ones decodes, whether the token was sampled or ends a prompt: attention computes both in the same way. */
 function numDecoding(rows: readonly StepRow[]): number {
   const end = rows.findIndex(({ slot, start, tokenIds }, i) => slot !== i || start === 0 || tokenIds.length > 1);
   return end < 0 ? rows.length : end;

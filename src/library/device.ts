@@ -40,7 +40,7 @@ export function openDevice(
     const name = expectDevice(device);
     if (device.kind === 'cpu') {
       const session = { threads, spinning: spinning === 'on', device };
-      return { device, description: `${name}, ${threads} threads`, precisions, session };
+      return { device, description: `${name}, ${threads} thread${threads === 1 ? '' : 's'}`, precisions, session };
     }
     // Threads would have nothing to do.
     return { device, description: name, precisions, session: { threads: 1, spinning: false, device } };

@@ -1,13 +1,16 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { loadOptions } from '../config/index.ts';
-import type { TextGenerator } from '../core/index.ts';
+import { type TextGenerator, UserError } from '../core/index.ts';
 
 const optionKeys = ['maxBodyBytes', 'sseHeartbeatMs'] as const;
 
 /** The model to serve: one that `loadModel` has loaded, or any other generator. */
-type Served =
-  | { readonly model: { readonly name: string; readonly generator: TextGenerator } }
-  | { readonly generator: TextGenerator; readonly modelName: string };
+type Served = { readonly model: { readonly name: string; readonly generator: TextGenerator } } | Own;
+
+interface Own {
+  readonly generator: TextGenerator;
+  readonly modelName: string;
+}
 
 export type WeftRoutesOptions = Served & {
   /** The largest request body. */
@@ -24,11 +27,17 @@ export const weftRoutes: FastifyPluginAsync<WeftRoutesOptions> = async (app, opt
   const { generator, modelName } = servedBy(options);
   const given = { maxBodyBytes: options.maxBodyBytes, sseHeartbeatMs: options.sseHeartbeatMs };
   const { maxBodyBytes, sseHeartbeatMs } = loadOptions(optionKeys, given);
-  // Loaded only here: without HTTP, nobody should pay for it.
+  // Imported here, so that programs without HTTP do not load Fastify.
   const { routes } = await import('../server/index.ts');
   await app.register(routes, { generator, modelName, maxBodyBytes, sseHeartbeatMs });
 };
 
-function servedBy(options: Served): { readonly generator: TextGenerator; readonly modelName: string } {
-  return 'model' in options ? { generator: options.model.generator, modelName: options.model.name } : options;
+/** @throws {UserError} there is nothing to serve */
+function servedBy(options: Partial<Served>): { readonly generator: TextGenerator; readonly modelName: string } {
+  const { generator, modelName } =
+    'model' in options
+      ? { generator: options.model?.generator, modelName: options.model?.name }
+      : (options as Partial<Own>);
+  if (generator && modelName) return { generator, modelName };
+  throw new UserError('weftRoutes needs a model that loadModel has loaded, or a generator and a modelName');
 }

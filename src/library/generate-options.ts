@@ -52,7 +52,10 @@ const rules: Readonly<Record<keyof Parameters, Rule>> = {
     isMet: (value) => typeof value === 'number' && value > 0 && value <= 1,
   },
   seed: { allowed: 'an integer', isMet: Number.isInteger },
-  stop: { allowed: 'text or a list of texts, none of them empty', isMet: (value) => [value].flat().every(isText) },
+  stop: {
+    allowed: 'a non-empty string, or a list of non-empty strings',
+    isMet: (value) => Array.from(Array.isArray(value) ? value : [value]).every(isText),
+  },
   ignoreEos: { allowed: 'a boolean', isMet: (value) => typeof value === 'boolean' },
 };
 
@@ -62,20 +65,21 @@ export function toRequest(prompt: Prompt, options: Parameters): GenerateRequest 
   checkOptions(options);
   const { maxNewTokens, stop = [], seed = randomInt(2 ** 47) } = options;
   const { temperature = greedy.temperature, topK = greedy.topK } = options;
-  const { topP = greedy.topP, ignoreEos = greedy.ignoreEos } = options;
+  const { topP = greedy.topP, ignoreEos = false } = options;
   return {
     id: randomUUID(),
     prompt,
     maxNewTokens,
     stop: [stop].flat(),
-    sampling: { temperature, topK, topP, seed, ignoreEos },
+    ignoreEos,
+    sampling: { temperature, topK, topP, seed },
   };
 }
 
 function checkPrompt(prompt: unknown): void {
   if (typeof prompt === 'string' && prompt !== '') return;
   if (!Array.isArray(prompt) || prompt.length === 0) {
-    throw notAllowed('prompt', prompt, 'text or a list of token ids, not empty');
+    throw notAllowed('prompt', prompt, 'a non-empty string, or a non-empty list of token ids');
   }
   const index = prompt.findIndex((id) => !Number.isInteger(id) || id < 0);
   if (index >= 0) throw notAllowed('prompt', prompt[index], 'an integer of at least 0', index);

@@ -32,6 +32,11 @@ export type LoadOptions = { readonly [Key in (typeof optionKeys)[number]]?: Sett
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Called with problems that Weft could solve itself, such as a damaged file in its cache. */
   readonly onWarning?: ((message: string) => void) | undefined;
+  /**
+   * Called when a step of the engine fails, and when a bug or a damaged file stops the model. Requests that end because of it get an
+   * error as well, but not always the cause.
+   */
+  readonly onError?: ((error: Error) => void) | undefined;
 };
 
 /**
@@ -42,13 +47,16 @@ export type LoadOptions = { readonly [Key in (typeof optionKeys)[number]]?: Sett
  */
 export async function loadModel(
   name?: string,
-  { onProgress = () => {}, onWarning = () => {}, ...options }: LoadOptions = {},
+  { onProgress = () => {}, onWarning = () => {}, onError = () => {}, ...options }: LoadOptions = {},
 ): Promise<LoadedModel> {
+  if (name !== undefined && typeof name !== 'string') {
+    throw new UserError('the name of the model must be a string; options are the second argument');
+  }
   if (name === '') throw new UserError('the name of the model is empty');
   const settings = loadOptions(optionKeys, options);
   return LoadedModel.load(
     { ...settings, model: name ?? settings.model },
-    { environment: process.env, reporter: reporterOf(onProgress, onWarning), nameOf: (key) => key },
+    { environment: process.env, reporter: reporterOf(onProgress, onWarning), nameOf: (key) => key, onError },
   );
 }
 

@@ -1,6 +1,7 @@
 import {
   type FinishedEvent,
   messageOf,
+  type Precision,
   ServingError,
   type TextGenerator,
   type TokenEvent,
@@ -10,45 +11,49 @@ import type { LlmEngine } from '../llm/index.ts';
 import { type GenerateOptions, type Prompt, toRequest } from './generate-options.ts';
 import { type EngineContext, type EngineSettings, type OpenEngine, openEngine } from './open-engine.ts';
 
+type OnError = (error: Error) => void;
+
 /** A model that is ready to generate. */
 export class LoadedModel {
   readonly name: string;
-  /** The device that the model runs on, as shown to users. */
-  readonly device: string;
-  readonly precision: string;
+  /** The device that the model runs on, in words. */
+  readonly deviceName: string;
+  readonly precision: Precision;
   /** The context length in tokens: prompt and output together. */
   readonly maxModelLen: number;
   /** Accepts the requests of all callers, including those of `weftRoutes`. */
   readonly generator: TextGenerator;
   readonly #engine: LlmEngine;
+  readonly #onError: OnError;
   #stopWatching = () => {};
   #stopReason: ServingError | undefined;
   #stopped: Promise<void> | undefined;
 
-  private constructor({ engine, model, limits, device }: OpenEngine) {
+  private constructor({ engine, model, limits, device }: OpenEngine, onError: OnError) {
     this.name = model.name;
-    this.device = device;
+    this.deviceName = device;
     this.precision = model.precision;
     this.maxModelLen = limits.maxModelLen;
     this.generator = engine;
     this.#engine = engine;
+    this.#onError = onError;
   }
 
   /** @internal */
   static async load(
     settings: EngineSettings,
-    context: Omit<EngineContext, 'onFailure' | 'onDefect'>,
+    { onError, ...context }: Omit<EngineContext, 'onFailure' | 'onDefect'> & { readonly onError: OnError },
   ): Promise<LoadedModel> {
     let loaded: LoadedModel | undefined;
     const opened = await openEngine(settings, {
       ...context,
-      // The requests that a failed step ends get the error themselves.
-      onFailure: () => {},
+      onFailure: onError,
       onDefect: (defect) => {
-        if (loaded) void loaded.#stop(stoppedBy(defect));
+        if (loaded) loaded.#breakDown(stoppedBy(defect));
+        else onError(stoppedBy(defect));
       },
     });
-    loaded = new LoadedModel(opened);
+    loaded = new LoadedModel(opened, onError);
     await loaded.#start(opened);
     return loaded;
   }
@@ -70,8 +75,10 @@ export class LoadedModel {
     signal?.addEventListener('abort', cancel, { once: true });
     try {
       for await (const event of await this.generator.submit(request, cancelled.signal)) {
+        signal?.throwIfAborted();
         if (event.type === 'error') throw event.error;
         yield event;
+        if (event.type === 'finished') return;
       }
       signal?.throwIfAborted();
     } catch (error) {
@@ -93,7 +100,7 @@ export class LoadedModel {
 
   async #start({ engine, watchFiles }: OpenEngine): Promise<void> {
     try {
-      this.#stopWatching = await watchFiles((problem) => void this.#stop(new UnavailableError(problem)));
+      this.#stopWatching = await watchFiles((problem) => this.#breakDown(new UnavailableError(problem)));
       await engine.warmUp();
       if (!engine.isReady) throw this.#stopReason ?? new UnavailableError();
     } catch (error) {
@@ -102,10 +109,16 @@ export class LoadedModel {
     }
   }
 
+  /** Stops for a reason that is not the caller's. */
+  #breakDown(reason: ServingError): void {
+    this.#onError(reason);
+    this.#stop(reason).catch(this.#onError);
+  }
+
   async #stop(reason: ServingError): Promise<void> {
     this.#stopReason ??= reason;
     this.#stopWatching();
-    this.#stopped ??= this.#engine.dispose();
+    this.#stopped ??= this.#engine.dispose(reason.message);
     return this.#stopped;
   }
 

@@ -2,10 +2,10 @@ import {
   ClientTooSlowError,
   type Clock,
   EngineError,
-  type FinishedEvent,
   type GenerateRequest,
   type GenerationEvent,
   type GeneratorStats,
+  greedy,
   InternalError,
   InvalidParameterError,
   ModelError,
@@ -19,6 +19,7 @@ import {
 import { Scheduler, Sequence } from '../scheduler/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import { EngineLoop } from './engine-loop.ts';
+import { finishedEvent, type Output } from './output.ts';
 import { OutputStream } from './output-stream.ts';
 import { OutputText } from './output-text.ts';
 import { promptTooLong, toSequence } from './to-sequence.ts';
@@ -43,12 +44,10 @@ export interface LlmEngineOptions {
 /** After this many failed steps in a row, the engine is not ready until a step succeeds. */
 const maxFailuresInARow = 3;
 
-/** What the engine keeps for each sequence. */
-interface Output {
-  readonly stream: OutputStream;
-  readonly text: OutputText;
-  readonly tokenizeMs: number;
-  detokenizeMs: number;
+interface StartOptions {
+  readonly stop?: readonly string[];
+  readonly tokenizeMs?: number;
+  readonly signal?: AbortSignal;
 }
 
 /** A text generator in this process: tokenizer, scheduler and runner combined. */
@@ -61,6 +60,8 @@ export class LlmEngine implements TextGenerator {
   #numSubmitting = 0;
   #state: 'starting' | 'ready' | 'draining' | 'stopped' = 'starting';
   #onIdle: (() => void) | undefined;
+  /** Why the engine has stopped, for clients. */
+  #stopReason = 'the engine was stopped before this request was finished';
 
   constructor(options: LlmEngineOptions) {
     this.#options = options;
@@ -145,13 +146,17 @@ export class LlmEngine implements TextGenerator {
     });
   }
 
-  /** Ends all open requests with an error, terminates the step in flight, and frees the engine after it. */
-  async dispose(): Promise<void> {
+  /**
+   * Ends all open requests with an error, terminates the step in flight, and frees the engine after it.
+   * @param reason for the clients of these requests and of later ones
+   */
+  async dispose(reason = this.#stopReason): Promise<void> {
     const { runner, tokenizer } = this.#options;
+    this.#stopReason = reason;
     this.#state = 'stopped';
     for (const sequence of [...this.#outputs.keys()]) {
       this.#scheduler.finish(sequence, 'error');
-      this.#fail(sequence, stopped());
+      this.#fail(sequence, this.#stopError());
     }
     runner.terminate();
     // Rejects prompts that are being tokenized, so that they do not wait for the step.
@@ -167,22 +172,20 @@ export class LlmEngine implements TextGenerator {
     const tokenizeMs = clock.now() - arrivedAtMs;
     if (signal.aborted) return OutputStream.closed();
     // A prompt that was being tokenized when draining began is still served.
-    if (this.#state === 'stopped') throw stopped();
+    if (this.#state === 'stopped') throw this.#stopError();
     const { maxModelLen } = runner.limits;
     const sequence = toSequence(request, { tokenIds, arrivedAtMs }, { maxModelLen, vocabSize });
-    const stream = this.#start(sequence, { stop: request.stop, tokenizeMs });
-    signal.addEventListener('abort', () => this.#abort(sequence), { once: true });
-    return stream;
+    return this.#start(sequence, { stop: [...request.stop], tokenizeMs, signal });
   }
 
-  #start(
-    sequence: Sequence,
-    { stop, tokenizeMs }: { readonly stop: readonly string[]; readonly tokenizeMs: number },
-  ): OutputStream {
+  #start(sequence: Sequence, { stop = [], tokenizeMs = 0, signal }: StartOptions): OutputStream {
     this.#scheduler.add(sequence);
-    const stream = new OutputStream(this.#options.maxPendingEvents);
+    const abort = () => this.#abort(sequence);
+    const stream = new OutputStream(this.#options.maxPendingEvents, abort);
     const text = new OutputText(this.#options.tokenizer?.createDecoder(), stop);
-    this.#outputs.set(sequence, { stream, text, tokenizeMs, detokenizeMs: 0 });
+    signal?.addEventListener('abort', abort);
+    const forget = () => signal?.removeEventListener('abort', abort);
+    this.#outputs.set(sequence, { stream, text, forget, tokenizeMs, detokenizeMs: 0 });
     this.#loop.wake();
     return stream;
   }
@@ -192,20 +195,26 @@ export class LlmEngine implements TextGenerator {
     const sequence = new Sequence({
       id: 'warm-up',
       promptTokenIds: [0],
-      sampling: { temperature: 1, topK, topP: 1, seed: 0, ignoreEos: true },
+      sampling: { ...greedy, temperature: 1, topK },
       maxNewTokens: 1,
       arrivedAtMs: this.#options.clock.now(),
     });
-    return this.#start(sequence, { stop: [], tokenizeMs: 0 });
+    return this.#start(sequence, {});
   }
 
   #assertReady(): void {
-    if (this.#state === 'starting') throw new UnavailableError('the server is starting up');
-    if (this.#state !== 'ready') throw new UnavailableError();
+    if (this.#state === 'starting') throw new UnavailableError('the engine is starting up');
+    if (this.#state === 'draining') throw new UnavailableError();
+    if (this.#state === 'stopped') throw this.#stopError();
+  }
+
+  #stopError(): UnavailableError {
+    return new UnavailableError(this.#stopReason);
   }
 
   async #tokenize(prompt: GenerateRequest['prompt'], signal: AbortSignal): Promise<readonly number[]> {
-    if (typeof prompt !== 'string') return prompt;
+    // A copy, made before anything is awaited: the caller may change its own list.
+    if (typeof prompt !== 'string') return [...prompt];
     const { tokenizer, runner } = this.#options;
     if (tokenizer === undefined) {
       throw new InvalidParameterError({
@@ -220,7 +229,7 @@ export class LlmEngine implements TextGenerator {
       return await tokenizer.encode(prompt, signal);
     } catch (error) {
       if (signal.aborted) return [];
-      if (this.#state === 'stopped') throw stopped();
+      if (this.#state === 'stopped') throw this.#stopError();
       throw error;
     }
   }
@@ -253,6 +262,7 @@ export class LlmEngine implements TextGenerator {
   }
 
   #breakDown(error: unknown): void {
+    this.#stopReason = 'a bug has stopped the engine';
     this.#state = 'stopped';
     for (const sequence of [...this.#outputs.keys()]) this.#fail(sequence, new InternalError());
     this.#options.onDefect(error);
@@ -266,6 +276,7 @@ export class LlmEngine implements TextGenerator {
   }
 
   #forget(sequence: Sequence): void {
+    this.#outputs.get(sequence)?.forget();
     this.#outputs.delete(sequence);
     this.#reportIdle();
   }
@@ -283,33 +294,4 @@ function cannotRun({ cause, message }: ServingError): ModelError {
   return new ModelError(`the model cannot be run: ${messageOf(cause ?? message)}`);
 }
 
-function stopped(): UnavailableError {
-  return new UnavailableError('the server was stopped before this request was finished');
-}
-
 const noText = { text: '', isStopped: false } as const;
-
-function finishedEvent(
-  sequence: Sequence,
-  { tokenizeMs, detokenizeMs }: Output,
-  finishReason: FinishedEvent['finishReason'],
-): FinishedEvent {
-  const {
-    arrivedAtMs,
-    scheduledAtMs = arrivedAtMs,
-    firstTokenAtMs = scheduledAtMs,
-    lastTokenAtMs = firstTokenAtMs,
-  } = sequence;
-  return {
-    type: 'finished',
-    finishReason,
-    usage: { promptTokens: sequence.promptTokenIds.length, completionTokens: sequence.outputTokenIds.length },
-    timings: {
-      tokenizeMs,
-      queueMs: scheduledAtMs - arrivedAtMs - tokenizeMs,
-      prefillMs: firstTokenAtMs - scheduledAtMs,
-      decodeMs: lastTokenAtMs - firstTokenAtMs,
-      detokenizeMs,
-    },
-  };
-}

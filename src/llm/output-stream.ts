@@ -7,11 +7,14 @@ import type { GenerationEvent } from '../core/index.ts';
 export class OutputStream implements AsyncIterableIterator<GenerationEvent> {
   readonly #events: GenerationEvent[] = [];
   readonly #maxEvents: number;
+  readonly #onReturn: () => void;
   #isClosed = false;
   #wake: (() => void) | undefined;
 
-  constructor(maxEvents: number) {
+  /** @param onReturn called when a loop over the events is left early */
+  constructor(maxEvents: number, onReturn: () => void = () => {}) {
     this.#maxEvents = maxEvents;
+    this.#onReturn = onReturn;
   }
 
   /** Whether the maximum number of events waits for the client. */
@@ -49,6 +52,12 @@ export class OutputStream implements AsyncIterableIterator<GenerationEvent> {
         this.#wake = resolve;
       });
     }
+  }
+
+  async return(): Promise<IteratorResult<GenerationEvent>> {
+    this.#onReturn();
+    this.close();
+    return { done: true, value: undefined };
   }
 
   [Symbol.asyncIterator](): this {

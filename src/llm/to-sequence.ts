@@ -28,7 +28,15 @@ export function toSequence(
       problem: `is ${maxNewTokens}, and the prompt of ${promptTokenIds.length} tokens leaves ${left} of the context of ${maxModelLen}`,
     });
   }
-  return new Sequence({ id: request.id, promptTokenIds, sampling: request.sampling, maxNewTokens, arrivedAtMs });
+  return new Sequence({
+    id: request.id,
+    promptTokenIds,
+    // A copy, as of the prompt: the caller may change its own objects.
+    sampling: { ...request.sampling },
+    ignoreEos: request.ignoreEos,
+    maxNewTokens,
+    arrivedAtMs,
+  });
 }
 
 /** @param numTokens the length of the prompt, in words */
@@ -41,7 +49,7 @@ export function promptTooLong(numTokens: string, maxModelLen: number): ContextLe
 
 function checkTokenIds(tokenIds: readonly number[], vocabSize: number): void {
   if (tokenIds.length === 0) throw new InvalidParameterError({ parameter: 'prompt', problem: 'is empty' });
-  const index = tokenIds.findIndex((id) => id >= vocabSize);
+  const index = tokenIds.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
   if (index < 0) return;
   throw new InvalidParameterError({
     parameter: 'prompt',

@@ -4,7 +4,7 @@ export type { Parameter } from './architectures/parameters.ts';
 export { isSupported, publishedConfig, publishedShapes, registerArchitecture } from './architectures/registry.ts';
 export { readModelConfig, readParameters } from './describe.ts';
 export { exportModel } from './export.ts';
-export { blockCopyGraph, candidatesGraph, copyNames, takeRowsGraph, zerosGraph } from './graph/device-graphs.ts';
+export { blockCopyGraph, copyNames, likeliestGraph, takeRowsGraph, zerosGraph } from './graph/device-graphs.ts';
 export { type ComputeType, GraphWriter } from './graph/graph-writer.ts';
 export type { AttentionGroup } from './graph/in-place-io.ts';
 export { computeTypeOf, type Int8Range, type Precision } from './graph/linear-layers.ts';

@@ -5,9 +5,9 @@ export interface Candidates {
   readonly ids: Uint32Array;
   /** Whether the ids ascend. */
   readonly isSorted: boolean;
-  /** By token id, relative to the likeliest token, whose weight is 1. */
+  /** By token id, relative to the likeliest token, whose weight is 1. Valid only for `ids`. */
   readonly weights: Float64Array;
-  /** Sum of the weights of all tokens among which `ids` were chosen last. */
+  /** What top-p takes a share of: the weights of all tokens together, or of those that top-k has left. */
   readonly mass: number;
 }
 

@@ -26,15 +26,15 @@ export interface SamplingStages {
 
 const defaultStages: SamplingStages = { adjusters: [], restrictions: [topK, topP] };
 
-/** Which of a row's logits the sampler has to see: the likeliest one, the {@link maxLikeliest} likeliest, or all. */
-export type NeededLogits = 'likeliest' | 'few' | 'all';
+/** Which of a row's logits the sampler has to see: only the largest one, the {@link maxLikeliest} likeliest, or all. */
+export type NeededLogits = 'best' | 'few' | 'all';
 
 /** Draws the next token of a row. */
 export interface TokenSampler {
   needs(sampling: RowSampling): NeededLogits;
   /**
    * @param logits of one row, [vocabulary]; may be changed
-   * @returns undefined if logits are not numbers
+   * @returns undefined if no token can be drawn: the logits are not finite numbers
    */
   sample(logits: Float32Array, sampling: RowSampling): SampledToken | undefined;
   /** The same for a row that needs few logits. @returns undefined if it turns out that other tokens are needed too */
@@ -68,7 +68,7 @@ export class Sampler implements TokenSampler {
   needs(sampling: RowSampling): NeededLogits {
     const { params } = sampling;
     if (this.#stages.adjusters.some((adjuster) => adjuster.appliesTo(sampling))) return 'all';
-    if (isGreedy(params)) return 'likeliest';
+    if (isGreedy(params)) return 'best';
     const isFew = params.topK > 0 ? params.topK < maxLikeliest : params.topP < 1;
     return isFew ? 'few' : 'all';
   }
@@ -79,8 +79,10 @@ export class Sampler implements TokenSampler {
     }
     const { params } = sampling;
     const best = argmax(logits);
-    if (isGreedy(params)) return Number.isNaN(logits[best]) ? undefined : { id: best };
-    const candidates = this.#weigh(logits, logits[best] ?? 0, params.temperature);
+    const max = logits[best] ?? Number.NaN;
+    if (!Number.isFinite(max)) return undefined;
+    if (isGreedy(params)) return { id: best };
+    const candidates = this.#weigh(logits, max, params.temperature);
     if (Number.isNaN(candidates.mass)) return undefined;
     return { id: draw(this.#restrict(candidates, params), sampling) };
   }

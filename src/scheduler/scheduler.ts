@@ -28,7 +28,7 @@ export interface SequenceOutput {
 /** A row of a step, on the scheduler's side. */
 interface PlannedRow {
   readonly sequence: Sequence;
-  readonly numNewTokens: number;
+  readonly numFedTokens: number;
 }
 
 /**
@@ -47,7 +47,7 @@ export class Scheduler {
   #planned: readonly PlannedRow[] = [];
   /** Sequences whose prompt was in a failed step, until they get a token. */
   readonly #suspects = new Set<Sequence>();
-  /** The last step failed, and its decoding rows were not tried without newcomers yet. */
+  /** The last step failed, and its decoding rows have not been retried without newcomers. */
   #isRetryDue = false;
 
   constructor(options: SchedulerOptions) {
@@ -110,23 +110,26 @@ export class Scheduler {
     const planned: PlannedRow[] = [];
     let promptBudget = this.#promptBudget;
     for (const sequence of this.#slots.sequences) {
-      const numNewTokens = Math.min(sequence.numUncomputedTokens, this.#promptBudget);
-      if (!sequence.isDecoding) promptBudget -= numNewTokens;
-      planned.push({ sequence, numNewTokens });
+      const numFedTokens = Math.min(sequence.numUncomputedTokens, this.#promptBudget);
+      if (!sequence.isDecoding) promptBudget -= numFedTokens;
+      planned.push({ sequence, numFedTokens });
     }
     if (!this.#isRetryDue || planned.length === 0) planned.push(...this.#admit(promptBudget, nowMs));
     this.#planned = planned;
     if (planned.length === 0) return undefined;
-    return { moves, rows: planned.map(({ sequence, numNewTokens }) => sequence.rowOf(numNewTokens)) };
+    return { moves, rows: planned.map(({ sequence, numFedTokens }) => sequence.rowOf(numFedTokens)) };
   }
 
   /** Takes the results of the planned step. Rows whose sequence ended while the step ran are skipped. */
   update(results: readonly RowResult[], nowMs: number): SequenceOutput[] {
+    if (results.length !== this.#planned.length) {
+      throw new Error(`a step of ${this.#planned.length} rows has ${results.length} results`);
+    }
     this.#isRetryDue = false;
     const outputs: SequenceOutput[] = [];
-    for (const [index, { sequence, numNewTokens }] of this.#planned.entries()) {
+    for (const [index, { sequence, numFedTokens }] of this.#planned.entries()) {
       if (sequence.status === 'finished') continue;
-      sequence.numComputedTokens += numNewTokens;
+      sequence.numComputedTokens += numFedTokens;
       const result = results[index];
       if (result === undefined) continue;
       if (result instanceof EngineError) this.finish(sequence, 'error');
@@ -173,14 +176,14 @@ export class Scheduler {
       const sequence = this.#waiting[0];
       if (sequence === undefined) return;
       // Only a prompt that exceeds the budget of a whole step is cut. It starts with a whole budget, so its chunks are always the same.
-      const numNewTokens = Math.min(sequence.promptTokenIds.length, this.#promptBudget);
-      if (numNewTokens > promptBudget) return;
-      promptBudget -= numNewTokens;
+      const numFedTokens = Math.min(sequence.promptTokenIds.length, this.#promptBudget);
+      if (numFedTokens > promptBudget) return;
+      promptBudget -= numFedTokens;
       this.#waiting.shift();
       this.#slots.occupy(this.#slots.tail, sequence);
       sequence.status = 'running';
       sequence.scheduledAtMs ??= nowMs;
-      yield { sequence, numNewTokens };
+      yield { sequence, numFedTokens };
     }
   }
 
@@ -206,7 +209,7 @@ export class Scheduler {
   }
 
   #finishReasonAfter(tokenId: number, sequence: Sequence): FinishReason | undefined {
-    if (!sequence.sampling.ignoreEos && this.#options.eosTokenIds.has(tokenId)) return 'stop';
+    if (!sequence.ignoreEos && this.#options.eosTokenIds.has(tokenId)) return 'stop';
     return sequence.outputTokenIds.length >= sequence.maxNewTokens ? 'length' : undefined;
   }
 }

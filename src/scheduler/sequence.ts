@@ -7,6 +7,8 @@ export class Sequence {
   readonly id: string;
   readonly promptTokenIds: readonly number[];
   readonly sampling: SamplingParams;
+  /** Whether the sequence continues past an end-of-sequence token. */
+  readonly ignoreEos: boolean;
   /** At most this many output tokens; prompt and output together fit the context. */
   readonly maxNewTokens: number;
   readonly arrivedAtMs: number;
@@ -27,12 +29,14 @@ export class Sequence {
     id: string;
     promptTokenIds: readonly number[];
     sampling: SamplingParams;
+    ignoreEos?: boolean;
     maxNewTokens: number;
     arrivedAtMs: number;
   }) {
     this.id = init.id;
     this.promptTokenIds = init.promptTokenIds;
     this.sampling = init.sampling;
+    this.ignoreEos = init.ignoreEos ?? false;
     this.maxNewTokens = init.maxNewTokens;
     this.arrivedAtMs = init.arrivedAtMs;
   }
@@ -41,7 +45,7 @@ export class Sequence {
     return this.promptTokenIds.length + this.outputTokenIds.length;
   }
 
-  /** Known tokens that were not fed to the model yet: the rest of the prompt, or the token sampled last. */
+  /** Known tokens that have not been fed to the model: the rest of the prompt, or the token sampled last. */
   get numUncomputedTokens(): number {
     return this.numTokens - this.numComputedTokens;
   }
@@ -52,18 +56,19 @@ export class Sequence {
   }
 
   /** The row that feeds the next tokens, and draws one if they are the last that are known. */
-  rowOf(numNewTokens: number): StepRow {
+  rowOf(numFedTokens: number): StepRow {
     const { slot, numComputedTokens: start, sampling: params } = this;
     if (slot === undefined) throw new Error(`sequence ${this.id} runs without a slot`);
-    const isComplete = numNewTokens === this.numUncomputedTokens;
+    const isComplete = numFedTokens === this.numUncomputedTokens;
     const sample = isComplete ? { params, tokenIndex: this.outputTokenIds.length } : undefined;
-    return { slot, start, tokenIds: this.#tokens(start, start + numNewTokens), sample };
+    return { slot, start, tokenIds: this.#tokens(start, start + numFedTokens), sample };
   }
 
   /** Tokens of prompt and output by their positions. */
   #tokens(start: number, end: number): readonly number[] {
     const numPrompt = this.promptTokenIds.length;
-    if (start >= numPrompt) return this.outputTokenIds.slice(start - numPrompt, end - numPrompt);
-    return this.promptTokenIds.slice(start, end);
+    if (end <= numPrompt) return this.promptTokenIds.slice(start, end);
+    const fromOutput = this.outputTokenIds.slice(Math.max(0, start - numPrompt), end - numPrompt);
+    return start >= numPrompt ? fromOutput : [...this.promptTokenIds.slice(start), ...fromOutput];
   }
 }

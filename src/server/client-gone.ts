@@ -18,7 +18,8 @@ export function clientGone({ socket }: IncomingMessage, response: ServerResponse
   replies.add(gone);
   response.once('close', () => {
     replies.delete(gone);
-    if (!response.writableFinished) gone.abort();
+    // With HTTP/2, `writableFinished` is true for a reply that was never ended.
+    if (!response.writableEnded || !response.writableFinished) gone.abort();
   });
   if (socket.destroyed) gone.abort();
   else if (socket.readableEnded) gone.abort(halfClosed(socket));

@@ -30,6 +30,8 @@ export interface GenerateRoute<Body extends TObject> {
   /** Whether the body asks for a stream. If undefined, the `Accept` header decides. */
   isStream(body: Static<Body>): boolean | undefined;
   createReply(context: ReplyContext): ReplyFormat;
+  /** How the route reports errors; names its own fields. */
+  readonly errors: ErrorFormat;
 }
 
 /** How a dialect reports errors: its own status codes, field names and body. */

@@ -2,17 +2,17 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { type ErrorCode, errorTable, InternalError, ServingError, show, UnavailableError } from '../core/index.ts';
 import type { ErrorFormat } from './dialect.ts';
 
-type ErrorHandler = (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => void;
+type ErrorHandler = (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => unknown;
 
 /**
  * Replies to errors of Weft's routes in the format of a dialect. Any other error, such as one that a hook of the application throws, goes
  * to the error handler of the surrounding scope.
  */
 export function errorHandler(format: ErrorFormat): ErrorHandler {
-  return (error, request, reply) => {
+  return async (error, request, reply) => {
     const serving = toServingError(error, request);
     if (serving === undefined) throw error;
-    sendError(format, serving, { request, reply });
+    return sendError(format, serving, { request, reply });
   };
 }
 
@@ -37,7 +37,7 @@ function sendError(
   format: ErrorFormat,
   error: ServingError,
   { request, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
-): void {
+): FastifyReply {
   if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds);
   if (!request.raw.complete) {
     // Read and drop the rest of the body: if the connection closed while the client was still sending, it would not see the reply.
@@ -46,13 +46,13 @@ function sendError(
   }
   if (error instanceof UnavailableError) reply.header('connection', 'close');
   const { status, body } = format(error);
-  reply.code(status).type('application/json').send(body);
+  return reply.code(status).type('application/json').send(body);
 }
 
 /** An error of Weft's own code or of reading the body. */
 function toServingError(error: FastifyError | Error, request: FastifyRequest): ServingError | undefined {
   if (error instanceof ServingError) return error;
-  if (!('code' in error && error.code.startsWith('FST_ERR_CTP_'))) return undefined;
+  if (!isBodyError(error)) return undefined;
   if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     const given = show(request.headers['content-type'] ?? 'none');
     return new ServingError('unsupported_media_type', `content-type is ${given}; it must be application/json`);
@@ -74,4 +74,10 @@ function ofFastify(error: FastifyError | Error): ServingError | undefined {
 function codeOfStatus(status: number): ErrorCode {
   const codes = Object.keys(errorTable) as ErrorCode[];
   return codes.find((code) => errorTable[code].status === status) ?? 'invalid_request';
+}
+
+function isBodyError(error: unknown): error is FastifyError {
+  return (
+    error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('FST_ERR_CTP_')
+  );
 }

@@ -1,9 +1,9 @@
 import { fastifySSE } from '@fastify/sse';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
+import { addGenerateRoute, type RouteOptions } from './add-generate-route.ts';
 import { useJsonBodies } from './body-parser.ts';
 import { generateRoute, weftErrors } from './dialects/weft/index.ts';
 import { errorHandler } from './errors.ts';
-import { addGenerateRoute, type RouteOptions } from './generate-route.ts';
 import { healthRoutes } from './health-routes.ts';
 import { createValidatorCompiler } from './validation.ts';
 
@@ -25,6 +25,13 @@ function useOwnConventions(app: FastifyInstance): void {
   useJsonBodies(app);
   app.setValidatorCompiler(createValidatorCompiler());
   // Types already determine what replies contain; their schemas are documentation.
-  app.setSerializerCompiler(() => JSON.stringify);
+  app.setSerializerCompiler(() => serialize);
   app.setReplySerializer((payload) => JSON.stringify(payload));
+}
+
+/** Fastify also serializes the errors of an application's hooks with this, whose own fields are not enumerable. */
+function serialize(payload: unknown): string {
+  if (!(payload instanceof Error)) return JSON.stringify(payload);
+  const { statusCode, error } = payload as Error & { readonly statusCode?: number; readonly error?: string };
+  return JSON.stringify({ statusCode, error, message: payload.message });
 }

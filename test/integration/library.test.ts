@@ -6,7 +6,7 @@ import { dataFile } from '../../src/model/graph/graph-writer.ts';
 import { Client } from '../support/client.ts';
 import { temporaryFolder } from '../support/fixtures.ts';
 import { until } from '../support/until.ts';
-import { RunningProgram } from '../support/weft-process.ts';
+import { failingSteps, RunningProgram } from '../support/weft-process.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const docs = readFileSync(new URL('../../docs/library.md', import.meta.url), 'utf8');
@@ -86,7 +86,12 @@ describe('a model', () => {
   const isIdle = async () => model.generator.stats().numFreeSlots === 2;
 
   test('describes itself', () => {
-    expect(model).toMatchObject({ name: 'opt-stories', precision: 'fp32', maxModelLen: 512, device: 'CPU, 1 threads' });
+    expect(model).toMatchObject({
+      name: 'opt-stories',
+      precision: 'fp32',
+      maxModelLen: 512,
+      deviceName: 'CPU, 1 thread',
+    });
   });
 
   test('gives concurrent requests the same tokens as alone', async () => {
@@ -123,6 +128,25 @@ describe('a model', () => {
     await expect(model.generate('Once', { signal: controller.signal }).next()).rejects.toBe(reason);
   });
 
+  test('does not throw the reason of a signal that aborts after the last event', async () => {
+    const controller = new AbortController();
+    const types: string[] = [];
+    for await (const { type } of model.generate('Once', { maxNewTokens: 2, signal: controller.signal })) {
+      types.push(type);
+      if (type === 'finished') controller.abort();
+    }
+    expect(types).toEqual(['token', 'token', 'finished']);
+  });
+
+  test('yields nothing after its signal aborts, even if events are waiting', async () => {
+    const controller = new AbortController();
+    const events = model.generate('Once', { maxNewTokens: 3, signal: controller.signal });
+    await events.next();
+    await until(isIdle);
+    controller.abort();
+    await expect(events.next()).rejects.toBe(controller.signal.reason);
+  });
+
   test('throws typed errors', async () => {
     const submit = (options: object, prompt: string | number[] = 'Once') => model.generate(prompt, options).next();
     await expect(submit({ maxNewTokens: 600 })).rejects.toThrow(ServingError);
@@ -136,6 +160,21 @@ describe('a model', () => {
       message: expect.stringMatching(/^prompt\[0\] is 99999;/),
     });
   });
+});
+
+test('failed steps are reported, whichever way their requests came', async () => {
+  const code = `
+    import { fastify } from 'fastify';
+    import { loadModel, weftRoutes } from 'weft';
+    const model = await loadModel(undefined, { onError: (error) => console.log(error.cause.message) });
+    const app = fastify();
+    await app.register(weftRoutes, { model });
+    const { statusCode } = await app.inject({ method: 'POST', url: '/generate', payload: { prompt: [2, 777] } });
+    console.log(statusCode);
+    await model.close();`;
+  const { exitCode, stdout, stderr } = await run(code, failingSteps).ended;
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  expect(stdout).toMatch(/^(a kernel gave up\n)+500\n$/);
 });
 
 test('closing a model ends open requests, and closing it again does nothing', async () => {

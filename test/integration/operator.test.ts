@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { truncate, writeFile } from 'node:fs/promises';
+import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -40,7 +40,7 @@ describe('SIGTERM', () => {
     const waiting = client.generate(long);
     await client.until((health) => health.waiting === 1);
     server.kill('SIGTERM');
-    await server.printed(/SIGTERM: finishing \d requests/);
+    await server.printed(/SIGTERM: finishing \d requests?/);
     const refused = await client.post(long);
     expect(refused.status).toBe(503);
     expect(await refused.json()).toMatchObject({ error: { code: 'unavailable' } });
@@ -111,7 +111,7 @@ describe('SIGTERM', () => {
     const running = [client.generate(long), client.generate(long)];
     await client.until((health) => health.running === 1 && health.waiting === 1);
     server.kill('SIGINT');
-    await server.printed(/SIGINT: finishing \d requests/);
+    await server.printed(/SIGINT: finishing \d requests?/);
     server.kill('SIGINT');
     for (const reply of await Promise.all(running)) expect(reply.token_ids).toHaveLength(400);
     expect((await server.ended).exitCode).toBe(0);
@@ -162,6 +162,13 @@ test.each([
     expect(stdout).toContain('a defect was made up');
   },
 );
+
+test.runIf(process.platform === 'linux')('a server loads one ONNX Runtime', async () => {
+  const { server } = await start();
+  const maps = await readFile(`/proc/${server.id}/maps`, 'utf8');
+  const libraries = new Set(maps.match(/\S*onnxruntime\S*\.(so|node)\S*/g));
+  expect([...libraries].map((file) => path.basename(file))).toEqual([expect.stringMatching(/^libonnxruntime\.so/)]);
+});
 
 test('a full queue gives 429 with the time to retry', async () => {
   const { client } = await startSlow('--max-batch-size', '1', '--max-queue-size', '1');

@@ -91,7 +91,7 @@ describe('SIGHUP', () => {
     const { program, client } = await start(weft('serve'));
     expect(await streamWhile(client, () => program.kill('SIGHUP'))).toEqual(whole);
     const { exitCode, stdout } = await program.ended;
-    expect(stdout).toContain('SIGHUP: finishing 1 requests');
+    expect(stdout).toContain('SIGHUP: finishing 1 request,');
     expect(exitCode).toBe(0);
   });
 
@@ -102,7 +102,7 @@ describe('SIGHUP', () => {
     process.kill(serverId, 'SIGTERM');
     const { exitCode, stdout } = await program.ended;
     expect(exitCode).toBe(0);
-    expect(stdout).toContain('SIGTERM: finishing 0 requests');
+    expect(stdout).toContain('SIGTERM: stopping');
     expect(stdout).not.toContain('SIGHUP');
   });
 
@@ -152,5 +152,5 @@ onPosix('SIGTERM between the two addresses of localhost ends the server with 0',
   server.kill('SIGTERM');
   const { exitCode, stdout } = await server.ended;
   expect(exitCode).toBe(0);
-  expect(stdout).toContain('SIGTERM: finishing 0 requests');
+  expect(stdout).toContain('SIGTERM: stopping');
 });

@@ -12,16 +12,18 @@ export function sequence(
     maxNewTokens = 4,
     arrivedAtMs = 0,
     sampling = greedy,
+    ignoreEos = false,
   }: {
     promptLength?: number;
     maxNewTokens?: number;
     arrivedAtMs?: number;
     sampling?: SamplingParams;
+    ignoreEos?: boolean;
   } = {},
 ): Sequence {
   const first = 10 + ids.push(id) - 1;
   const promptTokenIds = Array.from({ length: promptLength }, (_, i) => first + i);
-  return new Sequence({ id, promptTokenIds, sampling, maxNewTokens, arrivedAtMs });
+  return new Sequence({ id, promptTokenIds, sampling, ignoreEos, maxNewTokens, arrivedAtMs });
 }
 
 /** A trace that names sequences by their ids. */

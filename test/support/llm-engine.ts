@@ -97,7 +97,7 @@ export async function startEngine(replies: Replies, changes: EngineChanges = {})
 }
 
 export function requestFor(prompt: string, changes: Partial<GenerateRequest> = {}): GenerateRequest {
-  return { id: prompt, prompt, maxNewTokens: undefined, stop: [], sampling: greedy, ...changes };
+  return { id: prompt, prompt, maxNewTokens: undefined, stop: [], ignoreEos: false, sampling: greedy, ...changes };
 }
 
 export const never = () => new AbortController().signal;

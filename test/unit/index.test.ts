@@ -17,6 +17,7 @@ test('these types are exported', () => {
   });
   expect(names.filter((name) => !(name in weft)).sort()).toEqual([
     'ErrorCode',
+    'ErrorEvent',
     'FinishedEvent',
     'GenerateOptions',
     'GenerateRequest',
@@ -29,7 +30,9 @@ test('these types are exported', () => {
     'SampledToken',
     'SamplingParams',
     'TextGenerator',
+    'Timings',
     'TokenEvent',
+    'Usage',
     'WeftRoutesOptions',
   ]);
 });
@@ -49,8 +52,8 @@ test('the types are these', () => {
     >();
   expectTypeOf<Omit<weft.LoadedModel, 'generate'>>().toEqualTypeOf<{
     readonly name: string;
-    readonly device: string;
-    readonly precision: string;
+    readonly deviceName: string;
+    readonly precision: 'fp32' | 'fp16' | 'int8' | 'int8-fast';
     readonly maxModelLen: number;
     readonly generator: weft.TextGenerator;
     close(): Promise<void>;
@@ -78,6 +81,7 @@ test('the types are these', () => {
     readonly maxPendingEvents: number | undefined;
     readonly onProgress: ((progress: weft.LoadProgress) => void) | undefined;
     readonly onWarning: ((message: string) => void) | undefined;
+    readonly onError: ((error: Error) => void) | undefined;
   }>();
   expectTypeOf<Required<weft.GenerateOptions>>().toEqualTypeOf<{
     readonly maxNewTokens: number | undefined;

@@ -240,7 +240,7 @@ export function nativeArray<Values>(
 
 let numAllocated = 0;
 
-/** Native buffers that were not freed yet. */
+/** Native buffers that have not been freed. */
 export function numAllocatedBuffers(): number {
   return numAllocated;
 }

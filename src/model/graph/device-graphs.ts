@@ -63,7 +63,7 @@ export function takeRowsGraph(): Uint8Array {
  * | `logits`, `ids` | float32, int64 [k, count] | the most likely first |
  * | `total` | float32 [k, 1] | the sum of exp((logit - largest) / temperature) over the row |
  */
-export function candidatesGraph(count: number): Uint8Array {
+export function likeliestGraph(count: number): Uint8Array {
   const k = ['k', count];
   return encodeModel({
     initializers: [int64('count', count), int64('first', 0), int64('last_axis', -1)],

@@ -36,3 +36,14 @@ test('an option that is not valid is a typed error', async () => {
   const options = { modelName: 'a', generator: new FakeGenerator(), maxBodyBytes: 1 };
   await expect(async () => await app.register(weftRoutes, options)).rejects.toThrow(UserError);
 });
+
+test.each([{}, { model: undefined }, { model: {} }, { generator: new FakeGenerator() }, { modelName: 'a' }])(
+  'options without anything to serve are a typed error: %j',
+  async (options) => {
+    const app = application();
+    // @ts-expect-error: what JavaScript can pass
+    await expect(async () => await app.register(weftRoutes, options)).rejects.toThrow(
+      new UserError('weftRoutes needs a model that loadModel has loaded, or a generator and a modelName'),
+    );
+  },
+);

@@ -1,9 +1,9 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import {
   ClientTooSlowError,
   ContextLengthError,
   type GenerateRequest,
-  greedy,
   InvalidParameterError,
   QueueFullError,
 } from '../../../src/core/index.ts';
@@ -70,7 +70,7 @@ test('the last event has the usage, and the time that each stage took', async ()
   const reached = runner.pausedAt('prefill a');
   const blocker = story(engine, requestFor('a'));
   await reached;
-  const b = engine.submit(requestFor('b', { maxNewTokens: 3, sampling: { ...greedy, ignoreEos: true } }), never());
+  const b = engine.submit(requestFor('b', { maxNewTokens: 3, ignoreEos: true }), never());
   clock.advance(30);
   runner.resume();
   await blocker;
@@ -88,6 +88,8 @@ describe('the engine immediately refuses', () => {
       { prompt: [5, 300] },
       /prompt\[1\] is 300; the token ids of this model are 0 to 299/,
     ],
+    ['token ids that are not integers', { prompt: [1.5] }, /prompt\[0\] is 1.5;/],
+    ['negative token ids', { prompt: [5, -1] }, /prompt\[1\] is -1;/],
     ['an empty prompt', { prompt: [] }, /prompt is empty/],
   ])('%s', async (_, changes, message) => {
     const { engine, runner } = await startEngine({});
@@ -134,12 +136,36 @@ describe('the engine immediately refuses', () => {
 
 test('the number of new tokens defaults to 128, or to what the context leaves', async () => {
   const { engine } = await startEngine({}, { maxModelLen: 256 });
-  const sampling = { ...greedy, ignoreEos: true };
   const usage = async (length: number) =>
-    (await eventsOf(await engine.submit(requestFor('a', { prompt: Array(length).fill(5), sampling }), never())))
+    (await eventsOf(await engine.submit(requestFor('a', { prompt: Array(length).fill(5), ignoreEos: true }), never())))
       .length - 1;
   expect(await usage(2)).toBe(128);
   expect(await usage(200)).toBe(56);
+});
+
+test("a caller's objects may change while its request runs", async () => {
+  const { engine } = await startEngine({ a: idsOf('xyz') });
+  const prompt = idsOf('a');
+  const request = requestFor('a', { prompt });
+  const events = [];
+  for await (const event of await engine.submit(request, never())) {
+    if (event.type === 'token') prompt.push(event.token.id);
+    events.push(event);
+  }
+  expect(events.at(-1)).toMatchObject({ usage: { promptTokens: 1, completionTokens: 4 } });
+});
+
+test('finished requests leave no listener on a signal that outlives them', async () => {
+  const { engine } = await startEngine({ a: idsOf('x') });
+  const { signal } = new AbortController();
+  for (let i = 0; i < 3; i++) await eventsOf(await engine.submit(requestFor('a'), signal));
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+});
+
+test('leaving the loop over the events cancels the request', async () => {
+  const { engine } = await startEngine({ a: idsOf('xyz') });
+  for await (const _ of await engine.submit(requestFor('a'), never())) break;
+  expect(engine.stats()).toMatchObject({ numRunning: 0, numWaiting: 0 });
 });
 
 describe('a client that disconnects', () => {

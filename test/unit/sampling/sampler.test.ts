@@ -41,6 +41,8 @@ describe('NaN or infinite logits give no token', () => {
   test.each([
     ['greedy', { temperature: 0 }, [nan, nan, nan]],
     ['greedy, only one token', { temperature: 0 }, [nan]],
+    ['greedy, all masked', { temperature: 0 }, [-inf, -inf]],
+    ['sampled, all masked', { temperature: 1 }, [-inf, -inf]],
     ['sampled', { temperature: 1 }, [nan, nan, nan]],
     ['sampled, one is NaN', { temperature: 1 }, [1, nan, 2]],
     ['sampled, some are infinite', { temperature: 1 }, [1, inf, inf]],
@@ -214,7 +216,7 @@ describe('an adjuster', () => {
     const needs = (changes: Partial<SamplingParams>) => sampler.needs(of(changes));
     expect(needs({ seed: 7 })).toBe('all');
     expect(needs({ seed: 7, temperature: 1, topK: 5 })).toBe('all');
-    expect(needs({ seed: 8 })).toBe('likeliest');
+    expect(needs({ seed: 8 })).toBe('best');
     expect(needs({ seed: 8, temperature: 1, topK: 5 })).toBe('few');
     expect(needs({ seed: 8, temperature: 1, topP: 0.9 })).toBe('few');
     expect(needs({ seed: 8, temperature: 1, topK: 512 })).toBe('all');

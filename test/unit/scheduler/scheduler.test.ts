@@ -113,7 +113,7 @@ describe('the scheduler', () => {
 
   test('ignores end-of-sequence tokens on request', () => {
     const target = scheduler();
-    const a = sequence('a', { maxNewTokens: 2, sampling: { ...greedy, ignoreEos: true } });
+    const a = sequence('a', { maxNewTokens: 2, ignoreEos: true });
     add(target, a);
     step(target, 0, EOS);
     step(target, 0, EOS);
@@ -139,6 +139,23 @@ test('a step is a plain value: it can be compared and cloned, and later tokens d
   expect(structuredClone(planned)).toEqual(planned);
   target.update([{ id: 8 }, undefined], 0);
   expect(planned?.rows[0]?.tokenIds).toEqual([7]);
+});
+
+test('a row may feed the end of the prompt and what follows it', () => {
+  const a = sequence('a', { promptLength: 3 });
+  const [first = 0] = a.promptTokenIds;
+  a.slot = 0;
+  a.outputTokenIds.push(7, 8);
+  expect(a.rowOf(5)).toMatchObject({ start: 0, tokenIds: [first, first + 1, first + 2, 7, 8] });
+  a.numComputedTokens = 2;
+  expect(a.rowOf(2)).toEqual({ slot: 0, start: 2, tokenIds: [first + 2, 7], sample: undefined });
+});
+
+test('a step with too few results is a defect', () => {
+  const target = scheduler();
+  add(target, sequence('a'), sequence('b'));
+  target.schedule(0);
+  expect(() => target.update([{ id: 7 }], 0)).toThrow('a step of 2 rows has 1 results');
 });
 
 describe('aborting a sequence', () => {

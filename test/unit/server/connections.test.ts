@@ -38,7 +38,7 @@ describe('a connection over the limit', () => {
     expect(answer).toMatch(/\r\nretry-after: 1\r\nconnection: close\r\n/);
     expect(JSON.parse(answer.slice(answer.indexOf('{')))).toEqual({
       error: {
-        message: '2 connections are open already; retry in 1 s',
+        message: '2 connections are already open; retry in 1 s',
         type: 'unavailable_error',
         param: null,
         code: 'too_many_connections',
@@ -122,7 +122,7 @@ test('of 5000 pipelined requests, 32 at a time are open and the others are refus
   expect(refusal).toContain('\r\nretry-after: 1\r\n');
   expect(JSON.parse(refusal.slice(refusal.indexOf('{'), refusal.indexOf('}}') + 2))).toEqual({
     error: {
-      message: '32 requests of this connection are unanswered already; retry in 1 s',
+      message: 'this connection already has 32 unanswered requests; retry in 1 s',
       type: 'rate_limit_error',
       param: null,
       code: 'too_many_pipelined',
@@ -131,8 +131,7 @@ test('of 5000 pipelined requests, 32 at a time are open and the others are refus
 });
 
 describe('a client that closes its sending side after its request', () => {
-  const message =
-    'the connection was closed for sending before the answer was complete; it must stay open until then';
+  const message = 'the client closed its sending side before the reply was complete; it must stay open until then';
   const error = { message, type: 'invalid_request_error', param: null, code: 'half_closed' };
 
   test('gets an error, and its requests are cancelled', async () => {

@@ -3,8 +3,8 @@ import { fastify } from 'fastify';
 import Type from 'typebox';
 import { expect, onTestFinished, test } from 'vitest';
 import { EngineError, type GenerationEvent, greedy } from '../../../src/core/index.ts';
+import { addGenerateRoute } from '../../../src/server/add-generate-route.ts';
 import type { GenerateRoute } from '../../../src/server/dialect.ts';
-import { addGenerateRoute } from '../../../src/server/generate-route.ts';
 import { FakeGenerator, finished, tokenEvent } from '../../support/fake-generator.ts';
 
 const body = Type.Object({ say: Type.String(), live: Type.Optional(Type.Boolean()) });
@@ -13,8 +13,16 @@ const body = Type.Object({ say: Type.String(), live: Type.Optional(Type.Boolean(
 const shouting: GenerateRoute<typeof body> = {
   url: '/shout',
   schema: { body },
-  toRequest: ({ say }) => ({ id: 'a', prompt: say, maxNewTokens: undefined, stop: [], sampling: greedy }),
+  toRequest: ({ say }) => ({
+    id: 'a',
+    prompt: say,
+    maxNewTokens: undefined,
+    stop: [],
+    ignoreEos: false,
+    sampling: greedy,
+  }),
   isStream: ({ live }) => live,
+  errors: ({ status, message }) => ({ status, body: { oops: message } }),
   createReply: ({ modelName }) => {
     let held = '';
     return {
@@ -62,4 +70,10 @@ test('a dialect words the error that ends a stream', async () => {
   const { post } = await start([...words, { type: 'error', error: new EngineError('out of memory') }]);
   const streamed = await post({ say: 'hi', live: true });
   expect(streamed.body).toBe('data: {"shout":"AB"}\n\ndata: {"oops":"out of memory"}\n\ndata: [DONE]\n\n');
+});
+
+test('a dialect words the errors of its route', async () => {
+  const { post } = await start([...words, { type: 'error', error: new EngineError('out of memory') }]);
+  const failed = await post({ say: 'hi' });
+  expect([failed.statusCode, failed.json()]).toEqual([500, { oops: 'out of memory' }]);
 });

@@ -13,21 +13,9 @@ describe('a bad request is a 400 that names the field, its value and what is all
   test.each<[unknown, string | null, string]>([
     [{}, 'prompt', 'prompt is missing'],
     [{ prompt: null }, 'prompt', 'prompt is missing'],
-    [
-      { prompt: '' },
-      'prompt',
-      'prompt is ""; it must be text that is not empty, or a list of token ids, taken as they are',
-    ],
-    [
-      { prompt: [] },
-      'prompt',
-      'prompt is []; it must be text that is not empty, or a list of token ids, taken as they are',
-    ],
-    [
-      { prompt: 5 },
-      'prompt',
-      'prompt is 5; it must be text that is not empty, or a list of token ids, taken as they are',
-    ],
+    [{ prompt: '' }, 'prompt', 'prompt is ""; it must be a non-empty string, or a non-empty list of token ids'],
+    [{ prompt: [] }, 'prompt', 'prompt is []; it must be a non-empty string, or a non-empty list of token ids'],
+    [{ prompt: 5 }, 'prompt', 'prompt is 5; it must be a non-empty string, or a non-empty list of token ids'],
     [{ prompt: [1, '2'] }, 'prompt', 'prompt[1] is "2"; it must be an integer'],
     [{ prompt: [1, 2.5] }, 'prompt', 'prompt[1] is 2.5; it must be an integer'],
     [{ prompt: [-1] }, 'prompt', 'prompt[0] is -1; it must be at least 0'],

@@ -156,3 +156,34 @@ describe('a client of an application', () => {
     expect(warning).not.toHaveBeenCalled();
   });
 });
+
+describe('in an application without an error handler, a hook that throws', () => {
+  test.each<[string, unknown, number]>([
+    ['an error with a status', Object.assign(new Error('no token'), { statusCode: 401 }), 401],
+    ['an error whose code is a number', Object.assign(new Error('duplicate'), { code: 11_000 }), 500],
+    ['an error whose code is undefined', Object.assign(new Error('odd'), { code: undefined }), 500],
+    ['a DOMException', new DOMException('timed out', 'TimeoutError'), 500],
+  ])('%s gives the reply that it gives on its own routes', async (_, thrown, status) => {
+    const app = fastify();
+    onTestFinished(() => app.close());
+    app.addHook('onRequest', async () => {
+      throw thrown;
+    });
+    app.post('/own', async () => ({}));
+    await app.register(routes, { ...optionsFor(new FakeGenerator()), prefix: '/llm' });
+    const post = (url: string) => app.inject({ method: 'POST', url, payload: { prompt: 'x' } });
+    const [own, weft] = [await post('/own'), await post('/llm/generate')];
+    expect([weft.statusCode, weft.json().message]).toEqual([status, own.json().message]);
+    expect(own.statusCode).toBe(status);
+  });
+
+  test('a plain object does not look like a success', async () => {
+    const app = fastify();
+    onTestFinished(() => app.close());
+    app.addHook('onRequest', async () => {
+      throw { statusCode: 401, message: 'no token' };
+    });
+    await app.register(routes, optionsFor(new FakeGenerator()));
+    expect((await app.inject({ method: 'POST', url: '/generate', payload: { prompt: 'x' } })).statusCode).toBe(401);
+  });
+});

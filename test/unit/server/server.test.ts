@@ -67,12 +67,14 @@ describe('POST /generate', () => {
       prompt: [5, 6],
       maxNewTokens: 7,
       stop: ['x'],
-      sampling: { temperature: 0.5, topK: 3, topP: 0.9, seed: -1, ignoreEos: true },
+      ignoreEos: true,
+      sampling: { temperature: 0.5, topK: 3, topP: 0.9, seed: -1 },
     });
     expect(generator.requests[1]).toMatchObject({
       maxNewTokens: undefined,
       stop: ['a', 'b'],
-      sampling: { temperature: 0, topK: 0, topP: 1, seed: expect.any(Number), ignoreEos: false },
+      ignoreEos: false,
+      sampling: { temperature: 0, topK: 0, topP: 1, seed: expect.any(Number) },
     });
   });
 

@@ -2,6 +2,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { type GenerateRequest, InvalidRequestError } from '../../../core/index.ts';
 import type { GenerateRoute } from '../../dialect.ts';
 import { errorBody } from '../../error-body.ts';
+import { weftErrors } from './errors.ts';
 import { createReply } from './reply.ts';
 import { bodyDefaults, type GenerateBody, generateBody, generateReplies } from './schemas.ts';
 
@@ -18,6 +19,7 @@ export const generateRoute: GenerateRoute<typeof generateBody> = {
   toRequest,
   isStream: ({ stream }) => stream,
   createReply,
+  errors: weftErrors,
 };
 
 function toRequest(body: GenerateBody): GenerateRequest {
@@ -31,6 +33,7 @@ function toRequest(body: GenerateBody): GenerateRequest {
     prompt: body.prompt,
     maxNewTokens: body.max_new_tokens,
     stop: typeof stop === 'string' ? [stop] : stop,
-    sampling: { temperature, topK: Math.max(0, topK), topP, seed: body.seed ?? randomInt(2 ** 47), ignoreEos },
+    ignoreEos,
+    sampling: { temperature, topK: Math.max(0, topK), topP, seed: body.seed ?? randomInt(2 ** 47) },
   };
 }

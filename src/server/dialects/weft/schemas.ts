@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { completionReasons, defaultMaxNewTokens } from '../../../core/index.ts';
+import { completionReasons, defaultMaxNewTokens, greedy } from '../../../core/index.ts';
 import { errorBody } from '../../error-body.ts';
 
 const maxStopLength = 256;
@@ -8,12 +8,17 @@ const maxStops = 16;
 const stopString = Type.String({ minLength: 1, maxLength: maxStopLength });
 
 /** The values of fields that the body leaves out. */
-export const bodyDefaults = { temperature: 0, top_k: -1, top_p: 1, ignore_eos: false } as const;
+export const bodyDefaults = {
+  temperature: greedy.temperature,
+  top_k: -1,
+  top_p: greedy.topP,
+  ignore_eos: false,
+} as const;
 
 export const generateBody = Type.Object(
   {
     prompt: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 })], {
-      description: 'text that is not empty, or a list of token ids, taken as they are',
+      description: 'a non-empty string, or a non-empty list of token ids',
     }),
     max_new_tokens: Type.Optional(
       Type.Integer({

@@ -7,6 +7,7 @@ import { acceptsEventStream } from './accept.ts';
 import { clientGone } from './client-gone.ts';
 import { collect } from './collect.ts';
 import type { GenerateRoute } from './dialect.ts';
+import { errorHandler } from './errors.ts';
 import { sendEvents } from './event-stream.ts';
 import { dropNulls } from './nulls.ts';
 import { Stopwatch } from './stopwatch.ts';
@@ -28,9 +29,11 @@ export function addGenerateRoute<Body extends TObject>(
   app.withTypeProvider<TypeBoxTypeProvider>().post(
     route.url,
     {
-      sse: 'manual',
+      // Spelled out, since an application may have registered @fastify/sse with other defaults.
+      sse: { kind: 'manual', heartbeat: false, serializer: JSON.stringify },
       schema: route.schema,
       bodyLimit: options.maxBodyBytes,
+      errorHandler: errorHandler(route.errors),
       onRequest: async ({ raw }) => {
         stopwatches.set(raw, new Stopwatch());
       },
