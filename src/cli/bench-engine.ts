@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { bestProductsMs, ConcatenatedRun } from '../bench/index.ts';
 import { type CommandLine, flagOf, type Settings } from '../config/index.ts';
-import { greedy, type StepRow } from '../core/index.ts';
+import { greedy, type Precision, type StepRow } from '../core/index.ts';
 import { OrtModelRunner, type SessionOptions } from '../engine/index.ts';
 import { openDevice } from '../library/index.ts';
-import { exportModel, type ModelConfig, type Precision, readModelConfig, readParameters } from '../model/index.ts';
+import { exportModel, type ModelConfig, readModelConfig, readParameters } from '../model/index.ts';
 import { locate, openByName } from './open-model.ts';
 import { embeddedModelFolder } from './package-info.ts';
 
@@ -53,7 +53,8 @@ export async function benchEngine({ settings, operands }: CommandLine): Promise<
     lines.push(...(await benchPrecision(name, settings, { precision, session, config })));
   }
   if (device.kind !== 'cpu') return print(lines, footnote(config, description));
-  lines.push(...(await benchConcatenated(folder, config, session)));
+  // Models whose heads share keys and values cannot be exported.
+  if (config.numKvHeads === config.numHeads) lines.push(...(await benchConcatenated(folder, config, session)));
   const peak = await peakGflops(config, session);
   const best = `The products of a float32 step of ${maxBatchSize} rows alone, at their best: ${peak.toFixed(0)} GFLOPS.`;
   print(lines, `${footnote(config, description)} ${best}`, peak);

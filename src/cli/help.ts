@@ -40,7 +40,7 @@ export function helpOf(command: Command): string {
     `Example:\n  ${example}`,
     `Flags:\n${renderFlags(keys)}`,
     ...(firstKey === undefined ? [] : [variablesHint(firstKey)]),
-    ...(keys.includes('revision') ? [`Variables of the Hugging Face libraries:\n${renderHubVariables()}`] : []),
+    ...(keys.includes('cacheDir') ? [`Variables of the Hugging Face libraries:\n${renderHubVariables()}`] : []),
   ];
   return `${sections.join('\n\n')}\n`;
 }

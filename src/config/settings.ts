@@ -17,7 +17,7 @@ export const settings = {
     description: 'Address to listen on. 0.0.0.0 listens on every interface.',
   }),
   allowedHosts: setting(
-    list(/^(\*|[\w-]+(\.[\w-]+)*|\[[\da-f:.]+\])$/i, ['host names without ports, separated by commas', '* for any']),
+    list(/^(\*|[\w-]+(\.[\w-]+)*|\[[\da-f:.]+\])$/i, ['comma-separated host names without ports', '* for any name']),
     {
       default: [],
       defaultText: 'none on loopback addresses, any on others',

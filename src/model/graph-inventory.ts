@@ -1,7 +1,7 @@
+import { type Precision, precisions } from '../core/index.ts';
 import { exists, type FileContent, removeFolder } from '../files/index.ts';
 import { describeModel } from './describe.ts';
 import { rememberedContent } from './file-digest.ts';
-import { type Precision, precisions } from './graph/linear-layers.ts';
 import { graphFolder } from './graph-cache.ts';
 import { findDamage } from './graph-manifest.ts';
 import { findWeights } from './weights/index.ts';

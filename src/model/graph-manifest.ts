@@ -1,10 +1,9 @@
 import { chmod, realpath, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { messageOf } from '../core/index.ts';
+import { messageOf, type Precision } from '../core/index.ts';
 import { exists, type FileContent, readSmallFile } from '../files/index.ts';
 import { fileContent, rememberWritten } from './file-digest.ts';
 import { dataFile, type GraphFiles, graphFile } from './graph/graph-writer.ts';
-import type { Precision } from './graph/linear-layers.ts';
 
 /** Describes a graph in the cache: its source and the content of its files. */
 export interface GraphManifest {

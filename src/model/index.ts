@@ -7,7 +7,7 @@ export { exportModel } from './export.ts';
 export { blockCopyGraph, copyNames, likeliestGraph, takeRowsGraph, zerosGraph } from './graph/device-graphs.ts';
 export { type ComputeType, GraphWriter } from './graph/graph-writer.ts';
 export type { AttentionGroup } from './graph/in-place-io.ts';
-export { computeTypeOf, type Int8Range, type Precision } from './graph/linear-layers.ts';
+export { computeTypeOf, type Int8Range } from './graph/linear-layers.ts';
 export { findGraphs, removeGraphs } from './graph-inventory.ts';
 export { expectMemoryFor, inspectModel, type Model, openModel, weightsBytes } from './model.ts';
 export type { ModelConfig } from './model-config.ts';

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { ModelError, messageOf, readableSize } from '../core/index.ts';
+import { ModelError, messageOf, type Precision, readableSize } from '../core/index.ts';
 import { describeModel } from './describe.ts';
-import type { Int8Range, Precision } from './graph/linear-layers.ts';
+import type { Int8Range } from './graph/linear-layers.ts';
 import { cachedGraph } from './graph-cache.ts';
 import type { ModelConfig } from './model-config.ts';
 import { findWeights } from './weights/index.ts';

@@ -1,9 +1,10 @@
+import type { Precision } from '../core/index.ts';
 import { NetworkBuilder } from './architectures/network-builder.ts';
 import { Parameters } from './architectures/parameters.ts';
 import type { ModelDescription } from './describe.ts';
 import type { GraphIo } from './graph/graph-io.ts';
 import { type GraphFiles, GraphWriter } from './graph/graph-writer.ts';
-import { computeTypeOf, type Int8Range, linearLayers, type Precision } from './graph/linear-layers.ts';
+import { computeTypeOf, type Int8Range, linearLayers } from './graph/linear-layers.ts';
 import type { ModelConfig } from './model-config.ts';
 import type { WeightsFiles } from './weights/index.ts';
 

@@ -31,7 +31,7 @@ export class AllowedHosts {
     if (isLoopbackName(name) || this.#names.has(name)) return;
     throw new ServingError(
       'host_not_allowed',
-      `the header host is ${show(header)}; it must be localhost, another loopback name, or one of the allowed hosts`,
+      `the Host header is ${show(header)}; it must be localhost, another loopback name, or one of the allowed hosts`,
     );
   }
 }

@@ -27,10 +27,7 @@ export function lastErrorHandler(format: ErrorFormat): ErrorHandler {
 }
 
 export function routeNotFound(request: FastifyRequest): ServingError {
-  return new ServingError(
-    'not_found',
-    `there is no ${request.method} ${show(request.url)}; /openapi.json lists what there is`,
-  );
+  return new ServingError('not_found', `there is no route ${request.method} ${show(request.url)}; see /openapi.json`);
 }
 
 function sendError(

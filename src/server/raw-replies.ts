@@ -34,7 +34,7 @@ export function rawAnswer(error: ServingError): string {
 
 /** Replies to an `Expect` header other than `100-continue`. */
 export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
-  const message = `the header expect is ${show(request.headers.expect)}; only 100-continue can be expected`;
+  const message = `the Expect header is ${show(request.headers.expect)}; only 100-continue is supported`;
   const error = new ServingError('expectation_failed', message);
   response.writeHead(error.status, { 'content-type': 'application/json' }).end(JSON.stringify(errorBodyOf(error)));
 }

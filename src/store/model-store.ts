@@ -52,7 +52,7 @@ export class ModelStore {
       if (here !== undefined && error instanceof ModelError) return here;
       if (!(error instanceof HubUnreachableError)) throw error;
       throw new ModelError(
-        `${name} is not on this machine, and ${error.message}; here are: ${await this.#namesHere()}`,
+        `${name} is not on this machine, and ${error.message}; models on this machine: ${await this.#namesHere()}`,
       );
     }
   }
@@ -89,7 +89,7 @@ export class ModelStore {
   ): Promise<StoredModel> {
     const config = publishedConfig(shape);
     if (config === undefined) {
-      throw new ModelError(`there is no shape ${show(shape)}: there are ${publishedShapes().join(', ')}`);
+      throw new ModelError(`unknown shape ${show(shape)}; the shapes are ${publishedShapes().join(', ')}`);
     }
     const name = `${shape}-random`;
     const folder = path.join(this.#folder, name);
@@ -169,7 +169,7 @@ export class ModelStore {
   async #notHere(name: string): Promise<ModelError> {
     if (!isPlain(name) && !isRepo(name)) return new ModelError(`there is no model folder ${name}`);
     return new ModelError(
-      `there is no model ${name}; here are: ${await this.#namesHere()}; names on the hub are OWNER/NAME, such as facebook/opt-125m`,
+      `there is no model ${name}; models on this machine: ${await this.#namesHere()}; names on the hub are OWNER/NAME, such as facebook/opt-125m`,
     );
   }
 }

@@ -311,14 +311,14 @@ describe('a failed pull prints the reason on one line:', () => {
   test('no network, or offline mode: local models are listed', async () => {
     const machine = await Machine.create();
     const nobody = { HF_ENDPOINT: 'http://127.0.0.1:1' };
-    const here = /; here are: opt-stories$/;
+    const here = /; models on this machine: opt-stories$/;
     expect(await machine.fail(['serve', 'facebook/opt-125m'], nobody)).toMatch(
       /^weft: facebook\/opt-125m is not on this machine, and 127\.0\.0\.1:1 cannot be reached/,
     );
     expect(await machine.fail(['serve', 'facebook/opt-125m'], nobody)).toMatch(here);
     expect(await machine.fail(['serve', 'facebook/opt-125m'], { HF_HUB_OFFLINE: '1' })).toMatch(here);
     expect(await machine.fail(['serve', 'opt-125m'])).toMatch(
-      /there is no model opt-125m; here are: opt-stories; names on the hub/,
+      /there is no model opt-125m; models on this machine: opt-stories; names on the hub/,
     );
   });
 });

@@ -169,7 +169,7 @@ describe('a wrong command line is refused with one line:', () => {
     [['models', 'pull', 'opt-125m'], 'opt-125m is not a name on the hub: names there are OWNER/NAME'],
     [['models', 'list', 'x'], 'unexpected argument "x"; usage: weft models list [FLAGS]'],
     [['models', 'list', '--seed', '1'], 'unknown flag "--seed"; --help lists all flags'],
-    [['models', 'random', 'opt-6b'], 'there is no shape "opt-6b": there are opt-125m, opt-350m, opt-1.3b'],
+    [['models', 'random', 'opt-6b'], 'unknown shape "opt-6b"; the shapes are opt-125m, opt-350m, opt-1.3b'],
     [['models', 'random', 'opt-125m', '--seed', '-1'], '--seed is "-1"; it must be an integer from 0 to 4294967295'],
   ])('%j', async (args, message) => {
     const machine = await Machine.create();

@@ -1,6 +1,6 @@
-import { greedy, type RowSampling, type StepLimits } from '../../src/core/index.ts';
+import { greedy, type Precision, type RowSampling, type StepLimits } from '../../src/core/index.ts';
 import { type Device, OrtModelRunner } from '../../src/engine/index.ts';
-import { openModel, type Precision } from '../../src/model/index.ts';
+import { openModel } from '../../src/model/index.ts';
 import type { TokenSampler } from '../../src/sampling/index.ts';
 import { Scheduler, Sequence } from '../../src/scheduler/index.ts';
 import { type ModelCase, temporaryFolder } from './fixtures.ts';

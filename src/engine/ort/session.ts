@@ -85,7 +85,7 @@ export class Session implements Resource {
     return new DeviceBuffer(pointer, byteLength, memory.memoryInfo);
   }
 
-  /** Binds an input until another one is bound to the name. A device's buffer has to outlive the session. */
+  /** Binds an input until another one is bound to the name. */
   bindInput(name: string, tensor: TensorView): void {
     check(ortApi().bindInput(this.#binding, name, this.#values.of(tensor)));
     this.#keep(name, tensor.buffer);

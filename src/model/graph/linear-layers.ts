@@ -1,8 +1,6 @@
 import type { Precision } from '../../core/index.ts';
 import type { ComputeType, GraphWriter } from './graph-writer.ts';
 
-export { type Precision, precisions } from '../../core/index.ts';
-
 /** The type of everything else, including keys and values. */
 export function computeTypeOf(precision: Precision): ComputeType {
   return precision === 'fp16' ? 'float16' : 'float32';

@@ -61,7 +61,7 @@ describe('a refusal names the flag or variable:', () => {
     ...['', 'a,,b', 'a:80', 'http://a', '*.a'].map((written): [string[], Record<string, string>, string] => [
       [`--allowed-hosts=${written}`],
       {},
-      `--allowed-hosts is "${written}"; it must be host names without ports, separated by commas or * for any`,
+      `--allowed-hosts is "${written}"; it must be comma-separated host names without ports or * for any name`,
     ]),
     [['--port'], {}, '--port needs a value: an integer from 0 to 65535'],
     [['--host', '--port', '1'], {}, '--host needs a value: text'],

@@ -5,6 +5,7 @@ import {
   EngineError,
   greedy,
   ModelError,
+  type Precision,
   type SamplingParams,
   type Step,
   type StepLimits,
@@ -13,7 +14,7 @@ import {
 import { OrtModelRunner } from '../../../src/engine/index.ts';
 import { nativeArray, numAllocatedBuffers } from '../../../src/engine/ort/native.ts';
 import { Session } from '../../../src/engine/ort/session.ts';
-import { openModel, type Precision, takeRowsGraph } from '../../../src/model/index.ts';
+import { openModel, takeRowsGraph } from '../../../src/model/index.ts';
 import type { TokenSampler } from '../../../src/sampling/index.ts';
 import { Scheduler, Sequence } from '../../../src/scheduler/index.ts';
 import { copyOf, embeddedModel, patchTensor, reference, temporaryFolder } from '../../support/fixtures.ts';

@@ -38,7 +38,7 @@ describe('a server on a loopback address', () => {
       const text = await answer(name);
       expect(text).toMatch(refused);
       expect(JSON.parse(text.slice(text.indexOf('{'))).error).toEqual({
-        message: `the header host is "${name}"; it must be localhost, another loopback name, or one of the allowed hosts`,
+        message: `the Host header is "${name}"; it must be localhost, another loopback name, or one of the allowed hosts`,
         type: 'invalid_request_error',
         param: null,
         code: 'host_not_allowed',
