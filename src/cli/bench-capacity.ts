@@ -45,6 +45,8 @@ export async function benchCapacity({ settings, operands }: CommandLine): Promis
   if (settings.tune === 'on' && tunedRate === undefined) {
     throw new UserError(`${flagOf('tune')} tries batch sizes at one rate; give the rate with ${flagOf('targetRps')}`);
   }
+  // Before the measurements, which take minutes.
+  if (output !== undefined) await write(output, '');
   const capacity = await withServer(model, settings, (server) =>
     findCapacity(slo, startRate, async (rate) => {
       const experience = await tryRate(server, rate, { settings, slo });
@@ -67,8 +69,13 @@ export async function benchCapacity({ settings, operands }: CommandLine): Promis
     tuning,
     settings,
   };
-  await writeFile(output, JSON.stringify(result, undefined, 1)).catch((error: unknown) => {
-    throw new UserError(`${output} cannot be written: ${messageOf(error)}`);
+  await write(output, JSON.stringify(result, undefined, 1));
+}
+
+/** @throws {UserError} the file cannot be written */
+async function write(file: string, text: string): Promise<void> {
+  await writeFile(file, text).catch((error: unknown) => {
+    throw new UserError(`${file} cannot be written: ${messageOf(error)}`);
   });
 }
 

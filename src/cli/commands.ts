@@ -8,7 +8,7 @@ import type { StopSignals } from './stop-signals.ts';
 
 /** Runs the command of a command line. @throws {UserError} there is no such command, or it fails for a reason that the user can change */
 export async function runCommand(args: readonly string[], signals: StopSignals): Promise<void> {
-  if (args[0] === '--version') return print(`${packageVersion}\n`);
+  if (args[0] === '--version' || args[0] === '-v') return print(`${packageVersion}\n`);
   if (asksForHelp(args)) return print(helpFor(args.filter((arg) => arg !== 'help' && !arg.startsWith('-'))));
   const command = commandOf(args);
   if (command === undefined) throw unknownCommand(args);
@@ -48,6 +48,9 @@ function wordsOf({ name }: Command): string[] {
 }
 
 function unknownCommand([first = '', second]: readonly string[]): UserError {
+  if (first.startsWith('-')) {
+    return new UserError(`${show(first)} is not a command; flags follow one, as in weft serve ${first}`);
+  }
   const members = membersOf(first);
   if (members.length === 0) return notFound(first, first, commands);
   if (second !== undefined && !second.startsWith('-')) return notFound(`${first} ${second}`, second, members);

@@ -6,6 +6,7 @@ export { renderEntries, renderFlags, renderHubVariables, renderMarkdown, wrap } 
 export {
   capacityKeys,
   capacityServerKeys,
+  defaultPromptBudget,
   flagOf,
   modelsKeys,
   type SettingKey,

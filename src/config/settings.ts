@@ -2,6 +2,9 @@ import { precisions } from '../core/index.ts';
 import { choice, folder, integer, list, optional, type Setting, setting, text } from './setting-kinds.ts';
 import { defaultCacheDir } from './user-folders.ts';
 
+/** Prompt tokens that a step may process by default. */
+export const defaultPromptBudget = 256;
+
 /** The one declaration of all settings: flags, variables, validation, `--help` and docs/configuration.md follow from it. */
 export const settings = {
   model: optional(text(), {
@@ -49,7 +52,7 @@ export const settings = {
   }),
   maxStepTokens: optional(integer(2, 1_048_576), {
     automatic: '0',
-    defaultText: 'max-batch-size + 256',
+    defaultText: `max-batch-size + ${defaultPromptBudget}, less on webgpu`,
     description: 'Tokens that one step may process. Must be larger than max-batch-size.',
   }),
   maxQueueSize: setting(integer(1, 1_000_000), {
@@ -123,7 +126,11 @@ export const settings = {
     default: 'off',
     description: 'Whether to try other batch sizes and timeouts too, at the rate of target-rps.',
   }),
-  output: optional(text(), { defaultText: 'none', description: 'File to write all measurements to, as JSON.' }),
+  output: optional(text(), {
+    defaultText: 'none',
+    description:
+      'File to write all measurements to, as JSON. Also compares with a server that does not batch, which takes eight more trials.',
+  }),
   logLevel: setting(choice('fatal', 'error', 'warn', 'info', 'debug', 'silent'), {
     default: 'info',
     description: 'Least severe messages to log.',

@@ -1,4 +1,4 @@
-import type { NameOf, Settings } from '../config/index.ts';
+import { defaultPromptBudget, type NameOf, type Settings } from '../config/index.ts';
 import { type EngineError, type StepLimits, systemClock, UserError } from '../core/index.ts';
 import { maxPromptTokens, OrtModelRunner } from '../engine/index.ts';
 import { LlmEngine } from '../llm/index.ts';
@@ -49,8 +49,6 @@ export interface OpenEngine {
    */
   watchFiles(onDamage: (problem: string) => void): Promise<() => void>;
 }
-
-const defaultPromptBudget = 256;
 
 /**
  * Opens a model and builds the engine that runs it.

@@ -8,6 +8,6 @@ export const tokenizerLimits = {
   maxTemplatePieces: 64,
   /** Bytes in a token of the vocabulary. */
   maxTokenLength: 4096,
-  /** UTF-16 code units in an added token. At worst, so many comparisons are needed at every position of a text. */
+  /** UTF-16 code units in an added token. At worst, this many comparisons are needed at every position of a text. */
   maxAddedTokenLength: 256,
 } as const;

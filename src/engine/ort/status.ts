@@ -18,7 +18,7 @@ export function check(status: Pointer | null): void {
 export function create(call: (out: Out) => Pointer | null): Pointer {
   const out: Out = [null];
   check(call(out));
-  if (out[0] === null) throw new OrtError('ONNX Runtime gave no object and no error');
+  if (out[0] === null) throw new OrtError('ONNX Runtime returned neither an object nor an error');
   return out[0];
 }
 

@@ -69,10 +69,10 @@ export class Parameters {
     const stored = listed.startsWith(this.#listedPrefix) ? this.#prefix + below(this.#listedPrefix, listed) : listed;
     const info = this.#weights.info(stored);
     if (info === undefined) {
-      throw new ModelError(`the weights lack ${stored} in float32, float16 or bfloat16, and config.json asks for it`);
+      throw new ModelError(`config.json requires ${stored}, but the weights lack it in float32, float16 or bfloat16`);
     }
     if (info.shape.length !== shape.length || info.shape.some((size, axis) => size !== shape[axis])) {
-      throw new ModelError(`${stored} has the shape ${show(info.shape)}, and config.json asks for ${show(shape)}`);
+      throw new ModelError(`${stored} has the shape ${show(info.shape)}, but config.json requires ${show(shape)}`);
     }
     return this.#weights.read(stored);
   }

@@ -37,7 +37,7 @@ export class HubClient {
     const { sha } = await this.#expectHub(modelInfo({ ...access, name: repo, revision, additionalFields: ['sha'] }));
     // It becomes a folder name.
     if (typeof sha !== 'string' || !/^\w{6,64}$/.test(sha)) {
-      throw new ModelError(`${this.#host} gave no commit for ${repo}: ${show(sha)}`);
+      throw new ModelError(`${this.#host} returned no commit for ${repo}: ${show(sha)}`);
     }
     return sha;
   }

@@ -71,7 +71,7 @@ describe('a folder is refused, with what is wrong with it:', () => {
     [
       'more layers than the weights have',
       { num_hidden_layers: 4 },
-      /lack model\.decoder\.layers\.3\..*, and config\.json asks for it/,
+      /config\.json requires model\.decoder\.layers\.3\..*, but the weights lack it/,
     ],
     [
       'another vocabulary than the weights',
