@@ -142,9 +142,7 @@ describe('a folder is refused, with what is wrong with it:', () => {
     const at = bytes.indexOf('"model.decoder.final_layer_norm.bias":{"dtype":"F32"');
     bytes.write('I32', at + '"model.decoder.final_layer_norm.bias":{"dtype":"'.length);
     await writeFile(file, bytes);
-    expect(await refusal(folder)).toMatch(
-      /config\.json requires model\.decoder\.final_layer_norm/,
-    );
+    expect(await refusal(folder)).toMatch(/config\.json requires model\.decoder\.final_layer_norm/);
   });
 
   test('a checkpoint that is truncated', async () => {
