@@ -6,10 +6,12 @@ export interface Failure {
 
 const usageExitCode = 2;
 
+/** Errors for the user. Compared by name, because the classes may not have been loaded. */
+const userErrors: readonly string[] = ['UserError', 'ModelError'];
+
 export function describeFailure(error: unknown): Failure {
   if (!(error instanceof Error)) return { text: String(error), exitCode: 1 };
-  // Compared by name, because the class may not have been loaded.
-  const isUserError = error.name === 'UserError';
+  const isUserError = userErrors.includes(error.name);
   const message = error.message.replace(/\s*\n\s*/g, ' ');
   const shortage = shortages.find(
     ({ pattern, isInUserErrors }) => pattern.test(message) && (isInUserErrors || !isUserError),

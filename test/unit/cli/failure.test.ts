@@ -6,6 +6,7 @@ const noThread = 'env.cc:251 PosixThread pthread_create failed, error code: 11';
 
 test.each<[unknown, RegExp]>([
   [new UserError('--port is wrong'), /^--port is wrong$/],
+  [new ModelError('there is no model folder x'), /^there is no model folder x$/],
   [
     new Error('EMFILE: too many open files, open "x"'),
     /^too many files are open; raise ulimit -n.*: EMFILE: .* open "x"$/,
