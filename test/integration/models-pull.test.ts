@@ -282,7 +282,9 @@ describe('a failed pull prints the reason on one line:', () => {
     machine.hub.publish('a/b', await published());
     for (const page of ['<html>Please log in</html>', '{}', 'null', '']) {
       machine.hub.page = page;
-      expect(await machine.fail(['models', 'pull', 'a/b'])).toMatch(/did not answer as the hub does|returned no commit/);
+      expect(await machine.fail(['models', 'pull', 'a/b'])).toMatch(
+        /did not answer as the hub does|returned no commit/,
+      );
     }
   });
 
