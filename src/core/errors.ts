@@ -8,6 +8,7 @@ export const errorTable = {
   client_too_slow: { status: 400, type: 'invalid_request_error' },
   host_not_allowed: { status: 403, type: 'invalid_request_error' },
   not_found: { status: 404, type: 'invalid_request_error' },
+  model_not_found: { status: 404, type: 'invalid_request_error' },
   request_timeout: { status: 408, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
@@ -66,8 +67,8 @@ export type RequestParameter = Exclude<keyof GenerateRequest, 'id' | 'sampling'>
 /** What is wrong with a parameter. */
 export interface ParameterFault {
   readonly parameter: RequestParameter;
-  /** The element at fault, where the parameter is a list. */
-  readonly index?: number;
+  /** The indices of the element at fault, where the parameter is a list or a list of lists. */
+  readonly path?: readonly number[];
   /** A predicate, such as "is 7; at most 5 are possible". */
   readonly problem: string;
 }
@@ -87,8 +88,8 @@ export class ParameterError extends ServingError {
   }
 }
 
-function describeFault({ index, problem }: ParameterFault, name: string): string {
-  return `${name}${index === undefined ? '' : `[${index}]`} ${problem}`;
+function describeFault({ path = [], problem }: ParameterFault, name: string): string {
+  return `${name}${path.map((index) => `[${index}]`).join('')} ${problem}`;
 }
 
 /** A parameter has a value that the model cannot work with. */

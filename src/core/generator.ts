@@ -1,7 +1,7 @@
 import type { ServingError } from './errors.ts';
 import type { CompletionReason } from './finish-reason.ts';
 import type { GenerateRequest } from './request.ts';
-import type { SampledToken } from './step.ts';
+import type { SampledToken, TokenLogprobs } from './step.ts';
 
 export interface Usage {
   readonly promptTokens: number;
@@ -22,19 +22,38 @@ export interface Timings {
   readonly detokenizeMs: number;
 }
 
-/** A token of the answer. */
-export interface TokenEvent {
-  readonly type: 'token';
-  readonly token: SampledToken;
-  /** Index among the tokens of the answer, from 0. */
-  readonly index: number;
-  /** The text that the token adds. Empty while a character or a possible stop string is incomplete. */
-  readonly text: string;
+/** A prompt as the model sees it. Comes before the tokens of its answers. */
+export interface PromptEvent {
+  readonly type: 'prompt';
+  /** Index among the prompts of the request. */
+  readonly prompt: number;
+  readonly tokenIds: readonly number[];
+  /** One per token, if the request asks for them. Undefined for the first token, which nothing predicts. */
+  readonly logprobs?: readonly (TokenLogprobs | undefined)[];
 }
 
+/** A token of an answer. */
+export interface TokenEvent {
+  readonly type: 'token';
+  /** Index among the answers of the request, from 0. */
+  readonly choice: number;
+  /** Index among the tokens of the answer, from 0. */
+  readonly index: number;
+  readonly token: SampledToken;
+  /** The text that the token adds. Empty while a character or a possible stop string is incomplete. */
+  readonly text: string;
+  /** Whether the answer ends with this token. Its `finished` event follows at once. */
+  readonly isLast: boolean;
+}
+
+/** An answer is complete. */
 export interface FinishedEvent {
   readonly type: 'finished';
+  readonly choice: number;
   readonly finishReason: CompletionReason;
+  /** The stop string or the stop token that ended the answer. */
+  readonly stopReason?: string | number | undefined;
+  /** Tokens of this answer and its prompt. */
   readonly usage: Usage;
   readonly timings: Timings;
 }
@@ -44,8 +63,11 @@ export interface ErrorEvent {
   readonly error: ServingError;
 }
 
-/** What a client sees. The last event is `finished` or `error`, exactly one of them; after an abort there is neither. */
-export type GenerationEvent = TokenEvent | FinishedEvent | ErrorEvent;
+/**
+ * What a client sees. Every answer ends with one `finished` event, and the events end with the last of these; or one `error` ends the whole
+ * request. After an abort there is neither.
+ */
+export type GenerationEvent = PromptEvent | TokenEvent | FinishedEvent | ErrorEvent;
 
 /** How full the generator is. */
 export interface GeneratorStats {

@@ -28,6 +28,7 @@ export type {
   FinishedEvent,
   GenerationEvent,
   GeneratorStats,
+  PromptEvent,
   TextGenerator,
   Timings,
   TokenEvent,
@@ -36,14 +37,27 @@ export type {
 export { configFiles, tokenizerFiles } from './model-folder.ts';
 export { type Precision, precisions } from './precision.ts';
 export { millions, readableSize } from './readable.ts';
-export { defaultMaxNewTokens, type GenerateRequest, greedy, type SamplingParams } from './request.ts';
+export {
+  defaultMaxNewTokens,
+  type GenerateRequest,
+  greedy,
+  maxLogprobs,
+  type Prompt,
+  requestDefaults,
+  type SamplingParams,
+} from './request.ts';
+export type { ChatMessage, ChatPromptOptions, ChatTemplate, ServedModel, TextCodec } from './served-model.ts';
 export type {
   ModelRunner,
+  RowOutput,
   RowResult,
   RowSampling,
+  RowScoring,
   SampledToken,
   SlotMove,
   Step,
   StepLimits,
   StepRow,
+  TokenContext,
+  TokenLogprobs,
 } from './step.ts';

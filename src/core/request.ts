@@ -1,4 +1,7 @@
-/** How the next token is chosen. Every field is checked and filled in. */
+/** Text, or token ids that are used as they are. */
+export type Prompt = string | readonly number[];
+
+/** How the next token is chosen. Every field is checked and filled in. See docs/sampling.md for the order of operations. */
 export interface SamplingParams {
   /** 0 is greedy. */
   readonly temperature: number;
@@ -6,26 +9,102 @@ export interface SamplingParams {
   readonly topK: number;
   /** Sample among the likeliest tokens that together hold this probability; 1 is off. */
   readonly topP: number;
+  /** Sample among the tokens that are at least this share as likely as the likeliest; 0 is off. */
+  readonly minP: number;
+  /** Sample among the most typical tokens that together hold this probability; 1 is off. */
+  readonly typicalP: number;
+  /** Divides positive logits of tokens of the prompt and the output, and multiplies negative ones; 1 is off. */
+  readonly repetitionPenalty: number;
+  /** Subtracted from the logits of tokens of the output; 0 is off. */
+  readonly presencePenalty: number;
+  /** Subtracted from the logits of tokens of the output once per occurrence; 0 is off. */
+  readonly frequencyPenalty: number;
+  /** Added to the logits of these tokens. */
+  readonly logitBias: readonly (readonly [tokenId: number, bias: number])[];
+  /** The only tokens that may be drawn; undefined is all. */
+  readonly allowedTokenIds: readonly number[] | undefined;
   /** Seed of the request's random numbers. The same seed gives the same tokens, whatever else runs. */
   readonly seed: number;
 }
 
 /** Always the likeliest token. */
-export const greedy: SamplingParams = { temperature: 0, topK: 0, topP: 1, seed: 0 };
+export const greedy: SamplingParams = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  typicalP: 1,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  logitBias: [],
+  allowedTokenIds: undefined,
+  seed: 0,
+};
 
-/** A client's request, checked. */
+/** A client's request, checked. It asks for `prompts.length * n` choices: choice `i * n + j` is the j-th answer to prompt i. */
 export interface GenerateRequest {
   readonly id: string;
-  /** Text, or token ids that are used as they are. */
-  readonly prompt: string | readonly number[];
+  /** At least one. */
+  readonly prompts: readonly Prompt[];
+  /** Answers per prompt. */
+  readonly n: number;
+  /** Whether prompts that are text get the model's special tokens, such as a beginning-of-sequence token. */
+  readonly addSpecialTokens: boolean;
+  /** Longer prompts lose tokens from the front. Undefined means that they are refused. */
+  readonly truncatePromptTokens: number | undefined;
   /** Upper limit of new tokens. Undefined means the default, or what the context leaves if that is less. */
   readonly maxNewTokens: number | undefined;
-  /** Generation ends before the first of these strings to appear. They are not part of the text. */
+  /** Until there are this many new tokens, neither an end-of-sequence token nor a stop token is drawn, and stop strings are ignored. */
+  readonly minNewTokens: number;
+  /** Generation ends before the first of these strings to appear. */
   readonly stop: readonly string[];
+  /** Generation ends with the first of these tokens. */
+  readonly stopTokenIds: readonly number[];
+  /** Whether the text includes the stop string or the text of the stop token. */
+  readonly includeStop: boolean;
   /** Whether generation continues past an end-of-sequence token. */
   readonly ignoreEos: boolean;
+  /** Whether special tokens are left out of the text. */
+  readonly skipSpecialTokens: boolean;
+  /** Words that are never generated. */
+  readonly badWords: readonly string[];
   readonly sampling: SamplingParams;
+  /** Reports the log probability of each new token, and of this many of the likeliest ones. */
+  readonly numLogprobs: number | undefined;
+  /** Reports each prompt in a `prompt` event. */
+  readonly reportPrompt: boolean;
+  /** The same for the tokens of the prompt. */
+  readonly numPromptLogprobs: number | undefined;
+  /** Lower values go first. */
+  readonly priority: number;
+  /** Prompts share computed prefixes only with prompts of the same salt. */
+  readonly cacheSalt: string | undefined;
 }
+
+/** The parts of a request that have a usual value. */
+export const requestDefaults = {
+  n: 1,
+  addSpecialTokens: true,
+  truncatePromptTokens: undefined,
+  maxNewTokens: undefined,
+  minNewTokens: 0,
+  stop: [],
+  stopTokenIds: [],
+  includeStop: false,
+  ignoreEos: false,
+  skipSpecialTokens: true,
+  badWords: [],
+  sampling: greedy,
+  numLogprobs: undefined,
+  reportPrompt: false,
+  numPromptLogprobs: undefined,
+  priority: 0,
+  cacheSalt: undefined,
+} as const satisfies Omit<GenerateRequest, 'id' | 'prompts'>;
 
 /** New tokens if a request does not say how many. */
 export const defaultMaxNewTokens = 128;
+
+/** The most log probabilities per token, besides that of the token itself. */
+export const maxLogprobs = 20;

@@ -4,8 +4,29 @@ import type { SamplingParams } from './request.ts';
 /** How to draw the next token of a row. */
 export interface RowSampling {
   readonly params: SamplingParams;
-  /** Index of the token among the tokens of its answer, from 0. With the seed, it determines the random number of the draw. */
+  /** Index of the token among the tokens of its answer, from 0. With seed and choice, it determines the random number of the draw. */
   readonly tokenIndex: number;
+  /** The answers that draw a token from this row: one, or at the end of the prompt all answers to it. */
+  readonly choices: readonly number[];
+  /** The tokens so far, if the parameters depend on them. */
+  readonly context?: TokenContext | undefined;
+  /** Tokens that cannot be drawn now. */
+  readonly bannedTokenIds?: readonly number[] | undefined;
+  /** How many of the likeliest tokens to report with their log probabilities. If undefined, none is computed. */
+  readonly numLogprobs?: number | undefined;
+}
+
+/** The tokens of a sequence up to now. */
+export interface TokenContext {
+  readonly promptTokenIds: readonly number[];
+  readonly outputTokenIds: readonly number[];
+}
+
+/** Asks for the log probabilities of tokens that are known already. */
+export interface RowScoring {
+  /** The token that follows each fed one. At the end of the prompt, the last fed token has none, and there is one less. */
+  readonly tokenIds: readonly number[];
+  readonly numLogprobs: number;
 }
 
 /** One row of a step: `tokenIds` are fed from position `start` on, into `slot`. */
@@ -17,9 +38,10 @@ export interface StepRow {
   readonly tokenIds: readonly number[];
   /** Undefined if no token is drawn: more of the prompt is to come. */
   readonly sample: RowSampling | undefined;
+  readonly score?: RowScoring | undefined;
 }
 
-/** Keys and values are copied to another slot before the step runs. The slots of all moves of a step are distinct. */
+/** Keys and values are copied to another slot before the step runs, move by move. No move reads a slot that an earlier one of the step wrote. */
 export interface SlotMove {
   readonly from: number;
   readonly to: number;
@@ -40,10 +62,30 @@ export interface Step {
 /** A token that the model has drawn, with everything that is known about it. Travels unchanged from the sampler to the client. */
 export interface SampledToken {
   readonly id: number;
+  /** If the request asks for it. */
+  readonly logprobs?: TokenLogprobs;
 }
 
-/** The result of a row: a token, an error that concerns only this row, or nothing if no token was to be drawn. */
-export type RowResult = SampledToken | EngineError | undefined;
+/** Natural logarithms of probabilities in the model's own distribution: before penalties, masks and temperature. */
+export interface TokenLogprobs {
+  /** Of the token itself. */
+  readonly logprob: number;
+  /** Place of the token among all tokens by probability, from 1. */
+  readonly rank: number;
+  /** The likeliest tokens, the likeliest first. */
+  readonly top: readonly { readonly id: number; readonly logprob: number }[];
+}
+
+/** What a row has given. */
+export interface RowOutput {
+  /** One per choice of the row's `sample`. */
+  readonly tokens: readonly SampledToken[];
+  /** One per token of the row's `score`. */
+  readonly scores?: readonly TokenLogprobs[];
+}
+
+/** The result of a row, or an error that concerns only this row. */
+export type RowResult = RowOutput | EngineError;
 
 /** What one step may hold; the scheduler plans within it. */
 export interface StepLimits {

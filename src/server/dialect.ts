@@ -1,23 +1,59 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifySchema } from 'fastify';
 import type { Static, TObject } from 'typebox';
-import type { FinishedEvent, GenerateRequest, GenerationEvent, ServingError, TokenEvent } from '../core/index.ts';
+import type {
+  FinishedEvent,
+  GenerateRequest,
+  GenerationEvent,
+  PromptEvent,
+  ServedModel,
+  ServingError,
+  TokenEvent,
+} from '../core/index.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
 /** A server-sent event. A string is sent as it is, an object as JSON. */
 export type SseMessage = string | { readonly event?: string; readonly data: object };
 
+/** An answer that is complete. */
+export interface Choice {
+  readonly tokens: readonly TokenEvent[];
+  readonly finished: FinishedEvent;
+}
+
+/** Everything that a request has given. */
+export interface Answer {
+  /** If the request asks for them. */
+  readonly prompts: readonly PromptEvent[];
+  /** In the order of their indices. */
+  readonly choices: readonly Choice[];
+}
+
 /** Writes one reply as a dialect does. Each request gets its own, so it may keep state between events. */
 export interface ReplyFormat {
-  /** What a stream carries for one event: no message, one or several. An `error` or `finished` event is the last one. */
+  /** What a stream carries for one event: no message, one or several. */
   messagesOf(event: GenerationEvent): readonly SseMessage[];
   /** The body of a reply that is not streamed. */
-  bodyOf(tokens: readonly TokenEvent[], finished: FinishedEvent): object;
+  bodyOf(answer: Answer): object;
+  /** Further headers of a reply that is not streamed. */
+  headersOf?(answer: Answer): Readonly<Record<string, string>>;
+}
+
+/** What a dialect may use to understand a request. */
+export interface RequestContext {
+  /** The client's `x-request-id`, or a new one. */
+  readonly requestId: string;
+  readonly model: ServedModel;
+  readonly headers: IncomingHttpHeaders;
+  /** Aborts when the client disconnects. */
+  readonly signal: AbortSignal;
 }
 
 /** What a reply may say about its request. */
-export interface ReplyContext {
+export interface ReplyContext<Body> {
+  readonly body: Body;
   readonly request: GenerateRequest;
-  readonly modelName: string;
+  readonly model: ServedModel;
   readonly stopwatch: Stopwatch;
 }
 
@@ -26,10 +62,10 @@ export interface GenerateRoute<Body extends TObject> {
   readonly url: string;
   readonly schema: FastifySchema & { readonly body: Body };
   /** @throws {ServingError} the body is not valid in a way that the schema cannot express */
-  toRequest(body: Static<Body>): GenerateRequest;
+  toRequest(body: Static<Body>, context: RequestContext): GenerateRequest | Promise<GenerateRequest>;
   /** Whether the body asks for a stream. If undefined, the `Accept` header decides. */
   isStream(body: Static<Body>): boolean | undefined;
-  createReply(context: ReplyContext): ReplyFormat;
+  createReply(context: ReplyContext<Static<Body>>): ReplyFormat;
   /** How the route reports errors; names its own fields. */
   readonly errors: ErrorFormat;
 }

@@ -1,0 +1,60 @@
+/** Converts text to tokens and back, as the model's tokenizer does. */
+export interface TextCodec {
+  /** Long texts are converted off the event loop, which the signal stops. */
+  encode(
+    text: string,
+    options: { readonly addSpecialTokens: boolean; readonly signal: AbortSignal },
+  ): Promise<number[]>;
+  /** An incomplete character becomes U+FFFD. Ids outside the vocabulary have no text. */
+  decode(tokenIds: readonly number[], options: { readonly skipSpecialTokens: boolean }): string;
+  /** The text of a token in UTF-8, which may be part of a character. A special token has its name. Empty for ids without a token. */
+  bytesOf(tokenId: number): Uint8Array;
+  isSpecial(tokenId: number): boolean;
+}
+
+/** A message of a chat, as far as a template reads it. Unknown fields are passed on to the template. */
+export interface ChatMessage {
+  readonly role: string;
+  readonly content: string | null;
+  readonly [field: string]: unknown;
+}
+
+export interface ChatPromptOptions {
+  /** Whether the prompt ends with the beginning of an answer. */
+  readonly addGenerationPrompt: boolean;
+  /** Whether the last message is to be continued instead of answered. */
+  readonly continueFinalMessage: boolean;
+  /** A template of the request's own, or the name of one of the model's; undefined is the model's default. */
+  readonly template: string | undefined;
+  /** Further variables for the template. */
+  readonly variables: Readonly<Record<string, unknown>>;
+  readonly signal: AbortSignal;
+}
+
+/** Makes one prompt of the messages of a chat. */
+export interface ChatTemplate {
+  /**
+   * Off the event loop and within a time limit. The prompt has all its special tokens: add no others.
+   * @throws {InvalidRequestError} the template cannot render the messages; the message says why
+   */
+  render(messages: readonly ChatMessage[], options: ChatPromptOptions): Promise<string>;
+}
+
+/** What the server tells of the model, and needs of it besides the generator. */
+export interface ServedModel {
+  /** The name in replies. */
+  readonly name: string;
+  /** All names that a request may use. */
+  readonly names: readonly string[];
+  /** Seconds since 1970. */
+  readonly createdAt: number;
+  /** The context in tokens: prompt and output together. */
+  readonly maxModelLen: number;
+  /** Answers that can be generated together. */
+  readonly maxBatchSize: number;
+  readonly vocabSize: number;
+  /** Undefined if the model has no tokenizer. Then prompts are token ids and there is no text. */
+  readonly codec: TextCodec | undefined;
+  /** Undefined without a tokenizer. */
+  readonly chat: ChatTemplate | undefined;
+}
