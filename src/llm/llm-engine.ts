@@ -7,10 +7,10 @@ import {
   type GeneratorStats,
   greedy,
   InternalError,
-  InvalidParameterError,
   ModelError,
   type ModelRunner,
   messageOf,
+  requestDefaults,
   type SampledToken,
   type ServingError,
   type TextGenerator,
@@ -19,10 +19,11 @@ import {
 import { Scheduler, Sequence } from '../scheduler/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import { EngineLoop } from './engine-loop.ts';
-import { finishedEvent, type Output } from './output.ts';
+import { finishedEvent, type OpenRequest, type Output } from './output.ts';
 import { OutputStream } from './output-stream.ts';
 import { OutputText } from './output-text.ts';
-import { promptTooLong, toSequence } from './to-sequence.ts';
+import { toSequences } from './to-sequence.ts';
+import { checkNumAnswers, tokenize } from './tokenize-request.ts';
 
 export interface LlmEngineOptions {
   readonly runner: ModelRunner;
@@ -45,7 +46,6 @@ export interface LlmEngineOptions {
 const maxFailuresInARow = 3;
 
 interface StartOptions {
-  readonly stop?: readonly string[];
   readonly tokenizeMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -67,7 +67,6 @@ export class LlmEngine implements TextGenerator {
     this.#options = options;
     this.#scheduler = new Scheduler({
       limits: options.runner.limits,
-      eosTokenIds: new Set(options.eosTokenIds),
       batchTimeoutMs: options.batchTimeoutMs,
       maxQueueSize: options.maxQueueSize,
     });
@@ -77,12 +76,12 @@ export class LlmEngine implements TextGenerator {
       clock: options.clock,
       onOutputs: (outputs) => {
         for (const { sequence, result } of outputs) {
-          if (result instanceof EngineError) this.#fail(sequence, result);
+          if (result instanceof EngineError) this.#failSequence(sequence, result);
           else this.#publish(sequence, result);
         }
       },
       onLost: (sequences, error) => {
-        for (const sequence of sequences) this.#fail(sequence, error);
+        for (const sequence of sequences) this.#failSequence(sequence, error);
       },
       onFailure: (error) => {
         // A terminated step fails, too, but that says nothing about the engine.
@@ -127,12 +126,14 @@ export class LlmEngine implements TextGenerator {
 
   async submit(request: GenerateRequest, signal: AbortSignal): Promise<AsyncIterable<GenerationEvent>> {
     this.#assertReady();
-    this.#scheduler.checkRoom(this.#numSubmitting);
-    this.#numSubmitting++;
+    const numAnswers = request.prompts.length * request.n;
+    checkNumAnswers(request, { maxBatchSize: this.#options.runner.limits.maxBatchSize, ...this.#options });
+    this.#scheduler.checkRoom(this.#numSubmitting + numAnswers);
+    this.#numSubmitting += numAnswers;
     try {
       return await this.#accept(request, signal);
     } finally {
-      this.#numSubmitting--;
+      this.#numSubmitting -= numAnswers;
       this.#reportIdle();
     }
   }
@@ -154,10 +155,7 @@ export class LlmEngine implements TextGenerator {
     const { runner, tokenizer } = this.#options;
     this.#stopReason = reason;
     this.#state = 'stopped';
-    for (const sequence of [...this.#outputs.keys()]) {
-      this.#scheduler.finish(sequence, 'error');
-      this.#fail(sequence, this.#stopError());
-    }
+    for (const request of this.#openRequests) this.#fail(request, this.#stopError());
     runner.terminate();
     // Rejects prompts that are being tokenized, so that they do not wait for the step.
     await tokenizer?.dispose();
@@ -166,40 +164,60 @@ export class LlmEngine implements TextGenerator {
   }
 
   async #accept(request: GenerateRequest, signal: AbortSignal): Promise<OutputStream> {
-    const { runner, clock, vocabSize } = this.#options;
+    const { runner, tokenizer, clock, vocabSize, eosTokenIds } = this.#options;
+    const { maxModelLen } = runner.limits;
     const arrivedAtMs = clock.now();
-    const tokenIds = await this.#tokenize(request.prompt, signal);
+    const tokens = await this.#unlessStopped(tokenize(request, { tokenizer, maxModelLen, signal }), signal);
     const tokenizeMs = clock.now() - arrivedAtMs;
-    if (signal.aborted) return OutputStream.closed();
+    if (tokens === undefined) return OutputStream.closed();
     // A prompt that was being tokenized when draining began is still served.
     if (this.#state === 'stopped') throw this.#stopError();
-    const { maxModelLen } = runner.limits;
-    const sequence = toSequence(request, { tokenIds, arrivedAtMs }, { maxModelLen, vocabSize });
-    return this.#start(sequence, { stop: [...request.stop], tokenizeMs, signal });
+    const sequences = toSequences({ request, ...tokens, arrivedAtMs }, { maxModelLen, vocabSize, eosTokenIds });
+    return this.#start(request, sequences, { tokenizeMs, signal });
   }
 
-  #start(sequence: Sequence, { stop = [], tokenizeMs = 0, signal }: StartOptions): OutputStream {
-    this.#scheduler.add(sequence);
-    const abort = () => this.#abort(sequence);
+  #start(
+    request: Omit<GenerateRequest, 'prompts'>,
+    sequences: readonly Sequence[],
+    { tokenizeMs = 0, signal }: StartOptions,
+  ): OutputStream {
+    this.#scheduler.add(...sequences);
+    const { reportPrompt, stop, stopTokenIds, includeStop, minNewTokens: minTokens, skipSpecialTokens } = request;
+    const abort = () => this.#abort(open);
     const stream = new OutputStream(this.#options.maxPendingEvents, abort);
-    const text = new OutputText(this.#options.tokenizer?.createDecoder(), stop);
     signal?.addEventListener('abort', abort);
-    const forget = () => signal?.removeEventListener('abort', abort);
-    this.#outputs.set(sequence, { stream, text, forget, tokenizeMs, detokenizeMs: 0 });
+    const all = sequences.flatMap((sequence) => [sequence, ...sequence.forks]);
+    const open: OpenRequest = {
+      stream,
+      sequences: all,
+      n: request.n,
+      numUnfinished: all.length,
+      reportPrompt,
+      stopTokenIds,
+      includeStop,
+      forget: () => signal?.removeEventListener('abort', abort),
+      tokenizeMs,
+    };
+    for (const [choice, sequence] of all.entries()) {
+      const decoder = this.#options.tokenizer?.createDecoder({ skipSpecialTokens });
+      const text = new OutputText(decoder, { stop: [...stop], includeStop, minTokens });
+      this.#outputs.set(sequence, { request: open, choice, text, detokenizeMs: 0 });
+    }
     this.#loop.wake();
     return stream;
   }
 
   /** Starts a request of the engine's own, for one token. */
   #startProbe({ topK }: { readonly topK: number }): OutputStream {
+    const request = { ...requestDefaults, id: 'warm-up', sampling: { ...greedy, temperature: 1, topK } };
     const sequence = new Sequence({
-      id: 'warm-up',
+      ...request,
       promptTokenIds: [0],
-      sampling: { ...greedy, temperature: 1, topK },
+      endTokenIds: new Set(),
       maxNewTokens: 1,
       arrivedAtMs: this.#options.clock.now(),
     });
-    return this.#start(sequence, {});
+    return this.#start(request, [sequence], {});
   }
 
   #assertReady(): void {
@@ -212,23 +230,13 @@ export class LlmEngine implements TextGenerator {
     return new UnavailableError(this.#stopReason);
   }
 
-  async #tokenize(prompt: GenerateRequest['prompt'], signal: AbortSignal): Promise<readonly number[]> {
-    // A copy, made before anything is awaited: the caller may change its own list.
-    if (typeof prompt !== 'string') return [...prompt];
-    const { tokenizer, runner } = this.#options;
-    if (tokenizer === undefined) {
-      throw new InvalidParameterError({
-        parameter: 'prompt',
-        problem: 'is text, and this model has no tokenizer: give a list of token ids',
-      });
-    }
-    const { maxModelLen } = runner.limits;
-    const minTokens = tokenizer.minTokens(prompt);
-    if (minTokens >= maxModelLen) throw promptTooLong(`at least ${minTokens}`, maxModelLen);
+  /** Undefined if the client disconnected meanwhile. */
+  async #unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
     try {
-      return await tokenizer.encode(prompt, signal);
+      const done = await work;
+      return signal.aborted ? undefined : done;
     } catch (error) {
-      if (signal.aborted) return [];
+      if (signal.aborted) return undefined;
       if (this.#state === 'stopped') throw this.#stopError();
       throw error;
     }
@@ -238,47 +246,79 @@ export class LlmEngine implements TextGenerator {
     const output = this.#outputs.get(sequence);
     if (output === undefined) return;
     const { clock, maxPendingEvents } = this.#options;
-    if (output.stream.isFull) {
-      this.#scheduler.finish(sequence, 'error');
-      this.#fail(sequence, new ClientTooSlowError(maxPendingEvents));
+    const { request, choice } = output;
+    if (request.stream.isFull) {
+      this.#fail(request, new ClientTooSlowError(maxPendingEvents));
       return;
     }
+    const index = sequence.outputTokenIds.length - 1;
+    if (index === 0 && request.reportPrompt && sequence.choice === 0) this.#publishPrompt(sequence, output);
     const startedAtMs = clock.now();
-    const isEos = sequence.finishReason === 'stop';
-    const { text, isStopped } = isEos ? noText : output.text.push(token.id);
-    if (isStopped) this.#scheduler.finish(sequence, 'stop');
+    const isEnd = sequence.finishReason === 'stop';
+    const { text, stoppedBy } = isEnd && !request.includeStop ? noText : output.text.push(token.id);
+    if (stoppedBy !== undefined) this.#scheduler.finish(sequence, 'stop');
     const isLast = sequence.status === 'finished';
-    const rest = isLast && !isStopped ? output.text.end() : '';
+    const rest = isLast && stoppedBy === undefined ? output.text.end() : '';
     output.detokenizeMs += clock.now() - startedAtMs;
-    output.stream.push({ type: 'token', index: sequence.outputTokenIds.length - 1, token, text: text + rest });
+    request.stream.push({ type: 'token', choice, index, token, text: text + rest, isLast });
     if (!isLast) return;
-    output.stream.push(finishedEvent(sequence, output, isStopped || isEos ? 'stop' : 'length'));
-    this.#forget(sequence);
+    const isStop = isEnd || stoppedBy !== undefined;
+    const stopReason = stoppedBy ?? (request.stopTokenIds.includes(token.id) ? token.id : undefined);
+    const end = isStop ? { finishReason: 'stop' as const, stopReason } : { finishReason: 'length' as const };
+    request.stream.push(finishedEvent(sequence, output, end));
+    this.#forget(sequence, request);
   }
 
-  #fail(sequence: Sequence, error: ServingError): void {
-    this.#outputs.get(sequence)?.stream.push({ type: 'error', error });
-    this.#forget(sequence);
+  #publishPrompt({ promptTokenIds: tokenIds, promptLogprobs }: Sequence, { request, choice }: Output): void {
+    const prompt = choice / request.n;
+    const logprobs = promptLogprobs.length > 0 ? { logprobs: [undefined, ...promptLogprobs] } : {};
+    request.stream.push({ type: 'prompt', prompt, tokenIds, ...logprobs });
+  }
+
+  #forget(sequence: Sequence, request: OpenRequest): void {
+    this.#outputs.delete(sequence);
+    if (--request.numUnfinished > 0) return;
+    request.stream.end();
+    request.forget();
+    this.#reportIdle();
+  }
+
+  #failSequence(sequence: Sequence, error: ServingError): void {
+    const output = this.#outputs.get(sequence);
+    if (output !== undefined) this.#fail(output.request, error);
+  }
+
+  /** Ends a whole request with an error. */
+  #fail(request: OpenRequest, error: ServingError): void {
+    request.stream.push({ type: 'error', error });
+    request.stream.end();
+    this.#end(request, 'error');
+  }
+
+  #abort(request: OpenRequest): void {
+    request.stream.close();
+    this.#end(request, 'abort');
+  }
+
+  /** Ends the sequences of a request that are not finished. */
+  #end({ sequences, forget }: OpenRequest, reason: 'abort' | 'error'): void {
+    for (const sequence of sequences) {
+      this.#scheduler.finish(sequence, reason);
+      this.#outputs.delete(sequence);
+    }
+    forget();
+    this.#reportIdle();
+  }
+
+  get #openRequests(): ReadonlySet<OpenRequest> {
+    return new Set([...this.#outputs.values()].map(({ request }) => request));
   }
 
   #breakDown(error: unknown): void {
     this.#stopReason = 'a bug has stopped the engine';
     this.#state = 'stopped';
-    for (const sequence of [...this.#outputs.keys()]) this.#fail(sequence, new InternalError());
+    for (const request of this.#openRequests) this.#fail(request, new InternalError());
     this.#options.onDefect(error);
-  }
-
-  #abort(sequence: Sequence): void {
-    if (!this.#outputs.has(sequence)) return;
-    this.#scheduler.finish(sequence, 'abort');
-    this.#outputs.get(sequence)?.stream.close();
-    this.#forget(sequence);
-  }
-
-  #forget(sequence: Sequence): void {
-    this.#outputs.get(sequence)?.forget();
-    this.#outputs.delete(sequence);
-    this.#reportIdle();
   }
 
   #reportIdle(): void {
@@ -294,4 +334,4 @@ function cannotRun({ cause, message }: ServingError): ModelError {
   return new ModelError(`the model cannot be run: ${messageOf(cause ?? message)}`);
 }
 
-const noText = { text: '', isStopped: false } as const;
+const noText = { text: '', stoppedBy: undefined } as const;

@@ -2,7 +2,7 @@ import type { GenerationEvent } from '../core/index.ts';
 
 /**
  * The events of one request between the engine, which never waits, and the client, which may be slow.
- * The engine ends the request when the stream is full, so at most `maxEvents` and the last event wait.
+ * The engine ends the request when the stream is full, so at most `maxEvents` and the last events of its answers wait.
  */
 export class OutputStream implements AsyncIterableIterator<GenerationEvent> {
   readonly #events: GenerationEvent[] = [];
@@ -32,7 +32,12 @@ export class OutputStream implements AsyncIterableIterator<GenerationEvent> {
   push(event: GenerationEvent): void {
     if (this.#isClosed) return;
     this.#events.push(event);
-    if (event.type !== 'token') this.#isClosed = true;
+    this.#wake?.();
+  }
+
+  /** The last event has been pushed. */
+  end(): void {
+    this.#isClosed = true;
     this.#wake?.();
   }
 

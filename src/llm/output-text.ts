@@ -1,24 +1,25 @@
 import type { StreamingDecoder } from '../tokenizer/index.ts';
-import { StopStrings } from './stop-strings.ts';
+import { type CheckedText, type StopOptions, StopStrings } from './stop-strings.ts';
 
-/** The text of one sequence, token by token: whole characters only, and nothing of a stop string. */
+/** The text of one sequence, token by token: whole characters only, and nothing of a stop string unless it is asked for. */
 export class OutputText {
   readonly #decoder: StreamingDecoder | undefined;
   readonly #stopStrings: StopStrings;
 
   /** @param decoder undefined if the model has no tokenizer; then there is no text */
-  constructor(decoder: StreamingDecoder | undefined, stop: readonly string[]) {
+  constructor(decoder: StreamingDecoder | undefined, stop: StopOptions) {
     this.#decoder = decoder;
     this.#stopStrings = new StopStrings(stop);
   }
 
-  /** @returns the text that the token adds, and whether it completed a stop string. If so, no further text follows. */
-  push(tokenId: number): { readonly text: string; readonly isStopped: boolean } {
+  /** @returns the text that the token adds, and the stop string that it completes, if any */
+  push(tokenId: number): CheckedText {
     return this.#stopStrings.push(this.#decoder?.push(tokenId) ?? '');
   }
 
-  /** The text that was held back. Call after the last token. */
+  /** The text that was held back. Call after the last token, unless a stop string has ended the text. */
   end(): string {
-    return this.#stopStrings.push(this.#decoder?.end() ?? '').text + this.#stopStrings.end();
+    const { text, stoppedBy } = this.#stopStrings.push(this.#decoder?.end() ?? '');
+    return stoppedBy === undefined ? text + this.#stopStrings.end() : text;
   }
 }

@@ -3,21 +3,36 @@ import type { Sequence } from '../scheduler/index.ts';
 import type { OutputStream } from './output-stream.ts';
 import type { OutputText } from './output-text.ts';
 
-/** What the engine keeps for each sequence. */
-export interface Output {
+/** What the engine keeps for each request. */
+export interface OpenRequest {
   readonly stream: OutputStream;
-  readonly text: OutputText;
+  /** All its sequences, in the order of the request's choices. */
+  readonly sequences: readonly Sequence[];
+  /** Answers per prompt. */
+  readonly n: number;
+  numUnfinished: number;
+  readonly reportPrompt: boolean;
+  readonly stopTokenIds: readonly number[];
+  readonly includeStop: boolean;
   /** Removes the listener of the request's signal, which may outlive the request. */
   readonly forget: () => void;
   readonly tokenizeMs: number;
+}
+
+/** What the engine keeps for each sequence. */
+export interface Output {
+  readonly request: OpenRequest;
+  /** Index among the answers of the request. */
+  readonly choice: number;
+  readonly text: OutputText;
   detokenizeMs: number;
 }
 
 /** The last event of a sequence that is complete. */
 export function finishedEvent(
   sequence: Sequence,
-  { tokenizeMs, detokenizeMs }: Output,
-  finishReason: FinishedEvent['finishReason'],
+  { choice, request: { tokenizeMs }, detokenizeMs }: Output,
+  end: Pick<FinishedEvent, 'finishReason' | 'stopReason'>,
 ): FinishedEvent {
   const {
     arrivedAtMs,
@@ -27,7 +42,8 @@ export function finishedEvent(
   } = sequence;
   return {
     type: 'finished',
-    finishReason,
+    choice,
+    ...end,
     usage: { promptTokens: sequence.promptTokenIds.length, completionTokens: sequence.outputTokenIds.length },
     timings: {
       tokenizeMs,

@@ -1,30 +1,58 @@
-/** Finds stop strings in text that arrives in pieces, and holds back whatever could be the beginning of one. */
-export class StopStrings {
-  readonly #stops: readonly string[];
-  #held = '';
+export interface StopOptions {
+  readonly stop: readonly string[];
+  /** Whether the text includes the stop string that ended it. */
+  readonly includeStop: boolean;
+  /** Stop strings that are complete before this many tokens do not count. */
+  readonly minTokens: number;
+}
 
-  constructor(stops: readonly string[]) {
-    this.#stops = stops;
+/** Text that is safe to send. */
+export interface CheckedText {
+  readonly text: string;
+  /** The stop string that has appeared. If there is one, no further text follows. */
+  readonly stoppedBy: string | undefined;
+}
+
+/** Finds stop strings in text that arrives token by token, and holds back whatever could be the beginning of one. */
+export class StopStrings {
+  readonly #options: StopOptions;
+  #held = '';
+  #numTokens = 0;
+
+  constructor(options: StopOptions) {
+    this.#options = options;
   }
 
-  /** @returns the text that is safe to send, and whether a stop string appeared. If so, no further text follows. */
-  push(text: string): { readonly text: string; readonly isStopped: boolean } {
-    if (this.#stops.length === 0) return { text, isStopped: false };
+  /** @param text of the next token */
+  push(text: string): CheckedText {
+    const { stop, includeStop, minTokens } = this.#options;
+    this.#numTokens++;
+    if (stop.length === 0 || this.#numTokens < minTokens) return { text, stoppedBy: undefined };
     const all = this.#held + text;
-    const found = this.#stops.map((stop) => all.indexOf(stop)).filter((index) => index >= 0);
-    if (found.length > 0) {
+    const found = firstOf(stop, all);
+    if (found !== undefined) {
       this.#held = '';
-      return { text: all.slice(0, Math.min(...found)), isStopped: true };
+      const end = found.index + (includeStop ? found.stop.length : 0);
+      return { text: all.slice(0, end), stoppedBy: found.stop };
     }
-    const numHeld = Math.max(...this.#stops.map((stop) => numOverlapping(all, stop)));
+    const numHeld = Math.max(...stop.map((each) => numOverlapping(all, each)));
     this.#held = all.slice(all.length - numHeld);
-    return { text: all.slice(0, all.length - numHeld), isStopped: false };
+    return { text: all.slice(0, all.length - numHeld), stoppedBy: undefined };
   }
 
   /** The text that was held back and did not become a stop string. */
   end(): string {
     return this.#held;
   }
+}
+
+/** The stop string that begins first, and where. */
+function firstOf(
+  stops: readonly string[],
+  text: string,
+): { readonly stop: string; readonly index: number } | undefined {
+  const found = stops.map((stop) => ({ stop, index: text.indexOf(stop) })).filter(({ index }) => index >= 0);
+  return found.sort((a, b) => a.index - b.index)[0];
 }
 
 /** The length of the longest suffix of the text that is a prefix of the stop string. */

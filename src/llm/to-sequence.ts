@@ -1,25 +1,54 @@
-import { ContextLengthError, defaultMaxNewTokens, type GenerateRequest, InvalidParameterError } from '../core/index.ts';
+import {
+  ContextLengthError,
+  defaultMaxNewTokens,
+  type GenerateRequest,
+  InvalidParameterError,
+  type RequestParameter,
+} from '../core/index.ts';
 import { Sequence } from '../scheduler/index.ts';
 
 /** What the model imposes on a prompt. */
 export interface PromptLimits {
   readonly maxModelLen: number;
   readonly vocabSize: number;
+  readonly eosTokenIds: readonly number[];
+}
+
+/** A request whose text has become tokens. */
+export interface TokenizedRequest {
+  readonly request: GenerateRequest;
+  readonly prompts: readonly (readonly number[])[];
+  readonly bannedSequences: readonly (readonly number[])[];
+  readonly arrivedAtMs: number;
 }
 
 /**
- * Makes a sequence of a tokenized request, checked against the model.
+ * Makes a sequence of each prompt of a request, checked against the model. Further answers to a prompt are forks of its sequence.
  * @throws {InvalidParameterError} the vocabulary has no such token id
- * @throws {ContextLengthError} the prompt and the new tokens do not fit into the context
+ * @throws {ContextLengthError} a prompt and its new tokens do not fit into the context
  */
-export function toSequence(
-  request: GenerateRequest,
-  prompt: { readonly tokenIds: readonly number[]; readonly arrivedAtMs: number },
-  { maxModelLen, vocabSize }: PromptLimits,
+export function toSequences(tokenized: TokenizedRequest, limits: PromptLimits): Sequence[] {
+  const { request, prompts } = tokenized;
+  checkSamplingTokens(request, limits);
+  return prompts.map((promptTokenIds, i) => {
+    // A request with one prompt says `prompt[3]`, one with several `prompt[0][3]`.
+    const path = prompts.length > 1 ? [i] : [];
+    return toSequence({ ...tokenized, promptTokenIds, path }, limits);
+  });
+}
+
+type TokenizedPrompt = TokenizedRequest & {
+  readonly promptTokenIds: readonly number[];
+  readonly path: readonly number[];
+};
+
+function toSequence(
+  { request, promptTokenIds, path, bannedSequences, arrivedAtMs }: TokenizedPrompt,
+  { maxModelLen, vocabSize, eosTokenIds }: PromptLimits,
 ): Sequence {
-  const { tokenIds: promptTokenIds, arrivedAtMs } = prompt;
-  if (promptTokenIds.length >= maxModelLen) throw promptTooLong(`${promptTokenIds.length}`, maxModelLen);
-  checkTokenIds(promptTokenIds, vocabSize);
+  if (promptTokenIds.length >= maxModelLen) throw promptTooLong(`${promptTokenIds.length}`, { maxModelLen, path });
+  if (promptTokenIds.length === 0) throw new InvalidParameterError({ parameter: 'prompts', path, problem: 'is empty' });
+  checkTokenIds('prompts', promptTokenIds, { vocabSize, path });
   const left = maxModelLen - promptTokenIds.length;
   const maxNewTokens = request.maxNewTokens ?? Math.min(defaultMaxNewTokens, left);
   if (maxNewTokens > left) {
@@ -28,32 +57,70 @@ export function toSequence(
       problem: `is ${maxNewTokens}, and the prompt of ${promptTokenIds.length} tokens leaves ${left} of the context of ${maxModelLen}`,
     });
   }
-  return new Sequence({
+  const { minNewTokens, stopTokenIds, ignoreEos, numLogprobs, numPromptLogprobs } = request;
+  if (minNewTokens > maxNewTokens) {
+    throw new InvalidParameterError({
+      parameter: 'minNewTokens',
+      problem: `is ${minNewTokens}; it must be at most the maximum of new tokens, ${maxNewTokens}`,
+    });
+  }
+  const init = {
     id: request.id,
     promptTokenIds,
     // A copy, as of the prompt: the caller may change its own objects.
     sampling: { ...request.sampling },
-    ignoreEos: request.ignoreEos,
+    endTokenIds: new Set([...(ignoreEos ? [] : eosTokenIds), ...stopTokenIds]),
+    bannedSequences,
     maxNewTokens,
+    minNewTokens,
+    numLogprobs,
+    numPromptLogprobs,
     arrivedAtMs,
-  });
+  };
+  return new Sequence(init, { n: request.n });
 }
 
 /** @param numTokens the length of the prompt, in words */
-export function promptTooLong(numTokens: string, maxModelLen: number): ContextLengthError {
+export function promptTooLong(
+  numTokens: string,
+  { maxModelLen, path }: { readonly maxModelLen: number; readonly path: readonly number[] },
+): ContextLengthError {
   return new ContextLengthError({
-    parameter: 'prompt',
+    parameter: 'prompts',
+    path,
     problem: `has ${numTokens} tokens, and the context of ${maxModelLen} takes prompts of up to ${maxModelLen - 1}`,
   });
 }
 
-function checkTokenIds(tokenIds: readonly number[], vocabSize: number): void {
-  if (tokenIds.length === 0) throw new InvalidParameterError({ parameter: 'prompt', problem: 'is empty' });
-  const index = tokenIds.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+function checkSamplingTokens({ stopTokenIds, sampling }: GenerateRequest, { vocabSize }: PromptLimits): void {
+  checkTokenIds('stopTokenIds', stopTokenIds, { vocabSize });
+  checkTokenIds('allowedTokenIds', sampling.allowedTokenIds ?? [], { vocabSize });
+  const [strange] = sampling.logitBias.find(([id]) => !isTokenId(id, vocabSize)) ?? [];
+  if (strange === undefined) return;
+  throw new InvalidParameterError({
+    parameter: 'logitBias',
+    problem: `has the token id ${strange}; ${allowedIds(vocabSize)}`,
+  });
+}
+
+function checkTokenIds(
+  parameter: RequestParameter,
+  tokenIds: readonly number[],
+  { vocabSize, path = [] }: { readonly vocabSize: number; readonly path?: readonly number[] },
+): void {
+  const index = tokenIds.findIndex((id) => !isTokenId(id, vocabSize));
   if (index < 0) return;
   throw new InvalidParameterError({
-    parameter: 'prompt',
-    index,
-    problem: `is ${tokenIds[index]}; the token ids of this model are 0 to ${vocabSize - 1}`,
+    parameter,
+    path: [...path, index],
+    problem: `is ${tokenIds[index]}; ${allowedIds(vocabSize)}`,
   });
+}
+
+function isTokenId(id: number, vocabSize: number): boolean {
+  return Number.isInteger(id) && id >= 0 && id < vocabSize;
+}
+
+function allowedIds(vocabSize: number): string {
+  return `the token ids of this model are 0 to ${vocabSize - 1}`;
 }

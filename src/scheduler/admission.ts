@@ -1,5 +1,6 @@
 /** What an admission policy decides from. */
 export interface AdmissionState {
+  /** Sequences, some of which may share a prompt. */
   readonly numWaiting: number;
   /** Prompt tokens of the waiting prompts that would find a slot. */
   readonly numWaitingTokens: number;
@@ -12,7 +13,7 @@ export interface AdmissionState {
   readonly batchTimeoutMs: number;
 }
 
-/** How many waiting prompts may join at this token boundary. */
+/** How many waiting sequences may join at this token boundary. */
 export type AdmissionPolicy = (state: AdmissionState) => number;
 
 /**

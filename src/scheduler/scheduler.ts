@@ -2,8 +2,10 @@ import {
   EngineError,
   type FinishReason,
   QueueFullError,
+  type RowOutput,
   type RowResult,
   type SampledToken,
+  type SlotMove,
   type Step,
   type StepLimits,
 } from '../core/index.ts';
@@ -13,7 +15,6 @@ import { SlotTable } from './slot-table.ts';
 
 export interface SchedulerOptions {
   readonly limits: StepLimits;
-  readonly eosTokenIds: ReadonlySet<number>;
   readonly batchTimeoutMs: number;
   readonly maxQueueSize: number;
   readonly admission?: AdmissionPolicy;
@@ -29,6 +30,16 @@ export interface SequenceOutput {
 interface PlannedRow {
   readonly sequence: Sequence;
   readonly numFedTokens: number;
+  /** The slot that the row is computed in. */
+  readonly slot: number;
+  /** The sequences that draw a token from the row: its own and, at the end of the prompt, the forks. */
+  readonly drawing: readonly Sequence[];
+}
+
+/** A sequence that runs from the next step on, once the keys and values of its prompt have been copied. */
+interface PendingFork {
+  readonly sequence: Sequence;
+  readonly from: number;
 }
 
 /**
@@ -47,6 +58,8 @@ export class Scheduler {
   #planned: readonly PlannedRow[] = [];
   /** Sequences whose prompt was in a failed step, until they get a token. */
   readonly #suspects = new Set<Sequence>();
+  /** Their slots are reserved. */
+  #pendingForks: PendingFork[] = [];
   /** The last step failed, and its decoding rows have not been retried without newcomers. */
   #isRetryDue = false;
 
@@ -58,15 +71,21 @@ export class Scheduler {
   }
 
   get numWaiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.reduce((sum, { numSlots }) => sum + numSlots, 0);
   }
 
   get numRunning(): number {
-    return this.#slots.sequences.length;
+    return this.#slots.sequences.length + this.#numReservedSlots;
   }
 
   get numFreeSlots(): number {
-    return this.#slots.numFree;
+    return this.#slots.numFree - this.#numReservedSlots;
+  }
+
+  /** Slots of forks that have not begun to run. */
+  get #numReservedSlots(): number {
+    const ofPrompts = this.#slots.sequences.reduce((sum, { numSlots }) => sum + numSlots - 1, 0);
+    return ofPrompts + this.#pendingForks.length;
   }
 
   /**
@@ -79,26 +98,27 @@ export class Scheduler {
   }
 
   /**
-   * @param numComing requests that are about to join the queue
-   * @throws {QueueFullError} with them, the queue is at its limit
+   * @param numComing sequences that are about to join the queue
+   * @throws {QueueFullError} the queue has no room for all of them
    */
-  checkRoom(numComing = 0): void {
+  checkRoom(numComing: number): void {
     const { maxQueueSize } = this.#options;
-    if (this.#waiting.length + numComing >= maxQueueSize + this.numFreeSlots) throw new QueueFullError(maxQueueSize);
+    if (this.numWaiting + numComing > maxQueueSize + this.numFreeSlots) throw new QueueFullError(maxQueueSize);
   }
 
-  /** @throws {QueueFullError} the queue is at its limit */
-  add(sequence: Sequence): void {
-    this.checkRoom();
-    this.#waiting.push(sequence);
+  /** Adds sequences with their forks, all or none. @throws {QueueFullError} the queue has no room for all of them */
+  add(...sequences: readonly Sequence[]): void {
+    this.checkRoom(sequences.reduce((sum, { numSlots }) => sum + numSlots, 0));
+    this.#waiting.push(...sequences);
   }
 
   /** Ends a sequence from outside: its client left, or a stop string appeared. The next `schedule` may reuse its slot. */
   finish(sequence: Sequence, reason: FinishReason): void {
     if (sequence.status === 'finished') return;
     const place = this.#waiting.indexOf(sequence);
-    if (sequence.status === 'running') this.#slots.release(sequence);
+    if (sequence.slot !== undefined) this.#slots.release(sequence);
     else if (place >= 0) this.#waiting.splice(place, 1);
+    else this.#pendingForks = this.#pendingForks.filter((pending) => pending.sequence !== sequence);
     this.#suspects.delete(sequence);
     sequence.status = 'finished';
     sequence.finishReason = reason;
@@ -106,13 +126,13 @@ export class Scheduler {
 
   /** The next step, or undefined if there is nothing to do. Must not be called while a step runs. */
   schedule(nowMs: number): Step | undefined {
-    const moves = this.#slots.closeHoles();
+    const moves = [...this.#placeForks(), ...this.#slots.closeHoles()];
     const planned: PlannedRow[] = [];
     let promptBudget = this.#promptBudget;
     for (const sequence of this.#slots.sequences) {
       const numFedTokens = Math.min(sequence.numUncomputedTokens, this.#promptBudget);
       if (!sequence.isDecoding) promptBudget -= numFedTokens;
-      planned.push({ sequence, numFedTokens });
+      planned.push(plannedRow(sequence, numFedTokens));
     }
     if (!this.#isRetryDue || planned.length === 0) planned.push(...this.#admit(promptBudget, nowMs));
     this.#planned = planned;
@@ -127,16 +147,60 @@ export class Scheduler {
     }
     this.#isRetryDue = false;
     const outputs: SequenceOutput[] = [];
-    for (const [index, { sequence, numFedTokens }] of this.#planned.entries()) {
-      if (sequence.status === 'finished') continue;
-      sequence.numComputedTokens += numFedTokens;
+    for (const [index, planned] of this.#planned.entries()) {
       const result = results[index];
-      if (result === undefined) continue;
-      if (result instanceof EngineError) this.finish(sequence, 'error');
-      else this.#append(result, sequence, nowMs);
-      outputs.push({ sequence, result });
+      if (result instanceof EngineError) outputs.push(...this.#failRow(planned, result));
+      else if (result !== undefined) outputs.push(...this.#takeRow(planned, result, nowMs));
     }
     return outputs;
+  }
+
+  *#takeRow(
+    { sequence, numFedTokens, slot, drawing }: PlannedRow,
+    { tokens, scores = [] }: RowOutput,
+    nowMs: number,
+  ): Generator<SequenceOutput> {
+    sequence.numComputedTokens += numFedTokens;
+    sequence.promptLogprobs.push(...scores);
+    for (const [i, drawn] of drawing.entries()) {
+      const token = tokens[i];
+      if (token === undefined) throw new Error(`a row drew ${tokens.length} tokens for ${drawing.length} sequences`);
+      if (drawn.status === 'finished') continue;
+      if (drawn !== sequence) this.#startFork(drawn, { of: sequence, from: slot });
+      this.#append(token, drawn, nowMs);
+      yield { sequence: drawn, result: token };
+    }
+  }
+
+  *#failRow({ sequence, drawing }: PlannedRow, error: EngineError): Generator<SequenceOutput> {
+    for (const failed of drawing.length > 0 ? drawing : [sequence, ...sequence.waitingForks]) {
+      if (failed.status === 'finished') continue;
+      this.finish(failed, 'error');
+      yield { sequence: failed, result: error };
+    }
+  }
+
+  /** The prompt is computed. The fork takes a slot of its own with the next step. */
+  #startFork(fork: Sequence, { of: sequence, from }: { readonly of: Sequence; readonly from: number }): void {
+    fork.status = 'running';
+    fork.numComputedTokens = sequence.promptTokenIds.length;
+    fork.scheduledAtMs = sequence.scheduledAtMs;
+    this.#pendingForks.push({ sequence: fork, from });
+  }
+
+  /**
+   * Gives forks the first free slots, in order, before anything else is moved: so no slot is overwritten that is still to be copied.
+   * A sequence that ended with its first token has left its slot; that slot needs no copy.
+   */
+  #placeForks(): SlotMove[] {
+    const moves: SlotMove[] = [];
+    for (const { sequence, from } of this.#pendingForks) {
+      const to = this.#slots.firstFree;
+      this.#slots.occupy(to, sequence);
+      if (to !== from) moves.push({ from, to, numTokens: sequence.numComputedTokens });
+    }
+    this.#pendingForks = [];
+    return moves;
   }
 
   /** The planned step failed: some of its sequences get another chance. @returns the others, which are lost */
@@ -146,7 +210,8 @@ export class Scheduler {
     const decoding = running.filter((sequence) => sequence.isDecoding);
     const isRetry = this.#isRetryDue && newcomers.length === 0;
     this.#isRetryDue = !isRetry && decoding.length > 0;
-    const lost = isRetry ? decoding : newcomers.filter((sequence) => this.#suspects.has(sequence));
+    const suspects = newcomers.filter((sequence) => this.#suspects.has(sequence));
+    const lost = isRetry ? decoding : suspects.flatMap((sequence) => [sequence, ...sequence.waitingForks]);
     for (const sequence of lost) this.finish(sequence, 'error');
     for (const newcomer of newcomers.toReversed()) if (newcomer.status === 'running') this.#putBack(newcomer);
     return lost;
@@ -157,6 +222,7 @@ export class Scheduler {
     this.#slots.release(sequence);
     sequence.status = 'waiting';
     sequence.numComputedTokens = 0;
+    sequence.promptLogprobs.length = 0;
     this.#waiting.unshift(sequence);
     this.#suspects.add(sequence);
   }
@@ -172,9 +238,10 @@ export class Scheduler {
 
   /** Lets waiting prompts join in order of arrival, as the policy, the free slots and the token budget allow. */
   *#admit(promptBudget: number, nowMs: number): Generator<PlannedRow> {
-    for (let numAdmissible = this.#numAdmissible(nowMs); numAdmissible > 0; numAdmissible--) {
+    for (let numSlots = this.#numAdmissible(nowMs); numSlots > 0; ) {
       const sequence = this.#waiting[0];
-      if (sequence === undefined) return;
+      if (sequence === undefined || sequence.numSlots > numSlots) return;
+      numSlots -= sequence.numSlots;
       // Only a prompt that exceeds the budget of a whole step is cut. It starts with a whole budget, so its chunks are always the same.
       const numFedTokens = Math.min(sequence.promptTokenIds.length, this.#promptBudget);
       if (numFedTokens > promptBudget) return;
@@ -183,23 +250,24 @@ export class Scheduler {
       this.#slots.occupy(this.#slots.tail, sequence);
       sequence.status = 'running';
       sequence.scheduledAtMs ??= nowMs;
-      yield { sequence, numFedTokens };
+      yield plannedRow(sequence, numFedTokens);
     }
   }
 
+  /** Slots that waiting prompts may take at this token boundary. */
   #numAdmissible(nowMs: number): number {
     const oldest = this.#waiting[0];
     if (oldest === undefined) return 0;
     const { batchTimeoutMs, limits } = this.#options;
-    const numSlotsBehind = limits.maxBatchSize - this.#slots.tail;
+    const numSlotsBehind = limits.maxBatchSize - this.#slots.tail - this.#numReservedSlots;
     if (this.#suspects.size > 0) {
       // Suspects are at the front of the queue, and each is computed as the only newcomer.
       const isAnyRunning = this.#slots.sequences.some((sequence) => this.#suspects.has(sequence));
-      return isAnyRunning ? 0 : Math.min(1, numSlotsBehind);
+      return isAnyRunning || oldest.numSlots > numSlotsBehind ? 0 : oldest.numSlots;
     }
     const admissible = this.#waiting.slice(0, numSlotsBehind);
     return this.#admission({
-      numWaiting: this.#waiting.length,
+      numWaiting: this.numWaiting,
       numWaitingTokens: admissible.reduce((sum, { promptTokenIds }) => sum + promptTokenIds.length, 0),
       numRunning: this.numRunning,
       numSlotsBehind,
@@ -209,7 +277,14 @@ export class Scheduler {
   }
 
   #finishReasonAfter(tokenId: number, sequence: Sequence): FinishReason | undefined {
-    if (!sequence.ignoreEos && this.#options.eosTokenIds.has(tokenId)) return 'stop';
+    if (sequence.isEndedBy(tokenId)) return 'stop';
     return sequence.outputTokenIds.length >= sequence.maxNewTokens ? 'length' : undefined;
   }
+}
+
+function plannedRow(sequence: Sequence, numFedTokens: number): PlannedRow {
+  const { slot } = sequence;
+  if (slot === undefined) throw new Error(`sequence ${sequence.id} runs without a slot`);
+  const draws = numFedTokens === sequence.numUncomputedTokens;
+  return { sequence, numFedTokens, slot, drawing: draws ? [sequence, ...sequence.waitingForks] : [] };
 }

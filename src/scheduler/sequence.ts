@@ -1,19 +1,36 @@
-import type { FinishReason, SamplingParams, StepRow } from '../core/index.ts';
+import type { FinishReason, RowSampling, RowScoring, SamplingParams, StepRow, TokenLogprobs } from '../core/index.ts';
+import { completingTokens } from './banned-tokens.ts';
 
 export type SequenceStatus = 'waiting' | 'running' | 'finished';
 
-/** One generation in progress. Only the scheduler changes it. */
-export class Sequence {
+export interface SequenceInit {
   readonly id: string;
   readonly promptTokenIds: readonly number[];
   readonly sampling: SamplingParams;
-  /** Whether the sequence continues past an end-of-sequence token. */
-  readonly ignoreEos: boolean;
-  /** At most this many output tokens; prompt and output together fit the context. */
+  /** The sequence ends with the first of these tokens. */
+  readonly endTokenIds: ReadonlySet<number>;
+  /** Token sequences that are never completed. */
+  readonly bannedSequences?: readonly (readonly number[])[];
+  /** At least 1. Prompt and output together fit the context. */
   readonly maxNewTokens: number;
+  readonly minNewTokens?: number;
+  readonly numLogprobs?: number | undefined;
+  readonly numPromptLogprobs?: number | undefined;
   readonly arrivedAtMs: number;
+}
+
+/** One generation in progress. Only the scheduler changes it. */
+export class Sequence {
+  readonly #init: SequenceInit;
+  /** Which of the answers to its prompt this is, from 0. */
+  readonly choice: number;
+  /** Other answers to the same prompt. They share its computation, and run on their own from their first token on. */
+  readonly forks: readonly Sequence[];
+  readonly #ownChoice: readonly number[];
 
   readonly outputTokenIds: number[] = [];
+  /** Log probabilities of the prompt's tokens from the second one on, if they are asked for. */
+  readonly promptLogprobs: TokenLogprobs[] = [];
   status: SequenceStatus = 'waiting';
   finishReason: FinishReason | undefined;
   /** The slot of the KV cache while the sequence runs. */
@@ -25,20 +42,28 @@ export class Sequence {
   firstTokenAtMs: number | undefined;
   lastTokenAtMs: number | undefined;
 
-  constructor(init: {
-    id: string;
-    promptTokenIds: readonly number[];
-    sampling: SamplingParams;
-    ignoreEos?: boolean;
-    maxNewTokens: number;
-    arrivedAtMs: number;
-  }) {
-    this.id = init.id;
-    this.promptTokenIds = init.promptTokenIds;
-    this.sampling = init.sampling;
-    this.ignoreEos = init.ignoreEos ?? false;
-    this.maxNewTokens = init.maxNewTokens;
-    this.arrivedAtMs = init.arrivedAtMs;
+  /** @param n answers to the prompt: this one and its forks */
+  constructor(init: SequenceInit, { n = 1, choice = 0 }: { readonly n?: number; readonly choice?: number } = {}) {
+    this.#init = init;
+    this.choice = choice;
+    this.#ownChoice = [choice];
+    this.forks = Array.from({ length: n - 1 }, (_, i) => new Sequence(init, { choice: choice + i + 1 }));
+  }
+
+  get id(): string {
+    return this.#init.id;
+  }
+
+  get promptTokenIds(): readonly number[] {
+    return this.#init.promptTokenIds;
+  }
+
+  get maxNewTokens(): number {
+    return this.#init.maxNewTokens;
+  }
+
+  get arrivedAtMs(): number {
+    return this.#init.arrivedAtMs;
   }
 
   get numTokens(): number {
@@ -55,13 +80,64 @@ export class Sequence {
     return this.numComputedTokens >= this.promptTokenIds.length;
   }
 
+  /** The answers that wait for their first token from this sequence's prompt, besides its own. */
+  get waitingForks(): readonly Sequence[] {
+    return this.forks.length === 0 ? this.forks : this.forks.filter(({ status }) => status === 'waiting');
+  }
+
+  /** Slots that the sequence and its forks take together. */
+  get numSlots(): number {
+    return 1 + this.waitingForks.length;
+  }
+
+  isEndedBy(tokenId: number): boolean {
+    return this.#init.endTokenIds.has(tokenId);
+  }
+
   /** The row that feeds the next tokens, and draws one if they are the last that are known. */
   rowOf(numFedTokens: number): StepRow {
-    const { slot, numComputedTokens: start, sampling: params } = this;
+    const { slot, numComputedTokens: start } = this;
     if (slot === undefined) throw new Error(`sequence ${this.id} runs without a slot`);
     const isComplete = numFedTokens === this.numUncomputedTokens;
-    const sample = isComplete ? { params, tokenIndex: this.outputTokenIds.length } : undefined;
-    return { slot, start, tokenIds: this.#tokens(start, start + numFedTokens), sample };
+    const tokenIds = this.#tokens(start, start + numFedTokens);
+    const row = { slot, start, tokenIds, sample: isComplete ? this.#rowSampling() : undefined };
+    const score = this.#scoring(start, start + numFedTokens);
+    return score === undefined ? row : { ...row, score };
+  }
+
+  #rowSampling(): RowSampling {
+    const { sampling: params, numLogprobs } = this.#init;
+    const tokenIndex = this.outputTokenIds.length;
+    const choices = tokenIndex > 0 ? this.#ownChoice : [this, ...this.waitingForks].map(({ choice }) => choice);
+    return {
+      params,
+      tokenIndex,
+      choices,
+      context: dependsOnContext(params)
+        ? { promptTokenIds: this.promptTokenIds, outputTokenIds: this.outputTokenIds.slice() }
+        : undefined,
+      bannedTokenIds: this.#bannedTokenIds(),
+      numLogprobs,
+    };
+  }
+
+  #bannedTokenIds(): readonly number[] | undefined {
+    const { minNewTokens = 0, endTokenIds, bannedSequences = [] } = this.#init;
+    const isTooShort = this.outputTokenIds.length < minNewTokens;
+    if (!isTooShort && bannedSequences.length === 0) return undefined;
+    const tokenAt = (indexFromEnd: number) => this.#tokenAt(this.numTokens - indexFromEnd);
+    return [...(isTooShort ? endTokenIds : []), ...completingTokens(bannedSequences, tokenAt)];
+  }
+
+  #scoring(start: number, end: number): RowScoring | undefined {
+    const { numPromptLogprobs: numLogprobs, promptTokenIds } = this.#init;
+    if (numLogprobs === undefined || start >= promptTokenIds.length) return undefined;
+    return { tokenIds: promptTokenIds.slice(start + 1, end + 1), numLogprobs };
+  }
+
+  #tokenAt(position: number): number | undefined {
+    const numPrompt = this.promptTokenIds.length;
+    return position < numPrompt ? this.promptTokenIds[position] : this.outputTokenIds[position - numPrompt];
   }
 
   /** Tokens of prompt and output by their positions. */
@@ -71,4 +147,8 @@ export class Sequence {
     const fromOutput = this.outputTokenIds.slice(Math.max(0, start - numPrompt), end - numPrompt);
     return start >= numPrompt ? fromOutput : [...this.promptTokenIds.slice(start), ...fromOutput];
   }
+}
+
+function dependsOnContext({ repetitionPenalty, presencePenalty, frequencyPenalty }: SamplingParams): boolean {
+  return repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
 }

@@ -23,6 +23,11 @@ export class SlotTable {
     return this.#slots.findLastIndex((sequence) => sequence !== undefined) + 1;
   }
 
+  /** The first free slot, which may be a hole. */
+  get firstFree(): number {
+    return this.#slots.indexOf(undefined);
+  }
+
   occupy(slot: number, sequence: Sequence): void {
     if (this.#slots[slot] !== undefined) throw new Error(`slot ${slot} is already occupied`);
     this.#slots[slot] = sequence;
