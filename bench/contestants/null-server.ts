@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { loadSettings } from '../../src/config/index.ts';
 import { type ModelRunner, systemClock } from '../../src/core/index.ts';
+import { servedModel } from '../../src/library/served-model.ts';
 import { LlmEngine } from '../../src/llm/index.ts';
 import { buildServer } from '../../src/server/index.ts';
 import { loadTokenizer } from '../../src/tokenizer/index.ts';
@@ -39,7 +40,7 @@ const engine = new LlmEngine({
 const server = await buildServer({
   ...settings,
   generator: engine,
-  modelName: 'null',
+  model: servedModel(['null']),
   version: '0',
   logLevel: 'silent',
 });

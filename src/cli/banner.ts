@@ -1,4 +1,4 @@
-import { millions, type StepLimits } from '../core/index.ts';
+import { millions, type ServedModel, type StepLimits } from '../core/index.ts';
 import { kvCacheBytes, kvCacheShape } from '../engine/index.ts';
 import type { Model } from '../model/index.ts';
 
@@ -9,18 +9,18 @@ export interface BannerFacts {
   readonly device: string;
   readonly batchTimeoutMs: number;
   readonly address: string;
-  readonly hasTokenizer: boolean;
+  readonly served: ServedModel;
 }
 
 /** The text that is printed once the server is ready: what it serves, how, and a command to try it with. */
-export function banner({ version, model, limits, device, batchTimeoutMs, address, hasTokenizer }: BannerFacts): string {
+export function banner({ version, model, limits, device, batchTimeoutMs, address, served }: BannerFacts): string {
   const { architecture, numParameters, numLayers, numHeads, hiddenSize } = model.config;
   const cache = kvCacheBytes(kvCacheShape(model, limits.maxBatchSize, limits.maxModelLen));
-  const prompt = hasTokenizer ? '"Once upon a time"' : '[2, 100, 101]';
+  const prompt = served.codec ? '"Once upon a time"' : '[2, 100, 101]';
   return `
   weft ${version}
 
-  model     ${model.name}: ${architecture}, ${millions(numParameters)} parameters, ${numLayers} layers, ${numHeads} heads, hidden size ${hiddenSize}
+  model     ${served.name}: ${architecture}, ${millions(numParameters)} parameters, ${numLayers} layers, ${numHeads} heads, hidden size ${hiddenSize}
   device    ${device}, ${model.precision}
   batch     up to ${limits.maxBatchSize} sequences; prompts wait at most ${batchTimeoutMs} ms for each other
   context   ${limits.maxModelLen} tokens, up to ${limits.maxStepTokens} per step

@@ -14,7 +14,7 @@ import type { StopSignals } from './stop-signals.ts';
 /** `weft serve`: wires everything together and runs until it is told to stop. */
 export async function serve(line: CommandLine, signals: StopSignals): Promise<void> {
   const settings = serveSettings(line);
-  const { engine, model, limits, device, hasTokenizer, watchFiles } = await openEngine(settings, {
+  const { engine, model, limits, device, served, watchFiles } = await openEngine(settings, {
     environment: process.env,
     reporter,
     nameOf: flagOf,
@@ -26,7 +26,7 @@ export async function serve(line: CommandLine, signals: StopSignals): Promise<vo
     ...settings,
     maxConnections,
     generator: engine,
-    modelName: model.name,
+    model: served,
     version: packageVersion,
     logStream: await logStreamTo(process.stdout, settings),
   });
@@ -44,9 +44,7 @@ export async function serve(line: CommandLine, signals: StopSignals): Promise<vo
   // A signal may have stopped the engine meanwhile.
   if (!engine.isReady) return;
   const { batchTimeoutMs } = settings;
-  process.stdout.write(
-    banner({ version: packageVersion, model, limits, device, batchTimeoutMs, address, hasTokenizer }),
-  );
+  process.stdout.write(banner({ version: packageVersion, model, limits, device, batchTimeoutMs, address, served }));
 }
 
 async function listen(server: FastifyInstance, { host, port }: Settings): Promise<string> {

@@ -40,7 +40,7 @@ export interface ChatTemplate {
   render(messages: readonly ChatMessage[], options: ChatPromptOptions): Promise<string>;
 }
 
-/** What the server tells of the model, and needs of it besides the generator. */
+/** What the server tells of the model, and needs of it besides the generator. A fact is undefined if the generator does not tell it. */
 export interface ServedModel {
   /** The name in replies. */
   readonly name: string;
@@ -49,10 +49,10 @@ export interface ServedModel {
   /** Seconds since 1970. */
   readonly createdAt: number;
   /** The context in tokens: prompt and output together. */
-  readonly maxModelLen: number;
+  readonly maxModelLen: number | undefined;
   /** Answers that can be generated together. */
-  readonly maxBatchSize: number;
-  readonly vocabSize: number;
+  readonly maxBatchSize: number | undefined;
+  readonly vocabSize: number | undefined;
   /** Undefined if the model has no tokenizer. Then prompts are token ids and there is no text. */
   readonly codec: TextCodec | undefined;
   /** Undefined without a tokenizer. */

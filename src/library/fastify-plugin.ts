@@ -1,11 +1,13 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { loadOptions } from '../config/index.ts';
-import { type TextGenerator, UserError } from '../core/index.ts';
+import { type ServedModel, type TextGenerator, UserError } from '../core/index.ts';
+import type { LoadedModel } from './loaded-model.ts';
+import { servedModel } from './served-model.ts';
 
 const optionKeys = ['maxBodyBytes', 'sseHeartbeatMs'] as const;
 
 /** The model to serve: one that `loadModel` has loaded, or any other generator. */
-type Served = { readonly model: { readonly name: string; readonly generator: TextGenerator } } | Own;
+type Served = { readonly model: Pick<LoadedModel, 'served' | 'generator'> } | Own;
 
 interface Own {
   readonly generator: TextGenerator;
@@ -24,20 +26,22 @@ export type WeftRoutesOptions = Served & {
  * @throws {UserError} an option is not valid
  */
 export const weftRoutes: FastifyPluginAsync<WeftRoutesOptions> = async (app, options) => {
-  const { generator, modelName } = servedBy(options);
+  const { generator, model } = servedBy(options);
   const given = { maxBodyBytes: options.maxBodyBytes, sseHeartbeatMs: options.sseHeartbeatMs };
   const { maxBodyBytes, sseHeartbeatMs } = loadOptions(optionKeys, given);
   // Imported here, so that programs without HTTP do not load Fastify.
   const { routes } = await import('../server/index.ts');
-  await app.register(routes, { generator, modelName, maxBodyBytes, sseHeartbeatMs });
+  await app.register(routes, { generator, model, maxBodyBytes, sseHeartbeatMs });
 };
 
 /** @throws {UserError} there is nothing to serve */
-function servedBy(options: Partial<Served>): { readonly generator: TextGenerator; readonly modelName: string } {
-  const { generator, modelName } =
-    'model' in options
-      ? { generator: options.model?.generator, modelName: options.model?.name }
-      : (options as Partial<Own>);
-  if (generator && modelName) return { generator, modelName };
+function servedBy(options: Partial<Served>): { readonly generator: TextGenerator; readonly model: ServedModel } {
+  if ('model' in options) {
+    const { generator, served } = options.model ?? {};
+    if (generator && served) return { generator, model: served };
+  } else {
+    const { generator, modelName } = options as Partial<Own>;
+    if (generator && modelName) return { generator, model: servedModel([modelName]) };
+  }
   throw new UserError('weftRoutes needs a model that loadModel has loaded, or a generator and a modelName');
 }

@@ -2,6 +2,7 @@ import {
   type FinishedEvent,
   messageOf,
   type Precision,
+  type ServedModel,
   ServingError,
   type TextGenerator,
   type TokenEvent,
@@ -23,18 +24,21 @@ export class LoadedModel {
   readonly maxModelLen: number;
   /** Accepts the requests of all callers, including those of `weftRoutes`. */
   readonly generator: TextGenerator;
+  /** What the server tells of the model: its names and limits. */
+  readonly served: ServedModel;
   readonly #engine: LlmEngine;
   readonly #onError: OnError;
   #stopWatching = () => {};
   #stopReason: ServingError | undefined;
   #stopped: Promise<void> | undefined;
 
-  private constructor({ engine, model, limits, device }: OpenEngine, onError: OnError) {
+  private constructor({ engine, model, limits, device, served }: OpenEngine, onError: OnError) {
     this.name = model.name;
     this.deviceName = device;
     this.precision = model.precision;
     this.maxModelLen = limits.maxModelLen;
     this.generator = engine;
+    this.served = served;
     this.#engine = engine;
     this.#onError = onError;
   }

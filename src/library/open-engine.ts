@@ -1,11 +1,12 @@
 import { defaultPromptBudget, type NameOf, type Settings } from '../config/index.ts';
-import { type EngineError, type StepLimits, systemClock, UserError } from '../core/index.ts';
+import { type EngineError, type ServedModel, type StepLimits, systemClock, UserError } from '../core/index.ts';
 import { maxPromptTokens, OrtModelRunner } from '../engine/index.ts';
 import { LlmEngine } from '../llm/index.ts';
 import { type Model, watchGraph } from '../model/index.ts';
 import { embeddedModelFolder, type OpenReporter, openByName } from '../store/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { openDevice, precisionFor } from './device.ts';
+import { servedModel } from './served-model.ts';
 
 export type EngineSettings = Pick<
   Settings,
@@ -41,7 +42,7 @@ export interface OpenEngine {
   readonly limits: StepLimits;
   /** The name of the device, and how much of it is used. */
   readonly device: string;
-  readonly hasTokenizer: boolean;
+  readonly served: ServedModel;
   /**
    * Watches the files that the engine maps into memory.
    * @param onDamage called when the engine must not run another step
@@ -82,7 +83,11 @@ export async function openEngine(settings: EngineSettings, context: EngineContex
     model,
     limits,
     device: description,
-    hasTokenizer: tokenizer !== undefined,
+    served: servedModel([model.name], {
+      maxModelLen: limits.maxModelLen,
+      maxBatchSize: limits.maxBatchSize,
+      vocabSize: model.config.vocabSize,
+    }),
     // Other devices hold a copy of the weights, which a change of the file does not affect.
     watchFiles: async (onDamage) => (device.kind === 'cpu' ? watchGraph(model.graphPath, onDamage) : () => {}),
   };

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Static, TObject } from 'typebox';
-import { InternalError, ServingError, type TextGenerator } from '../core/index.ts';
+import { InternalError, type ServedModel, ServingError, type TextGenerator } from '../core/index.ts';
 import { acceptsEventStream } from './accept.ts';
 import { clientGone } from './client-gone.ts';
 import { collect } from './collect.ts';
@@ -14,7 +14,7 @@ import { Stopwatch } from './stopwatch.ts';
 
 export interface RouteOptions {
   readonly generator: TextGenerator;
-  readonly modelName: string;
+  readonly model: ServedModel;
   readonly maxBodyBytes: number;
   readonly sseHeartbeatMs: number;
 }
@@ -63,13 +63,13 @@ interface Exchange {
 
 async function generate<Body extends TObject>(
   route: GenerateRoute<Body>,
-  { generator, modelName, sseHeartbeatMs: heartbeatMs }: RouteOptions,
+  { generator, model, sseHeartbeatMs: heartbeatMs }: RouteOptions,
   { request: { raw, headers, body: validated }, reply, stopwatch }: Exchange,
 ): Promise<object | undefined> {
   const body = validated as Static<Body>;
   const request = route.toRequest(body);
   stopwatch.validated();
-  const format = route.createReply({ request, modelName, stopwatch });
+  const format = route.createReply({ body, request, model, stopwatch });
   const gone = clientGone(raw, reply.raw);
   const events = await generator.submit(request, gone);
   if (!(route.isStream(body) ?? acceptsEventStream(headers.accept))) return collect(events, { format, gone });

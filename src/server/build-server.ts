@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import swagger from '@fastify/swagger';
 import { type FastifyInstance, fastify, LogController } from 'fastify';
-import type { TextGenerator } from '../core/index.ts';
+import type { ServedModel, TextGenerator } from '../core/index.ts';
 import { AllowedHosts } from './allowed-hosts.ts';
 import { useJsonBodies } from './body-parser.ts';
 import { Connections } from './connections.ts';
@@ -14,7 +14,7 @@ import { routes } from './routes.ts';
 
 export interface ServerOptions {
   readonly generator: TextGenerator;
-  readonly modelName: string;
+  readonly model: ServedModel;
   readonly version: string;
   readonly logLevel: string;
   readonly maxBodyBytes: number;
@@ -42,7 +42,7 @@ const keepAliveTimeoutMs = 72_000;
 
 /** Weft's own HTTP server, not listening yet: its routes and everything that protects it from clients. */
 export async function buildServer(options: ServerOptions): Promise<HttpServer> {
-  const { generator, modelName, version, logLevel, logStream, maxBodyBytes, sseHeartbeatMs } = options;
+  const { generator, model, version, logLevel, logStream, maxBodyBytes, sseHeartbeatMs } = options;
   const onError = lastErrorHandler(weftErrors);
   const server = createServer({
     requestTimeout: requestTimeoutMs,
@@ -72,7 +72,7 @@ export async function buildServer(options: ServerOptions): Promise<HttpServer> {
   app.setErrorHandler(onError);
   app.setNotFoundHandler((request, reply) => onError(routeNotFound(request), request, reply));
   await app.register(swagger, openApiOptions(version));
-  await app.register(routes, { generator, modelName, maxBodyBytes, sseHeartbeatMs });
+  await app.register(routes, { generator, model, maxBodyBytes, sseHeartbeatMs });
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   return { app, connections };
 }

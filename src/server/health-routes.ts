@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
-import type { TextGenerator } from '../core/index.ts';
+import type { ServedModel, TextGenerator } from '../core/index.ts';
 
 const statusReply = Type.Object({ status: Type.String() });
 
@@ -15,11 +15,11 @@ const healthReply = Type.Object({
 
 export interface HealthRoutesOptions {
   readonly generator: TextGenerator;
-  readonly modelName: string;
+  readonly model: ServedModel;
 }
 
 /** `GET /livez`, `/readyz` and `/health`. */
-export const healthRoutes: FastifyPluginAsyncTypebox<HealthRoutesOptions> = async (app, { generator, modelName }) => {
+export const healthRoutes: FastifyPluginAsyncTypebox<HealthRoutesOptions> = async (app, { generator, model }) => {
   app.get('/livez', { schema: { summary: 'The process answers', response: { 200: statusReply } } }, async () => ({
     status: 'live',
   }));
@@ -39,7 +39,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthRoutesOptions> = asyn
     const { numRunning, numWaiting, numFreeSlots, numSteps } = generator.stats();
     return {
       status: generator.isReady ? ('ready' as const) : ('unavailable' as const),
-      model: modelName,
+      model: model.name,
       running: numRunning,
       waiting: numWaiting,
       free_slots: numFreeSlots,

@@ -18,7 +18,7 @@ export const routes: FastifyPluginAsync<RouteOptions> = async (app, options) => 
   await app.register(fastifySSE, { heartbeatInterval: 0 });
   addGenerateRoute(app, generateRoute, options);
   // Not all options: `prefix` would apply twice.
-  await app.register(healthRoutes, { generator: options.generator, modelName: options.modelName });
+  await app.register(healthRoutes, { generator: options.generator, model: options.model });
 };
 
 function useOwnConventions(app: FastifyInstance): void {

@@ -2,6 +2,7 @@ import { onTestFinished } from 'vitest';
 import { loadSettings } from '../../src/config/index.ts';
 import type { GenerateRequest, GenerationEvent, TextGenerator } from '../../src/core/index.ts';
 import { buildServer, type ServerOptions } from '../../src/server/index.ts';
+import { fakeModel } from './served-model.ts';
 
 export const finished: GenerationEvent = {
   type: 'finished',
@@ -95,7 +96,7 @@ export async function startServer(changes: Partial<ServerOptions> = {}) {
   const { app, connections } = await buildServer({
     ...loadSettings([], {}),
     generator,
-    modelName: 'fake',
+    model: fakeModel(),
     version: '0.0.0',
     logLevel: 'silent',
     ...changes,

@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { UserError } from '../../../src/core/index.ts';
 import { type WeftRoutesOptions, weftRoutes } from '../../../src/library/index.ts';
 import { FakeGenerator } from '../../support/fake-generator.ts';
+import { fakeModel } from '../../support/served-model.ts';
 
 function application() {
   const app = fastify();
@@ -11,7 +12,7 @@ function application() {
 }
 
 test.each<[string, WeftRoutesOptions]>([
-  ['a loaded model', { model: { name: 'a', generator: new FakeGenerator() } }],
+  ['a loaded model', { model: { served: fakeModel({ name: 'a' }), generator: new FakeGenerator() } }],
   ['a generator of your own', { modelName: 'a', generator: new FakeGenerator() }],
 ])('%s is served under a prefix', async (_, options) => {
   const app = application();

@@ -6,6 +6,7 @@ import { EngineError, type GenerationEvent, greedy } from '../../../src/core/ind
 import { addGenerateRoute } from '../../../src/server/add-generate-route.ts';
 import type { GenerateRoute } from '../../../src/server/dialect.ts';
 import { FakeGenerator, finished, tokenEvent } from '../../support/fake-generator.ts';
+import { fakeModel } from '../../support/served-model.ts';
 
 const body = Type.Object({ say: Type.String(), live: Type.Optional(Type.Boolean()) });
 
@@ -23,13 +24,13 @@ const shouting: GenerateRoute<typeof body> = {
   }),
   isStream: ({ live }) => live,
   errors: ({ status, message }) => ({ status, body: { oops: message } }),
-  createReply: ({ modelName }) => {
+  createReply: ({ model }) => {
     let held = '';
     return {
       messagesOf: (event) => {
         if (event.type === 'error') return [{ data: { oops: event.error.message } }, '[DONE]'];
         if (event.type === 'finished')
-          return [{ data: { shout: held, by: modelName } }, { data: event.usage }, '[DONE]'];
+          return [{ data: { shout: held, by: model.name } }, { data: event.usage }, '[DONE]'];
         const shout = held;
         held = event.text.toUpperCase();
         return shout === '' ? [] : [{ data: { shout } }];
@@ -45,7 +46,12 @@ async function start(events: readonly GenerationEvent[]) {
   const generator = new FakeGenerator();
   generator.events = events;
   await app.register(fastifySSE, { heartbeatInterval: 0 });
-  addGenerateRoute(app, shouting, { generator, modelName: 'm', maxBodyBytes: 1024, sseHeartbeatMs: 1000 });
+  addGenerateRoute(app, shouting, {
+    generator,
+    model: fakeModel({ name: 'm' }),
+    maxBodyBytes: 1024,
+    sseHeartbeatMs: 1000,
+  });
   const post = (payload: object) => app.inject({ method: 'POST', url: '/shout', payload });
   return { post, generator };
 }

@@ -5,10 +5,11 @@ import type { GenerationEvent, TextGenerator } from '../../../src/core/index.ts'
 import { routes } from '../../../src/server/routes.ts';
 import { aborted, FakeGenerator, ScriptedGenerator, tokenEvent } from '../../support/fake-generator.ts';
 import { connectTo, postOf, readUntil } from '../../support/raw-connection.ts';
+import { fakeModel } from '../../support/served-model.ts';
 import { until } from '../../support/until.ts';
 
 function optionsFor(generator: TextGenerator) {
-  return { generator, modelName: 'fake', maxBodyBytes: 1000, sseHeartbeatMs: 15_000 };
+  return { generator, model: fakeModel(), maxBodyBytes: 1000, sseHeartbeatMs: 15_000 };
 }
 
 /** An application that does everything in its own way, with Weft's routes under a prefix. */
@@ -108,11 +109,15 @@ describe('in an application with its own conventions', () => {
 test('routes of two models are mounted under two prefixes', async () => {
   const app = fastify();
   onTestFinished(() => app.close());
-  for (const modelName of ['a', 'b']) {
-    await app.register(routes, { ...optionsFor(new FakeGenerator()), modelName, prefix: `/${modelName}` });
+  for (const name of ['a', 'b']) {
+    await app.register(routes, {
+      ...optionsFor(new FakeGenerator()),
+      model: fakeModel({ name }),
+      prefix: `/${name}`,
+    });
   }
-  for (const modelName of ['a', 'b']) {
-    expect((await app.inject(`/${modelName}/health`)).json().model).toBe(modelName);
+  for (const name of ['a', 'b']) {
+    expect((await app.inject(`/${name}/health`)).json().model).toBe(name);
   }
 });
 

@@ -38,12 +38,12 @@ function bodyOf(tokens: readonly TokenEvent[], { id, model, ...done }: DoneData)
 
 function doneData(
   { finishReason, usage, timings }: FinishedEvent,
-  { request, modelName, stopwatch }: ReplyContext,
+  { request, model, stopwatch }: ReplyContext,
 ): DoneData {
   const own = stopwatch.read();
   return {
     id: request.id,
-    model: modelName,
+    model: model.name,
     finish_reason: finishReason,
     usage: {
       prompt_tokens: usage.promptTokens,

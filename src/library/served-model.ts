@@ -1,0 +1,22 @@
+import type { ServedModel } from '../core/index.ts';
+
+/** Names that every model answers to: clients of TGI send `tgi`, whatever the model. */
+const aliases: readonly string[] = ['tgi'];
+
+/** Facts of a model that not every generator tells. */
+type Facts = Partial<Omit<ServedModel, 'name' | 'names' | 'createdAt'>>;
+
+/** Describes a model that is served from now on. @param names the names that it is served under; the first is the one in replies */
+export function servedModel(names: readonly [string, ...string[]], facts: Facts = {}): ServedModel {
+  return {
+    maxModelLen: undefined,
+    maxBatchSize: undefined,
+    vocabSize: undefined,
+    codec: undefined,
+    chat: undefined,
+    ...facts,
+    name: names[0],
+    names: [...new Set([...names, ...aliases])],
+    createdAt: Math.floor(Date.now() / 1000),
+  };
+}
