@@ -14,9 +14,9 @@ const runner: ModelRunner = {
   async run({ rows }) {
     // As with a real step, the result arrives in a later turn of the event loop.
     await setImmediate();
-    return rows.map(({ start, tokenIds, sample }) =>
-      sample === undefined ? undefined : { id: 300 + ((start + tokenIds.length) % 1000) },
-    );
+    return rows.map(({ start, tokenIds, sample }) => ({
+      tokens: (sample?.choices ?? []).map(() => ({ id: 300 + ((start + tokenIds.length) % 1000) })),
+    }));
   },
   terminate() {},
   dispose() {},

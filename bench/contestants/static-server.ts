@@ -85,7 +85,7 @@ async function generate(bodies: readonly Body[]) {
     for (const [i, generated] of tokens.entries()) {
       const result = results[i];
       if (result instanceof EngineError) throw result;
-      generated.push(result?.id ?? 0);
+      generated.push(result?.tokens[0]?.id ?? 0);
     }
     if (step === 0) prefilledAtMs = performance.now();
   }
@@ -102,13 +102,13 @@ function paddingOf(prompts: readonly (readonly number[])[]): number[][] {
 }
 
 function promptRow(tokenIds: readonly number[], slot: number): StepRow {
-  return { slot, start: 0, tokenIds, sample: { params: greedy, tokenIndex: 0 } };
+  return { slot, start: 0, tokenIds, sample: { params: greedy, tokenIndex: 0, choices: [0] } };
 }
 
 function decodingRow(prompts: readonly (readonly number[])[]) {
   return (generated: readonly number[], slot: number): StepRow => {
     const start = (prompts[slot]?.length ?? 0) + generated.length - 1;
-    const sample = { params: greedy, tokenIndex: generated.length };
+    const sample = { params: greedy, tokenIndex: generated.length, choices: [0] };
     return { slot, start, tokenIds: generated.slice(-1), sample };
   };
 }

@@ -159,12 +159,12 @@ function slots(numRows: number, rowOf: (slot: number) => StepRow): StepRow[] {
 }
 
 function decodingRow(slot: number, numKeys: number): StepRow {
-  return { slot, start: numKeys, tokenIds: [5], sample: { params: greedy, tokenIndex: 1 } };
+  return { slot, start: numKeys, tokenIds: [5], sample: { params: greedy, tokenIndex: 1, choices: [0] } };
 }
 
 function promptRow({ vocabSize }: ModelConfig, slot: number, promptTokens: number): StepRow {
   const tokenIds = Array.from({ length: promptTokens }, (_, i) => (slot * 131 + i * 17) % vocabSize);
-  return { slot, start: 0, tokenIds, sample: { params: greedy, tokenIndex: 0 } };
+  return { slot, start: 0, tokenIds, sample: { params: greedy, tokenIndex: 0, choices: [0] } };
 }
 
 async function medianMs(run: () => Promise<unknown>): Promise<number> {

@@ -65,9 +65,10 @@ async function windowsOf(text: string, folder: string, windowTokens: number): Pr
   const tokenizer = await loadTokenizer(folder);
   if (tokenizer === undefined) throw new UserError(`${folder} has no tokenizer to read a text with`);
   const tokens: number[] = [];
+  const options = { addSpecialTokens: true, signal: new AbortController().signal };
   try {
     for (const document of text.split(documentSeparator)) {
-      for (const id of await tokenizer.encode(document.trim(), new AbortController().signal)) tokens.push(id);
+      for (const id of await tokenizer.encode(document.trim(), options)) tokens.push(id);
     }
   } finally {
     await tokenizer.dispose();
@@ -103,7 +104,12 @@ async function read(
       for (let place = 0; place < numPlaces; place++) {
         const rows = batch.map((tokens, slot): StepRow => {
           const params = { ...greedy, temperature: 1, seed: first + slot };
-          return { slot, start: place, tokenIds: [tokens[place] ?? 0], sample: { params, tokenIndex: place } };
+          return {
+            slot,
+            start: place,
+            tokenIds: [tokens[place] ?? 0],
+            sample: { params, tokenIndex: place, choices: [0] },
+          };
         });
         for (const result of await runner.run({ moves: [], rows })) if (result instanceof EngineError) throw result;
       }

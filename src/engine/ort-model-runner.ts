@@ -74,7 +74,7 @@ export class OrtModelRunner implements ModelRunner {
   }
 
   async run(step: Step): Promise<readonly RowResult[]> {
-    const results = new Array<RowResult>(step.rows.length).fill(undefined);
+    const results = new Array<RowResult>(step.rows.length).fill({ tokens: [] });
     // If this fails, the contents of the slots are unknown: a defect.
     const moving = this.#cache.move(step.moves);
     if (moving !== undefined) await moving;
@@ -122,7 +122,7 @@ export class OrtModelRunner implements ModelRunner {
 }
 
 function resultOf(token: SampledToken | undefined): RowResult {
-  return token ?? new EngineError('the model computed logits that are not finite numbers');
+  return token ? { tokens: [token] } : new EngineError('the model computed logits that are not finite numbers');
 }
 
 /**

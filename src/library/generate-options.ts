@@ -5,6 +5,7 @@ import {
   InvalidParameterError,
   InvalidRequestError,
   type RequestParameter,
+  requestDefaults,
   show,
 } from '../core/index.ts';
 
@@ -67,22 +68,23 @@ export function toRequest(prompt: Prompt, options: Parameters): GenerateRequest 
   const { temperature = greedy.temperature, topK = greedy.topK } = options;
   const { topP = greedy.topP, ignoreEos = false } = options;
   return {
+    ...requestDefaults,
     id: randomUUID(),
-    prompt,
+    prompts: [prompt],
     maxNewTokens,
     stop: [stop].flat(),
     ignoreEos,
-    sampling: { temperature, topK, topP, seed },
+    sampling: { ...greedy, temperature, topK, topP, seed },
   };
 }
 
 function checkPrompt(prompt: unknown): void {
   if (typeof prompt === 'string' && prompt !== '') return;
   if (!Array.isArray(prompt) || prompt.length === 0) {
-    throw notAllowed('prompt', prompt, 'a non-empty string, or a non-empty list of token ids');
+    throw notAllowed('prompts', prompt, 'a non-empty string, or a non-empty list of token ids');
   }
   const index = prompt.findIndex((id) => !Number.isInteger(id) || id < 0);
-  if (index >= 0) throw notAllowed('prompt', prompt[index], 'an integer of at least 0', index);
+  if (index >= 0) throw notAllowed('prompts', prompt[index], 'an integer of at least 0', index);
 }
 
 function checkOptions(options: Readonly<Record<string, unknown>>): void {
@@ -108,5 +110,7 @@ function notAllowed(
   ...[allowed, index]: [allowed: string, index?: number]
 ): InvalidParameterError {
   const problem = `is ${show(value)}; it must be ${allowed}`;
-  return new InvalidParameterError(index === undefined ? { parameter, problem } : { parameter, index, problem });
+  return new InvalidParameterError(
+    index === undefined ? { parameter, problem } : { parameter, path: [index], problem },
+  );
 }

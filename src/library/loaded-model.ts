@@ -81,6 +81,7 @@ export class LoadedModel {
       for await (const event of await this.generator.submit(request, cancelled.signal)) {
         signal?.throwIfAborted();
         if (event.type === 'error') throw event.error;
+        if (event.type === 'prompt') continue;
         yield event;
         if (event.type === 'finished') return;
       }

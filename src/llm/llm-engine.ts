@@ -213,7 +213,6 @@ export class LlmEngine implements TextGenerator {
     const sequence = new Sequence({
       ...request,
       promptTokenIds: [0],
-      endTokenIds: new Set(),
       maxNewTokens: 1,
       arrivedAtMs: this.#options.clock.now(),
     });

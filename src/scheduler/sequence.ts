@@ -8,7 +8,7 @@ export interface SequenceInit {
   readonly promptTokenIds: readonly number[];
   readonly sampling: SamplingParams;
   /** The sequence ends with the first of these tokens. */
-  readonly endTokenIds: ReadonlySet<number>;
+  readonly endTokenIds?: ReadonlySet<number>;
   /** Token sequences that are never completed. */
   readonly bannedSequences?: readonly (readonly number[])[];
   /** At least 1. Prompt and output together fit the context. */
@@ -91,7 +91,7 @@ export class Sequence {
   }
 
   isEndedBy(tokenId: number): boolean {
-    return this.#init.endTokenIds.has(tokenId);
+    return this.#init.endTokenIds?.has(tokenId) ?? false;
   }
 
   /** The row that feeds the next tokens, and draws one if they are the last that are known. */
@@ -122,7 +122,7 @@ export class Sequence {
   }
 
   #bannedTokenIds(): readonly number[] | undefined {
-    const { minNewTokens = 0, endTokenIds, bannedSequences = [] } = this.#init;
+    const { minNewTokens = 0, endTokenIds = [], bannedSequences = [] } = this.#init;
     const isTooShort = this.outputTokenIds.length < minNewTokens;
     if (!isTooShort && bannedSequences.length === 0) return undefined;
     const tokenAt = (indexFromEnd: number) => this.#tokenAt(this.numTokens - indexFromEnd);

@@ -1,7 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Static, TObject } from 'typebox';
 import { InternalError, type ServedModel, ServingError, type TextGenerator } from '../core/index.ts';
 import { acceptsEventStream } from './accept.ts';
 import { clientGone } from './client-gone.ts';
@@ -10,7 +8,9 @@ import type { GenerateRoute } from './dialect.ts';
 import { errorHandler } from './errors.ts';
 import { sendEvents } from './event-stream.ts';
 import { dropNulls } from './nulls.ts';
+import { requestIdOf } from './request-id.ts';
 import { Stopwatch } from './stopwatch.ts';
+import { Variants } from './variants.ts';
 
 export interface RouteOptions {
   readonly generator: TextGenerator;
@@ -19,33 +19,38 @@ export interface RouteOptions {
   readonly sseHeartbeatMs: number;
 }
 
-/** Adds a `POST` route that generates text. The reply is one JSON body or a stream of server-sent events. */
-export function addGenerateRoute<Body extends TObject>(
-  app: FastifyInstance,
-  route: GenerateRoute<Body>,
-  options: RouteOptions,
-): void {
+/** Adds `POST` routes that generate text. A reply is one JSON body or a stream of server-sent events. */
+export function addGenerateRoutes(app: FastifyInstance, routes: readonly GenerateRoute[], options: RouteOptions): void {
+  for (const url of new Set(routes.map((route) => route.url))) {
+    addGenerateRoute(app, new Variants(routes.filter((route) => route.url === url)), options);
+  }
+}
+
+function addGenerateRoute(app: FastifyInstance, variants: Variants, options: RouteOptions): void {
   const stopwatches = new WeakMap<IncomingMessage, Stopwatch>();
-  app.withTypeProvider<TypeBoxTypeProvider>().post(
-    route.url,
+  app.post(
+    variants.first.url,
     {
       // Spelled out, since an application may have registered @fastify/sse with other defaults.
       sse: { kind: 'manual', heartbeat: false, serializer: JSON.stringify },
-      schema: route.schema,
+      schema: variants.schema(),
+      validatorCompiler: variants.validatorCompiler(),
       bodyLimit: options.maxBodyBytes,
-      errorHandler: errorHandler(route.errors),
+      errorHandler: (error, request, reply) =>
+        errorHandler((variants.find(request.body) ?? variants.first).errors)(error, request, reply),
       onRequest: async ({ raw }) => {
         stopwatches.set(raw, new Stopwatch());
       },
       preValidation: async ({ raw, body }) => {
         stopwatches.get(raw)?.received();
-        dropNulls(body, route.schema.body);
+        const route = variants.find(body);
+        if (route !== undefined) dropNulls(body, route.schema.body);
       },
     },
     async (request, reply) => {
       const stopwatch = stopwatches.get(request.raw) ?? new Stopwatch();
       try {
-        return await generate(route, options, { request, reply, stopwatch });
+        return await generate(variants.of(request.body), options, { request, reply, stopwatch });
       } catch (error) {
         if (error instanceof ServingError) throw error;
         request.log.error(error);
@@ -61,18 +66,24 @@ interface Exchange {
   readonly stopwatch: Stopwatch;
 }
 
-async function generate<Body extends TObject>(
-  route: GenerateRoute<Body>,
+async function generate(
+  route: GenerateRoute,
   { generator, model, sseHeartbeatMs: heartbeatMs }: RouteOptions,
   { request: { raw, headers, body: validated }, reply, stopwatch }: Exchange,
 ): Promise<object | undefined> {
-  const body = validated as Static<Body>;
-  const request = route.toRequest(body);
+  // The schema of the route has checked it.
+  const body = validated as Record<string, unknown>;
+  const gone = clientGone(raw, reply.raw);
+  const request = await route.toRequest(body, { requestId: requestIdOf(raw), model, headers, signal: gone });
   stopwatch.validated();
   const format = route.createReply({ body, request, model, stopwatch });
-  const gone = clientGone(raw, reply.raw);
   const events = await generator.submit(request, gone);
-  if (!(route.isStream(body) ?? acceptsEventStream(headers.accept))) return collect(events, { format, gone });
-  await sendEvents(reply, events, { format, stopwatch, gone, heartbeatMs });
-  return undefined;
+  if (route.isStream(body) ?? acceptsEventStream(headers.accept)) {
+    await sendEvents(reply, events, { format, stopwatch, gone, heartbeatMs });
+    return undefined;
+  }
+  const answer = await collect(events, gone);
+  if (answer === undefined) return undefined;
+  if (format.headersOf) reply.headers(format.headersOf(answer));
+  return format.bodyOf(answer);
 }

@@ -10,6 +10,7 @@ import { lastErrorHandler, routeNotFound } from './errors.ts';
 import { listenOnBothFamilies } from './localhost.ts';
 import { openApiOptions } from './openapi.ts';
 import { answerClientError, refuseExpectation } from './raw-replies.ts';
+import { requestIdOf } from './request-id.ts';
 import { routes } from './routes.ts';
 
 export interface ServerOptions {
@@ -51,6 +52,7 @@ export async function buildServer(options: ServerOptions): Promise<HttpServer> {
   });
   const app = fastify<Server>({
     serverFactory: (handler) => server.on('request', handler),
+    genReqId: requestIdOf,
     logger: { level: logLevel, ...(logStream && { stream: logStream }) },
     logController: new LogController({ disableRequestLogging: logLevel !== 'debug' }),
     bodyLimit: maxBodyBytes,
@@ -64,7 +66,8 @@ export async function buildServer(options: ServerOptions): Promise<HttpServer> {
   const hosts = new AllowedHosts(server, options);
   server.on('checkExpectation', refuseExpectation);
   if (options.host === 'localhost') app.addHook('preClose', listenOnBothFamilies(server));
-  app.addHook('onRequest', async ({ raw, headers }) => {
+  app.addHook('onRequest', async ({ raw, headers }, reply) => {
+    reply.header('x-request-id', requestIdOf(raw));
     connections.checkPipelining(raw);
     hosts.check(headers.host);
   });

@@ -1,20 +1,32 @@
-import { type GenerationEvent, ServingError, type TokenEvent } from '../core/index.ts';
-import type { ReplyFormat } from './dialect.ts';
+import {
+  type FinishedEvent,
+  type GenerationEvent,
+  type PromptEvent,
+  ServingError,
+  type TokenEvent,
+} from '../core/index.ts';
+import type { Answer } from './dialect.ts';
 
 /**
- * The body of a whole reply; undefined if the client has disconnected.
+ * Everything that a request gives; undefined if the client has disconnected.
  * @throws {ServingError} generation ended with an error
  */
-export async function collect(
-  events: AsyncIterable<GenerationEvent>,
-  { format, gone }: { readonly format: ReplyFormat; readonly gone: AbortSignal },
-): Promise<object | undefined> {
-  const tokens: TokenEvent[] = [];
+export async function collect(events: AsyncIterable<GenerationEvent>, gone: AbortSignal): Promise<Answer | undefined> {
+  const prompts: PromptEvent[] = [];
+  const choices: { readonly tokens: TokenEvent[]; finished?: FinishedEvent }[] = [];
+  const choiceOf = ({ choice }: TokenEvent | FinishedEvent) => (choices[choice] ??= { tokens: [] });
   for await (const event of events) {
-    if (event.type === 'token') tokens.push(event);
-    else if (event.type === 'error') throw event.error;
-    else return format.bodyOf(tokens, event);
+    if (event.type === 'token') choiceOf(event).tokens.push(event);
+    else if (event.type === 'finished') choiceOf(event).finished = event;
+    else if (event.type === 'prompt') prompts.push(event);
+    else throw event.error;
   }
   if (gone.reason instanceof ServingError) throw gone.reason;
-  return undefined;
+  if (gone.aborted) return undefined;
+  return { prompts, choices: choices.map(({ tokens, finished }) => ({ tokens, finished: expectFinished(finished) })) };
+}
+
+function expectFinished(finished: FinishedEvent | undefined): FinishedEvent {
+  if (finished === undefined) throw new Error('the events of an answer ended without a last one');
+  return finished;
 }

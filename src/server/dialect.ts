@@ -58,8 +58,12 @@ export interface ReplyContext<Body> {
 }
 
 /** A route that generates text: what it accepts, the request that this stands for, and the format of its replies. */
-export interface GenerateRoute<Body extends TObject> {
+export interface GenerateRoute<Body extends TObject = TObject> {
   readonly url: string;
+  /** The dialect as its users call it. */
+  readonly dialect: string;
+  /** A field that every body for this route has, and no body for another route at the same URL. */
+  readonly marker?: string;
   readonly schema: FastifySchema & { readonly body: Body };
   /** @throws {ServingError} the body is not valid in a way that the schema cannot express */
   toRequest(body: Static<Body>, context: RequestContext): GenerateRequest | Promise<GenerateRequest>;

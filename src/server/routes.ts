@@ -1,10 +1,11 @@
 import { fastifySSE } from '@fastify/sse';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
-import { addGenerateRoute, type RouteOptions } from './add-generate-route.ts';
+import { addGenerateRoutes, type RouteOptions } from './add-generate-route.ts';
 import { useJsonBodies } from './body-parser.ts';
 import { generateRoute, weftErrors } from './dialects/weft/index.ts';
 import { errorHandler } from './errors.ts';
 import { healthRoutes } from './health-routes.ts';
+import { requestIdOf } from './request-id.ts';
 import { createValidatorCompiler } from './validation.ts';
 
 /**
@@ -13,10 +14,13 @@ import { createValidatorCompiler } from './validation.ts';
  */
 export const routes: FastifyPluginAsync<RouteOptions> = async (app, options) => {
   useOwnConventions(app);
+  app.addHook('onRequest', async ({ raw }, reply) => {
+    reply.header('x-request-id', requestIdOf(raw));
+  });
   app.setErrorHandler(errorHandler(weftErrors));
   // Weft sends its own heartbeats, which depend on whether the client reads.
   await app.register(fastifySSE, { heartbeatInterval: 0 });
-  addGenerateRoute(app, generateRoute, options);
+  addGenerateRoutes(app, [generateRoute], options);
   // Not all options: `prefix` would apply twice.
   await app.register(healthRoutes, { generator: options.generator, model: options.model });
 };

@@ -10,12 +10,14 @@ interface VerboseError extends FastifySchemaValidationError {
 
 /** Validates strictly: "7" is not 7, and unknown fields are errors. Errors name the field, its value and what is allowed. */
 export function createValidatorCompiler(): FastifySchemaCompiler<object> {
+  return ({ schema }) => createValidator(schema);
+}
+
+export function createValidator(schema: object) {
   const ajv = new Ajv({ coerceTypes: false, allErrors: false, verbose: true, addUsedSchema: false });
-  return ({ schema }) => {
-    const validate = ajv.compile(schema);
-    return (value: unknown) =>
-      validate(value) ? { value } : { error: toInvalidRequest((validate.errors ?? []) as readonly VerboseError[]) };
-  };
+  const validate = ajv.compile(schema);
+  return (value: unknown) =>
+    validate(value) ? { value } : { error: toInvalidRequest((validate.errors ?? []) as readonly VerboseError[]) };
 }
 
 function toInvalidRequest(findings: readonly VerboseError[]): InvalidRequestError {

@@ -27,7 +27,10 @@ export class Tokenizer {
   }
 
   /** The ids of a text, with the special tokens of the model around it. Long texts are tokenized on a worker thread, which the signal stops. */
-  async encode(text: string, signal: AbortSignal): Promise<number[]> {
+  async encode(
+    text: string,
+    { signal }: { readonly addSpecialTokens: boolean; readonly signal: AbortSignal },
+  ): Promise<number[]> {
     return Buffer.byteLength(text) <= maxBytesOnLoop ? this.#encoder.encode(text) : this.#offLoop.encode(text, signal);
   }
 
@@ -36,7 +39,7 @@ export class Tokenizer {
     return this.#tokenCountBound.of(text);
   }
 
-  createDecoder(): StreamingDecoder {
+  createDecoder(_options = { skipSpecialTokens: true }): StreamingDecoder {
     return new StreamingDecoder(this.#tokenBytes);
   }
 

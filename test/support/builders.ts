@@ -12,18 +12,20 @@ export function sequence(
     maxNewTokens = 4,
     arrivedAtMs = 0,
     sampling = greedy,
-    ignoreEos = false,
+    endTokenIds = new Set([2]),
+    n = 1,
   }: {
     promptLength?: number;
     maxNewTokens?: number;
     arrivedAtMs?: number;
     sampling?: SamplingParams;
-    ignoreEos?: boolean;
+    endTokenIds?: ReadonlySet<number>;
+    n?: number;
   } = {},
 ): Sequence {
   const first = 10 + ids.push(id) - 1;
   const promptTokenIds = Array.from({ length: promptLength }, (_, i) => first + i);
-  return new Sequence({ id, promptTokenIds, sampling, ignoreEos, maxNewTokens, arrivedAtMs });
+  return new Sequence({ id, promptTokenIds, sampling, endTokenIds, maxNewTokens, arrivedAtMs }, { n });
 }
 
 /** A trace that names sequences by their ids. */

@@ -42,7 +42,7 @@ export async function generate(
   sequences: readonly Sequence[],
   perStep = 1,
 ): Promise<(readonly number[])[]> {
-  const options = { eosTokenIds: new Set<number>(), batchTimeoutMs: 0, maxQueueSize: sequences.length };
+  const options = { batchTimeoutMs: 0, maxQueueSize: sequences.length };
   const scheduler = new Scheduler({ limits: runner.limits, ...options });
   const waiting = [...sequences];
   for (let now = 0; sequences.some(({ status }) => status !== 'finished'); now++) {

@@ -6,6 +6,7 @@ import { fakeModel } from './served-model.ts';
 
 export const finished: GenerationEvent = {
   type: 'finished',
+  choice: 0,
   finishReason: 'stop',
   usage: { promptTokens: 3, completionTokens: 2 },
   timings: { tokenizeMs: 0.5, queueMs: 1, prefillMs: 2.00049, decodeMs: 3, detokenizeMs: 0.25 },
@@ -17,8 +18,8 @@ export class FakeGenerator implements TextGenerator {
   isReady = true;
   numRecoveries = 0;
   events: readonly GenerationEvent[] = [
-    { type: 'token', index: 0, token: { id: 5 }, text: 'Hello' },
-    { type: 'token', index: 1, token: { id: 2 }, text: '' },
+    { type: 'token', choice: 0, index: 0, token: { id: 5 }, text: 'Hello', isLast: false },
+    { type: 'token', choice: 0, index: 1, token: { id: 2 }, text: '', isLast: true },
     finished,
   ];
   refusal: Error | undefined;
@@ -79,7 +80,7 @@ export class ScriptedGenerator implements TextGenerator {
 }
 
 export function tokenEvent(text: string): GenerationEvent {
-  return { type: 'token', index: 0, token: { id: 5 }, text };
+  return { type: 'token', choice: 0, index: 0, token: { id: 5 }, text, isLast: false };
 }
 
 /** Resolves when the client has disconnected. */

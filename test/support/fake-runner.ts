@@ -1,8 +1,8 @@
-import type { EngineError, ModelRunner, RowResult, Step, StepLimits } from '../../src/core/index.ts';
+import type { EngineError, ModelRunner, RowResult, SampledToken, Step, StepLimits } from '../../src/core/index.ts';
 import type { StepTrace } from './step-trace.ts';
 
 /** The token at an index of a sequence's output, or the error that its row fails with. */
-export type Script = (name: string, index: number) => number | EngineError;
+export type Script = (name: string, index: number, choice: number) => number | EngineError;
 
 /** A runner that follows a script instead of running a model. It records every step, and can be paused during one. */
 export class FakeRunner implements ModelRunner {
@@ -62,10 +62,15 @@ export class FakeRunner implements ModelRunner {
     const failure = this.#failureOf(description);
     if (failure) throw failure;
     return step.rows.map((row) => {
-      if (row.sample === undefined) return undefined;
-      this.numTokens++;
-      const token = this.#tokenAt(this.#trace.nameOf(row), row.sample.tokenIndex);
-      return typeof token === 'number' ? { id: token } : token;
+      const { choices, tokenIndex } = row.sample ?? { choices: [], tokenIndex: 0 };
+      this.numTokens += choices.length;
+      const tokens: SampledToken[] = [];
+      for (const choice of choices) {
+        const token = this.#tokenAt(this.#trace.nameOf(row), tokenIndex, choice);
+        if (typeof token !== 'number') return token;
+        tokens.push({ id: token });
+      }
+      return { tokens };
     });
   }
 

@@ -3,7 +3,7 @@ import {
   type EngineError,
   type GenerateRequest,
   type GenerationEvent,
-  greedy,
+  requestDefaults,
   type StepLimits,
 } from '../../src/core/index.ts';
 import { LlmEngine } from '../../src/llm/index.ts';
@@ -97,7 +97,7 @@ export async function startEngine(replies: Replies, changes: EngineChanges = {})
 }
 
 export function requestFor(prompt: string, changes: Partial<GenerateRequest> = {}): GenerateRequest {
-  return { id: prompt, prompt, maxNewTokens: undefined, stop: [], ignoreEos: false, sampling: greedy, ...changes };
+  return { ...requestDefaults, id: prompt, prompts: [prompt], ...changes };
 }
 
 export const never = () => new AbortController().signal;
@@ -114,6 +114,7 @@ export async function story(engine: LlmEngine, request: GenerateRequest): Promis
   return events
     .map((event) => {
       if (event.type === 'token') return `[${event.text}]`;
+      if (event.type === 'prompt') return `<${event.tokenIds.length}>`;
       return event.type === 'finished' ? event.finishReason : event.error.code;
     })
     .join(' ');

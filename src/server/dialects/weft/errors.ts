@@ -4,8 +4,8 @@ import { errorBodyOf } from '../../error-body.ts';
 import type { GenerateBody } from './schemas.ts';
 
 /** The field of each parameter. */
-const fields: Readonly<Record<RequestParameter, keyof GenerateBody>> = {
-  prompt: 'prompt',
+const fields: Partial<Readonly<Record<RequestParameter, keyof GenerateBody>>> = {
+  prompts: 'prompt',
   maxNewTokens: 'max_new_tokens',
   stop: 'stop',
   temperature: 'temperature',
@@ -17,5 +17,7 @@ const fields: Readonly<Record<RequestParameter, keyof GenerateBody>> = {
 
 export const weftErrors: ErrorFormat = (error) => ({
   status: error.status,
-  body: errorBodyOf(error instanceof ParameterError ? error.named(fields[error.fault.parameter]) : error),
+  body: errorBodyOf(
+    error instanceof ParameterError ? error.named(fields[error.fault.parameter] ?? error.fault.parameter) : error,
+  ),
 });

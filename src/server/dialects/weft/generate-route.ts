@@ -1,6 +1,6 @@
-import { randomInt, randomUUID } from 'node:crypto';
-import { type GenerateRequest, InvalidRequestError } from '../../../core/index.ts';
-import type { GenerateRoute } from '../../dialect.ts';
+import { randomInt } from 'node:crypto';
+import { type GenerateRequest, greedy, InvalidRequestError, requestDefaults } from '../../../core/index.ts';
+import type { GenerateRoute, RequestContext } from '../../dialect.ts';
 import { errorBody } from '../../error-body.ts';
 import { weftErrors } from './errors.ts';
 import { createReply } from './reply.ts';
@@ -9,6 +9,8 @@ import { bodyDefaults, type GenerateBody, generateBody, generateReplies } from '
 /** `POST /generate`. */
 export const generateRoute: GenerateRoute<typeof generateBody> = {
   url: '/generate',
+  dialect: "Weft's own API",
+  marker: 'prompt',
   schema: {
     summary: 'Continue a prompt',
     description:
@@ -22,18 +24,19 @@ export const generateRoute: GenerateRoute<typeof generateBody> = {
   errors: weftErrors,
 };
 
-function toRequest(body: GenerateBody): GenerateRequest {
+function toRequest(body: GenerateBody, { requestId }: RequestContext): GenerateRequest {
   const { temperature, top_k: topK, top_p: topP, ignore_eos: ignoreEos } = { ...bodyDefaults, ...body };
   const { stop = [] } = body;
   if ([stop].flat().some((text) => !text.isWellFormed())) {
     throw new InvalidRequestError('stop contains half of a surrogate pair; it must be well-formed text', 'stop');
   }
   return {
-    id: `gen-${randomUUID()}`,
-    prompt: body.prompt,
+    ...requestDefaults,
+    id: `gen-${requestId}`,
+    prompts: [body.prompt],
     maxNewTokens: body.max_new_tokens,
     stop: typeof stop === 'string' ? [stop] : stop,
     ignoreEos,
-    sampling: { temperature, topK: Math.max(0, topK), topP, seed: body.seed ?? randomInt(2 ** 47) },
+    sampling: { ...greedy, temperature, topK: Math.max(0, topK), topP, seed: body.seed ?? randomInt(2 ** 47) },
   };
 }

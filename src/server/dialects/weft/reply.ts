@@ -1,17 +1,23 @@
-import type { FinishedEvent, GenerationEvent, TokenEvent } from '../../../core/index.ts';
+import type { FinishedEvent, GenerationEvent, PromptEvent, TokenEvent } from '../../../core/index.ts';
 import type { ReplyContext, ReplyFormat, SseMessage } from '../../dialect.ts';
 import { weftErrors } from './errors.ts';
-import type { DoneData, GenerateReply, TokenData } from './schemas.ts';
+import type { DoneData, GenerateBody, GenerateReply, TokenData } from './schemas.ts';
+
+type Context = ReplyContext<GenerateBody>;
 
 /** Streams consist of `token` events and one `done` or `error` event. */
-export function createReply(context: ReplyContext): ReplyFormat {
+export function createReply(context: Context): ReplyFormat {
   return {
-    messagesOf: (event) => [messageOf(event, context)],
-    bodyOf: (tokens, finished) => bodyOf(tokens, doneData(finished, context)),
+    messagesOf: (event) => (event.type === 'prompt' ? [] : [messageOf(event, context)]),
+    bodyOf: ({ choices }) => {
+      const [choice] = choices;
+      if (choice === undefined) throw new Error('a request without an answer');
+      return bodyOf(choice.tokens, doneData(choice.finished, context));
+    },
   };
 }
 
-function messageOf(event: GenerationEvent, context: ReplyContext): SseMessage {
+function messageOf(event: Exclude<GenerationEvent, PromptEvent>, context: Context): SseMessage {
   switch (event.type) {
     case 'token':
       return { event: 'token', data: tokenData(event) };
@@ -36,10 +42,7 @@ function bodyOf(tokens: readonly TokenEvent[], { id, model, ...done }: DoneData)
   };
 }
 
-function doneData(
-  { finishReason, usage, timings }: FinishedEvent,
-  { request, model, stopwatch }: ReplyContext,
-): DoneData {
+function doneData({ finishReason, usage, timings }: FinishedEvent, { request, model, stopwatch }: Context): DoneData {
   const own = stopwatch.read();
   return {
     id: request.id,
