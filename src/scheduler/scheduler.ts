@@ -189,18 +189,21 @@ export class Scheduler {
   }
 
   /**
-   * Gives forks the first free slots, in order, before anything else is moved: so no slot is overwritten that is still to be copied.
-   * A sequence that ended with its first token has left its slot; that slot needs no copy.
+   * Gives slots to forks. If the sequence that computed the prompt has ended already, one of its forks inherits the slot, so that nothing
+   * overwrites it. The others get copies in the first free slots.
    */
   #placeForks(): SlotMove[] {
-    const moves: SlotMove[] = [];
-    for (const { sequence, from } of this.#pendingForks) {
+    const copied = this.#pendingForks.filter(({ sequence, from }) => {
+      if (!this.#slots.isFree(from)) return true;
+      this.#slots.occupy(from, sequence);
+      return false;
+    });
+    this.#pendingForks = [];
+    return copied.map(({ sequence, from }) => {
       const to = this.#slots.firstFree;
       this.#slots.occupy(to, sequence);
-      if (to !== from) moves.push({ from, to, numTokens: sequence.numComputedTokens });
-    }
-    this.#pendingForks = [];
-    return moves;
+      return { from, to, numTokens: sequence.numComputedTokens };
+    });
   }
 
   /** The planned step failed: some of its sequences get another chance. @returns the others, which are lost */

@@ -23,6 +23,10 @@ export class SlotTable {
     return this.#slots.findLastIndex((sequence) => sequence !== undefined) + 1;
   }
 
+  isFree(slot: number): boolean {
+    return this.#slots[slot] === undefined;
+  }
+
   /** The first free slot, which may be a hole. */
   get firstFree(): number {
     return this.#slots.indexOf(undefined);

@@ -154,5 +154,5 @@ describe('a reply', () => {
 
 async function idsOf(text: string): Promise<readonly number[]> {
   const tokenizer = await loadTokenizer(embeddedModel);
-  return tokenizer?.encode(text, new AbortController().signal) ?? [];
+  return tokenizer?.encode(text, { addSpecialTokens: true, signal: new AbortController().signal }) ?? [];
 }

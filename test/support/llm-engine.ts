@@ -50,7 +50,7 @@ interface EngineChanges extends Partial<StepLimits> {
   readonly onDefect?: (defect: unknown) => void;
 }
 
-/** The tokens, or the errors that rows fail with, by the prompts of their sequences. */
+/** The tokens, or the errors that rows fail with, by the prompts of their sequences. `a#1` is the second answer to `a`. */
 type Replies = Readonly<Record<string, readonly (number | EngineError)[]>>;
 
 /** Names a sequence by the text of its prompt, or `warm-up` if the engine started it itself. */
@@ -72,7 +72,10 @@ export function coldEngine(
     ...limits
   }: EngineChanges = {},
 ) {
-  const runner = new FakeRunner(limits, new StepTrace(nameOf), (name, index) => replies[name]?.[index] ?? otherReply);
+  const runner = new FakeRunner(limits, new StepTrace(nameOf), (name, index, choice) => {
+    const reply = replies[`${name}#${choice}`] ?? replies[name];
+    return reply?.[index] ?? otherReply;
+  });
   const clock = new ManualClock();
   const engine = new LlmEngine({
     runner,
@@ -108,14 +111,16 @@ export async function eventsOf(events: AsyncIterable<GenerationEvent>): Promise<
   return all;
 }
 
-/** A generation in one line: the text of each token, then how it ended. */
+/** A generation in one line: the text of each token, then how it ended. Answers after the first one are marked by their number. */
 export async function story(engine: LlmEngine, request: GenerateRequest): Promise<string> {
   const events = await eventsOf(await engine.submit(request, never()));
-  return events
-    .map((event) => {
-      if (event.type === 'token') return `[${event.text}]`;
-      if (event.type === 'prompt') return `<${event.tokenIds.length}>`;
-      return event.type === 'finished' ? event.finishReason : event.error.code;
-    })
-    .join(' ');
+  return events.map(inWords).join(' ');
+}
+
+function inWords(event: GenerationEvent): string {
+  if (event.type === 'prompt') return `<${event.tokenIds.length}>`;
+  if (event.type === 'error') return event.error.code;
+  const answer = event.choice > 0 ? `${event.choice}:` : '';
+  if (event.type === 'token') return `${answer}[${event.text}]`;
+  return `${answer}${event.finishReason}${event.stopReason === undefined ? '' : `(${event.stopReason})`}`;
 }

@@ -61,9 +61,11 @@ test('the types are these', () => {
   }>();
   expectTypeOf<weft.TokenEvent>().toEqualTypeOf<{
     readonly type: 'token';
-    readonly token: { readonly id: number };
+    readonly choice: number;
     readonly index: number;
+    readonly token: weft.SampledToken;
     readonly text: string;
+    readonly isLast: boolean;
   }>();
   type OnOff = 'on' | 'off';
   expectTypeOf<Required<weft.LoadOptions>>().toEqualTypeOf<{

@@ -57,7 +57,7 @@ describe('shutting down', () => {
     const reached = runner.pausedAt('decode a');
     const a = story(engine, requestFor('a'));
     await reached;
-    const long = engine.submit(requestFor('long', { prompt: 'word '.repeat(1000) }), never());
+    const long = engine.submit(requestFor('long', { prompts: ['word '.repeat(1000)] }), never());
     const refused = expect(long).rejects.toThrow('stopped before this request was finished');
     const disposed = engine.dispose();
     await refused;

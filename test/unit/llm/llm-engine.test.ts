@@ -1,4 +1,5 @@
 import { getEventListeners } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import {
   ClientTooSlowError,
@@ -37,7 +38,7 @@ describe('text', () => {
 
   test('ends before a stop string, no part of which is sent', async () => {
     const { engine, runner } = await startEngine({ a: idsOf('one two') });
-    expect(await story(engine, requestFor('a', { stop: [' t'] }))).toBe('[o] [n] [e] [] [] stop');
+    expect(await story(engine, requestFor('a', { stop: [' t'] }))).toBe('[o] [n] [e] [] [] stop( t)');
     expect(runner.steps).toHaveLength(5);
   });
 
@@ -49,7 +50,7 @@ describe('text', () => {
 
   test('is empty if the model has no tokenizer', async () => {
     const { engine } = await startEngine({ a: idsOf('hi') }, { hasTokenizer: false });
-    expect(await story(engine, requestFor('a', { prompt: idsOf('a') }))).toBe('[] [] [] stop');
+    expect(await story(engine, requestFor('a', { prompts: [idsOf('a')] }))).toBe('[] [] [] stop');
   });
 });
 
@@ -59,7 +60,7 @@ test('a newcomer joins at the next token boundary, not when the batch ends', asy
   const a = story(engine, requestFor('a'));
   await reached;
   const b = story(engine, requestFor('b'));
-  await Promise.resolve();
+  await nextTurn();
   runner.resume();
   expect(await Promise.all([a, b])).toEqual(['[7] [8] [9] [] stop', '[5] [] stop']);
   expect(runner.steps).toEqual(['prefill a', 'decode a', 'decode a + prefill b', 'decode a b']);
@@ -85,12 +86,12 @@ describe('the engine immediately refuses', () => {
   test.each<[string, Partial<GenerateRequest>, RegExp]>([
     [
       'token ids outside the vocabulary',
-      { prompt: [5, 300] },
-      /prompt\[1\] is 300; the token ids of this model are 0 to 299/,
+      { prompts: [[5, 300]] },
+      /prompts\[1\] is 300; the token ids of this model are 0 to 299/,
     ],
-    ['token ids that are not integers', { prompt: [1.5] }, /prompt\[0\] is 1.5;/],
-    ['negative token ids', { prompt: [5, -1] }, /prompt\[1\] is -1;/],
-    ['an empty prompt', { prompt: [] }, /prompt is empty/],
+    ['token ids that are not integers', { prompts: [[1.5]] }, /prompts\[0\] is 1.5;/],
+    ['negative token ids', { prompts: [[5, -1]] }, /prompts\[1\] is -1;/],
+    ['an empty prompt', { prompts: [[]] }, /prompts is empty/],
   ])('%s', async (_, changes, message) => {
     const { engine, runner } = await startEngine({});
     await expect(engine.submit(requestFor('a', changes), never())).rejects.toThrow(InvalidParameterError);
@@ -101,13 +102,13 @@ describe('the engine immediately refuses', () => {
   test.each<[string, Partial<GenerateRequest>, RegExp]>([
     [
       'a prompt as long as the context',
-      { prompt: Array(64).fill(5) },
+      { prompts: [Array(64).fill(5)] },
       /has 64 tokens, and the context of 64 takes prompts of up to 63/,
     ],
-    ['a text that cannot fit, without tokenizing it', { prompt: 'x'.repeat(1000) }, /has at least 251 tokens/],
+    ['a text that cannot fit, without tokenizing it', { prompts: ['x'.repeat(1000)] }, /has at least 251 tokens/],
     [
       'more new tokens than the prompt leaves room for',
-      { prompt: Array(60).fill(5), maxNewTokens: 5 },
+      { prompts: [Array(60).fill(5)], maxNewTokens: 5 },
       /^maxNewTokens is 5, .* of 60 tokens leaves 4 of the context of 64/,
     ],
   ])('%s', async (_, changes, message) => {
@@ -137,8 +138,11 @@ describe('the engine immediately refuses', () => {
 test('the number of new tokens defaults to 128, or to what the context leaves', async () => {
   const { engine } = await startEngine({}, { maxModelLen: 256 });
   const usage = async (length: number) =>
-    (await eventsOf(await engine.submit(requestFor('a', { prompt: Array(length).fill(5), ignoreEos: true }), never())))
-      .length - 1;
+    (
+      await eventsOf(
+        await engine.submit(requestFor('a', { prompts: [Array(length).fill(5)], ignoreEos: true }), never()),
+      )
+    ).length - 1;
   expect(await usage(2)).toBe(128);
   expect(await usage(200)).toBe(56);
 });
@@ -146,7 +150,7 @@ test('the number of new tokens defaults to 128, or to what the context leaves', 
 test("a caller's objects may change while its request runs", async () => {
   const { engine } = await startEngine({ a: idsOf('xyz') });
   const prompt = idsOf('a');
-  const request = requestFor('a', { prompt });
+  const request = requestFor('a', { prompts: [prompt] });
   const events = [];
   for await (const event of await engine.submit(request, never())) {
     if (event.type === 'token') prompt.push(event.token.id);
@@ -229,7 +233,14 @@ test('a client that does not read gets its pending events and an error, and its 
   expect(runner.steps).toEqual(['prefill slow', ...Array(3).fill('decode slow'), 'prefill next', 'decode next']);
   expect(engine.stats()).toMatchObject({ numRunning: 0, numWaiting: 0, numFreeSlots: 1 });
   expect(await eventsOf(slow)).toEqual([
-    ...['a', 'b', 'c'].map((text, index) => ({ type: 'token', index, token: { id: reply[index] }, text })),
+    ...['a', 'b', 'c'].map((text, index) => ({
+      type: 'token',
+      choice: 0,
+      isLast: false,
+      index,
+      token: { id: reply[index] },
+      text,
+    })),
     { type: 'error', error: new ClientTooSlowError(3) },
   ]);
 });

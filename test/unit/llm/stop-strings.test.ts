@@ -4,10 +4,11 @@ import { StopStrings } from '../../../src/llm/stop-strings.ts';
 
 /** What is sent of a text that arrives in these pieces. */
 function send(stops: readonly string[], pieces: readonly string[]): { sent: string[]; isStopped: boolean } {
-  const scanner = new StopStrings(stops);
+  const scanner = new StopStrings({ stop: stops, includeStop: false, minTokens: 0 });
   const sent: string[] = [];
   for (const piece of pieces) {
-    const { text, isStopped } = scanner.push(piece);
+    const { text, stoppedBy } = scanner.push(piece);
+    const isStopped = stoppedBy !== undefined;
     sent.push(text);
     if (isStopped) return { sent, isStopped };
   }

@@ -11,7 +11,11 @@ const EOS = 2;
 /** What happens during one step. */
 const stepEvents = fc.record({
   arrivals: fc.array(
-    fc.record({ promptLength: fc.integer({ min: 1, max: 40 }), maxNewTokens: fc.integer({ min: 1, max: 9 }) }),
+    fc.record({
+      promptLength: fc.integer({ min: 1, max: 40 }),
+      maxNewTokens: fc.integer({ min: 1, max: 9 }),
+      n: fc.integer({ min: 1, max: 5 }),
+    }),
     {
       maxLength: 4,
     },
@@ -19,7 +23,7 @@ const stepEvents = fc.record({
   /** Which of the live sequences is aborted while the step runs, if any. */
   aborted: fc.option(fc.nat(20), { freq: 4 }),
   fails: fc.boolean(),
-  isEos: fc.array(fc.boolean(), { maxLength: 5 }),
+  isEos: fc.array(fc.boolean(), { maxLength: 9 }),
   /** Which rows fail. */
   isBroken: fc.array(fc.boolean(), { maxLength: 3 }),
   elapsedMs: fc.integer({ min: 0, max: 120 }),
@@ -77,9 +81,11 @@ const bySlot = (a: Sequence, b: Sequence) => (a.slot ?? 0) - (b.slot ?? 0);
 test('whatever arrives, is aborted or fails, each sequence finishes once, slots are neither lost nor shared, and prompts start in order', () => {
   fc.assert(
     fc.property(fc.array(stepEvents, { maxLength: 40 }), fc.boolean(), (allEvents, mayFail) => {
-      const target = new Scheduler({ limits, eosTokenIds: new Set([EOS]), batchTimeoutMs: 100, maxQueueSize: 1000 });
+      const target = new Scheduler({ limits, batchTimeoutMs: 100, maxQueueSize: 1000 });
       const cache = new CacheModel();
       const all: Sequence[] = [];
+      /** All answers to the same prompt, for each of them. */
+      const answersWith = new Map<Sequence, readonly Sequence[]>();
       let nowMs = 0;
       const ends = new Map<Sequence, string>();
       const checkEnds = () => {
@@ -100,27 +106,30 @@ test('whatever arrives, is aborted or fails, each sequence finishes once, slots 
       }: typeof stepEvents extends fc.Arbitrary<infer T> ? T : never) => {
         for (const arrival of arrivals) {
           const arrived = sequence(String(all.length), { ...arrival, arrivedAtMs: nowMs });
-          all.push(arrived);
+          const answers = [arrived, ...arrived.forks];
+          all.push(...answers);
+          for (const answer of answers) answersWith.set(answer, answers);
           target.add(arrived);
         }
         const planned = target.schedule(nowMs);
         nowMs += elapsedMs;
         expect(planned === undefined).toBe(live().length === 0);
         if (planned === undefined) return;
-        const running = all.filter(({ status }) => status === 'running').sort(bySlot);
+        const running = all.filter(({ slot }) => slot !== undefined).sort(bySlot);
         checkStep(planned, running);
         cache.run(planned);
         cache.checkAttended(planned, running);
         const victim = aborted === null ? undefined : live()[aborted];
-        if (victim !== undefined) target.finish(victim, 'abort');
+        // An answer alone ends at a stop string, which takes a token. A client that leaves ends all of its answers.
+        if (victim !== undefined && victim.outputTokenIds.length > 0) target.finish(victim, 'abort');
+        else for (const each of (victim && answersWith.get(victim)) ?? []) target.finish(each, 'abort');
         if (mayFail && fails) {
           target.fail();
           return;
         }
         const results = planned.rows.map(({ sample }, i) => {
-          if (sample === undefined) return undefined;
           if (mayFail && isBroken[i]) return new EngineError('broken');
-          return { id: isEos[i] ? EOS : 7 };
+          return { tokens: (sample?.choices ?? []).map((choice) => ({ id: isEos[i + choice] ? EOS : 7 })) };
         });
         for (const { sequence: s } of target.update(results, nowMs)) expect(s.finishReason).not.toBe('abort');
       };

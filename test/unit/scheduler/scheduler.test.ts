@@ -9,7 +9,6 @@ const EOS = 2;
 function scheduler({ maxBatchSize = 4, maxStepTokens = 24, batchTimeoutMs = 100, maxQueueSize = 100 } = {}): Scheduler {
   return new Scheduler({
     limits: { maxBatchSize, maxModelLen: 64, maxStepTokens },
-    eosTokenIds: new Set([EOS]),
     batchTimeoutMs,
     maxQueueSize,
   });
@@ -33,11 +32,11 @@ function step(target: Scheduler, nowMs = 0, token = 7): string | undefined {
 }
 
 function sampled({ rows }: Step, id: number) {
-  return rows.map(({ sample }) => sample && { id });
+  return rows.map(({ sample }) => ({ tokens: (sample?.choices ?? []).map(() => ({ id })) }));
 }
 
 function add(target: Scheduler, ...sequences: Sequence[]): void {
-  for (const s of sequences) target.add(s);
+  target.add(...sequences);
 }
 
 describe('the scheduler', () => {
@@ -111,9 +110,9 @@ describe('the scheduler', () => {
     expect(a).toMatchObject({ finishReason: 'stop', outputTokenIds: [7, EOS] });
   });
 
-  test('ignores end-of-sequence tokens on request', () => {
+  test('passes end-of-sequence tokens that do not end it', () => {
     const target = scheduler();
-    const a = sequence('a', { maxNewTokens: 2, ignoreEos: true });
+    const a = sequence('a', { maxNewTokens: 2, endTokenIds: new Set() });
     add(target, a);
     step(target, 0, EOS);
     step(target, 0, EOS);
@@ -132,12 +131,12 @@ test('a step is a plain value: it can be compared and cloned, and later tokens d
   expect(planned).toEqual({
     moves: [],
     rows: [
-      { slot: 0, start: 2, tokenIds: [7], sample: { params: sampling, tokenIndex: 1 } },
+      { slot: 0, start: 2, tokenIds: [7], sample: { params: sampling, tokenIndex: 1, choices: [0] } },
       { slot: 1, start: 0, tokenIds: long.promptTokenIds.slice(0, 8), sample: undefined },
     ],
   });
   expect(structuredClone(planned)).toEqual(planned);
-  target.update([{ id: 8 }, undefined], 0);
+  target.update([{ tokens: [{ id: 8 }] }, { tokens: [] }], 0);
   expect(planned?.rows[0]?.tokenIds).toEqual([7]);
 });
 
@@ -155,7 +154,7 @@ test('a step with too few results is a defect', () => {
   const target = scheduler();
   add(target, sequence('a'), sequence('b'));
   target.schedule(0);
-  expect(() => target.update([{ id: 7 }], 0)).toThrow('a step of 2 rows has 1 results');
+  expect(() => target.update([{ tokens: [{ id: 7 }] }], 0)).toThrow('a step of 2 rows has 1 results');
 });
 
 describe('aborting a sequence', () => {
@@ -173,7 +172,7 @@ describe('aborting a sequence', () => {
     add(target, a, sequence('b'));
     target.schedule(0);
     target.finish(a, 'abort');
-    expect(target.update([{ id: 7 }], 0)).toEqual([]);
+    expect(target.update([{ tokens: [{ id: 7 }] }], 0)).toEqual([]);
     expect(a).toMatchObject({ finishReason: 'abort', outputTokenIds: [] });
     expect(step(target)).toBe('prefill b');
   });
@@ -277,7 +276,7 @@ test('a row that fails ends its own sequence and no other', () => {
   const planned = target.schedule(0) ?? { moves: [], rows: [] };
   expect(describeStep(target, planned)).toBe('prefill a b');
   const error = new EngineError('not a number');
-  expect(target.update([error, { id: 7 }], 0)).toEqual([
+  expect(target.update([error, { tokens: [{ id: 7 }] }], 0)).toEqual([
     { sequence: a, result: error },
     { sequence: b, result: { id: 7 } },
   ]);

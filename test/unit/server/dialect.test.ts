@@ -2,8 +2,8 @@ import { fastifySSE } from '@fastify/sse';
 import { fastify } from 'fastify';
 import Type from 'typebox';
 import { expect, onTestFinished, test } from 'vitest';
-import { EngineError, type GenerationEvent, greedy } from '../../../src/core/index.ts';
-import { addGenerateRoute } from '../../../src/server/add-generate-route.ts';
+import { EngineError, type GenerationEvent, requestDefaults } from '../../../src/core/index.ts';
+import { addGenerateRoutes } from '../../../src/server/add-generate-route.ts';
 import type { GenerateRoute } from '../../../src/server/dialect.ts';
 import { FakeGenerator, finished, tokenEvent } from '../../support/fake-generator.ts';
 import { fakeModel } from '../../support/served-model.ts';
@@ -14,13 +14,11 @@ const body = Type.Object({ say: Type.String(), live: Type.Optional(Type.Boolean(
 const shouting: GenerateRoute<typeof body> = {
   url: '/shout',
   schema: { body },
+  dialect: 'Shouting',
   toRequest: ({ say }) => ({
+    ...requestDefaults,
     id: 'a',
-    prompt: say,
-    maxNewTokens: undefined,
-    stop: [],
-    ignoreEos: false,
-    sampling: greedy,
+    prompts: [say],
   }),
   isStream: ({ live }) => live,
   errors: ({ status, message }) => ({ status, body: { oops: message } }),
@@ -31,11 +29,14 @@ const shouting: GenerateRoute<typeof body> = {
         if (event.type === 'error') return [{ data: { oops: event.error.message } }, '[DONE]'];
         if (event.type === 'finished')
           return [{ data: { shout: held, by: model.name } }, { data: event.usage }, '[DONE]'];
+        if (event.type === 'prompt') return [];
         const shout = held;
         held = event.text.toUpperCase();
         return shout === '' ? [] : [{ data: { shout } }];
       },
-      bodyOf: (tokens) => ({ shout: tokens.map(({ text }) => text.toUpperCase()).join('') }),
+      bodyOf: ({ choices }) => ({
+        shout: choices.flatMap(({ tokens }) => tokens.map(({ text }) => text.toUpperCase())).join(''),
+      }),
     };
   },
 };
@@ -46,7 +47,7 @@ async function start(events: readonly GenerationEvent[]) {
   const generator = new FakeGenerator();
   generator.events = events;
   await app.register(fastifySSE, { heartbeatInterval: 0 });
-  addGenerateRoute(app, shouting, {
+  addGenerateRoutes(app, [shouting], {
     generator,
     model: fakeModel({ name: 'm' }),
     maxBodyBytes: 1024,
@@ -61,7 +62,7 @@ const words = [tokenEvent('ab'), tokenEvent('c')];
 test('a dialect maps each event to any number of messages', async () => {
   const { post, generator } = await start([...words, finished]);
   const streamed = await post({ say: 'hi', live: true });
-  expect(generator.requests[0]?.prompt).toBe('hi');
+  expect(generator.requests[0]?.prompts).toEqual(['hi']);
   expect(streamed.body.split('\n\n')).toEqual([
     'data: {"shout":"AB"}',
     'data: {"shout":"C","by":"m"}',

@@ -185,7 +185,7 @@ describe('errors have one shape everywhere:', () => {
       { message: 'max_new_tokens is 9; at most 8 are possible', param: 'max_new_tokens' },
     ],
     [
-      new InvalidParameterError({ parameter: 'prompt', index: 3, problem: 'is 9; it must be at most 8' }),
+      new InvalidParameterError({ parameter: 'prompts', path: [3], problem: 'is 9; it must be at most 8' }),
       { message: 'prompt[3] is 9; it must be at most 8', param: 'prompt' },
     ],
   ])('a parameter that the generator refuses is reported by the name of its field: $message', async (error, body) => {
@@ -236,7 +236,7 @@ describe('errors have one shape everywhere:', () => {
   test('an engine that fails: a 500, or an error event in a stream', async () => {
     const { post, generator } = await startServer();
     generator.events = [
-      { type: 'token', index: 0, token: { id: 5 }, text: 'Hello' },
+      { type: 'token', choice: 0, index: 0, token: { id: 5 }, text: 'Hello', isLast: false },
       { type: 'error', error: new EngineError('out of memory') },
     ];
     const whole = await post({ prompt: 'x' });

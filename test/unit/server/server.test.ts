@@ -64,7 +64,7 @@ describe('POST /generate', () => {
     });
     await post({ prompt: 'Hi', top_k: -1, stop: ['a', 'b'] });
     expect(generator.requests[0]).toMatchObject({
-      prompt: [5, 6],
+      prompts: [[5, 6]],
       maxNewTokens: 7,
       stop: ['x'],
       ignoreEos: true,
