@@ -62,7 +62,7 @@ async function tokenizePrompt(
   // A copy, made before anything is awaited: the caller may change its own list.
   if (typeof prompt !== 'string') return maxTokens === undefined ? [...prompt] : prompt.slice(-maxTokens);
   if (tokenizer === undefined) throw noTokenizer('prompts', path);
-  const minTokens = tokenizer.minTokens(prompt);
+  const minTokens = tokenizer.minTokens(prompt, { addSpecialTokens });
   if (maxTokens === undefined && minTokens >= maxModelLen) {
     throw promptTooLong(`at least ${minTokens}`, { maxModelLen, path });
   }

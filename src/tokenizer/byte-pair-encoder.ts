@@ -25,6 +25,12 @@ const maxTokensOfTiktoken = 2 ** 18;
 /** Roughly how many UTF-16 code units tiktoken gets at once. */
 const unitsAtOnce = 4096;
 
+export interface EncodeOptions {
+  /** Whether the ids include those that the tokenizer puts around every text. Defaults to true. */
+  readonly addSpecialTokens?: boolean;
+  readonly work?: Work;
+}
+
 /** Byte-level BPE from text to ids, on top of tiktoken. The merges determine tiktoken's ranks, the vocabulary the ids. */
 export class BytePairEncoder {
   readonly #tables: EncoderTables;
@@ -45,14 +51,15 @@ export class BytePairEncoder {
     } else this.#longWords = longWordEncoder(tables);
   }
 
-  /** The ids of a text, including those that the tokenizer puts around every text. */
-  encode(text: string, work = new Work()): number[] {
-    const ids = [...this.#tables.prefix];
+  /** The ids of a text. */
+  encode(text: string, { addSpecialTokens = true, work = new Work() }: EncodeOptions = {}): number[] {
+    const { prefix, suffix } = addSpecialTokens ? this.#tables : { prefix: [], suffix: [] };
+    const ids = [...prefix];
     for (const piece of this.#addedTokens.split(text, work)) {
       if (typeof piece === 'string') this.#encodeOrdinary(piece, ids, work);
       else ids.push(piece.id);
     }
-    ids.push(...this.#tables.suffix);
+    ids.push(...suffix);
     return ids;
   }
 

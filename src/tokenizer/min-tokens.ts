@@ -32,9 +32,9 @@ export class TokenCountBound {
     );
   }
 
-  of(text: string): number {
+  of(text: string, { addSpecialTokens = true } = {}): number {
     const bytes = Buffer.byteLength(text) - this.#swallowedBytes(text) - this.#numLostBytes(text);
-    return this.#around + Math.ceil(Math.max(0, bytes) / this.#longestTokenBytes);
+    return (addSpecialTokens ? this.#around : 0) + Math.ceil(Math.max(0, bytes) / this.#longestTokenBytes);
   }
 
   /** The bytes of white space that added tokens may swallow. */

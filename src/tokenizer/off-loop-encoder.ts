@@ -1,17 +1,17 @@
 import { serialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
-import type { EncoderReply, EncoderWorkerData } from './encoder-job.ts';
+import type { EncoderJob, EncoderReply, EncoderWorkerData } from './encoder-job.ts';
 import type { EncoderTables } from './encoder-tables.ts';
 
-interface Job {
-  readonly text: string;
+interface Waiting {
+  readonly job: EncoderJob;
   resolve(ids: number[]): void;
   reject(reason: unknown): void;
 }
 
 /** The part of a `Worker` that is used here. */
 export interface EncoderThread {
-  postMessage(text: string): void;
+  postMessage(job: EncoderJob): void;
   on(event: 'message', listener: (reply: EncoderReply) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'exit', listener: () => void): unknown;
@@ -23,10 +23,10 @@ export class OffLoopEncoder {
   readonly #data: EncoderWorkerData;
   readonly #startThread: (data: EncoderWorkerData) => EncoderThread;
   /** In order of arrival. */
-  readonly #waiting = new Set<Job>();
+  readonly #waiting = new Set<Waiting>();
   #thread: EncoderThread | undefined;
   /** The job that the thread is working on, even if it has been cancelled. */
-  #current: Job | undefined;
+  #current: Waiting | undefined;
 
   constructor(tables: EncoderTables, startThread = startWorker) {
     this.#data = {
@@ -38,15 +38,15 @@ export class OffLoopEncoder {
   }
 
   /** @param signal rejects the promise at once when it aborts; the thread skips the text, or stops in the middle of it */
-  async encode(text: string, signal: AbortSignal): Promise<number[]> {
+  async encode(job: EncoderJob, signal: AbortSignal): Promise<number[]> {
     signal.throwIfAborted();
     let cancel = () => {};
     try {
       return await new Promise((resolve, reject) => {
-        const job = { text, resolve, reject };
-        cancel = () => this.#cancel(job, signal.reason);
+        const entry = { job, resolve, reject };
+        cancel = () => this.#cancel(entry, signal.reason);
         signal.addEventListener('abort', cancel);
-        this.#waiting.add(job);
+        this.#waiting.add(entry);
         if (this.#current === undefined) this.#next();
       });
     } finally {
@@ -58,22 +58,22 @@ export class OffLoopEncoder {
     await this.#thread?.terminate();
   }
 
-  #cancel(job: Job, reason: unknown): void {
-    job.reject(reason);
-    if (job === this.#current) Atomics.store(this.#data.isCancelled, 0, 1);
-    else this.#waiting.delete(job);
+  #cancel(entry: Waiting, reason: unknown): void {
+    entry.reject(reason);
+    if (entry === this.#current) Atomics.store(this.#data.isCancelled, 0, 1);
+    else this.#waiting.delete(entry);
   }
 
   #next(): void {
-    const [job] = this.#waiting;
+    const [entry] = this.#waiting;
     this.#current = undefined;
-    if (job === undefined) return;
-    this.#waiting.delete(job);
+    if (entry === undefined) return;
+    this.#waiting.delete(entry);
     Atomics.store(this.#data.isCancelled, 0, 0);
     // Starting a thread may throw. That rejects this job, and the next one tries again.
     this.#thread ??= this.#start();
-    this.#current = job;
-    this.#thread.postMessage(job.text);
+    this.#current = entry;
+    this.#thread.postMessage(entry.job);
   }
 
   #start(): EncoderThread {
@@ -90,7 +90,7 @@ export class OffLoopEncoder {
     thread.on('exit', () => {
       this.#thread = undefined;
       this.#current?.reject(reason);
-      for (const job of this.#waiting) job.reject(reason);
+      for (const { reject } of this.#waiting) reject(reason);
       this.#waiting.clear();
       this.#current = undefined;
     });

@@ -2,7 +2,7 @@
 export interface AddedToken {
   readonly id: number;
   readonly content: string;
-  /** Special tokens decode to nothing. */
+  /** Special tokens can be left out of a text. */
   readonly special: boolean;
   /** Whether the token swallows the white space on this side. */
   readonly lstrip: boolean;

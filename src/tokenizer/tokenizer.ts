@@ -1,17 +1,18 @@
 import { setImmediate } from 'node:timers/promises';
+import type { TextCodec } from '../core/index.ts';
 import { BytePairEncoder } from './byte-pair-encoder.ts';
 import { encoderTables } from './encoder-tables.ts';
 import { TokenCountBound } from './min-tokens.ts';
 import { OffLoopEncoder } from './off-loop-encoder.ts';
 import { readTokenizer } from './read-tokenizer.ts';
-import { StreamingDecoder, TokenBytes } from './streaming-decoder.ts';
+import { type DecodeOptions, StreamingDecoder, TokenBytes } from './streaming-decoder.ts';
 import type { TokenizerSpec } from './tokenizer-spec.ts';
 
 /** Texts up to this size are tokenized on the event loop. Even if such a text is a single word, that takes only about 5 ms. */
 const maxBytesOnLoop = 2048;
 
 /** Converts text to token ids and back, exactly like the Hugging Face tokenizer of the same folder. */
-export class Tokenizer {
+export class Tokenizer implements TextCodec {
   readonly #encoder: BytePairEncoder;
   readonly #offLoop: OffLoopEncoder;
   readonly #tokenBytes: TokenBytes;
@@ -26,21 +27,36 @@ export class Tokenizer {
     this.#tokenCountBound = new TokenCountBound(spec);
   }
 
-  /** The ids of a text, with the special tokens of the model around it. Long texts are tokenized on a worker thread, which the signal stops. */
   async encode(
     text: string,
-    { signal }: { readonly addSpecialTokens: boolean; readonly signal: AbortSignal },
+    { addSpecialTokens, signal }: { readonly addSpecialTokens: boolean; readonly signal: AbortSignal },
   ): Promise<number[]> {
-    return Buffer.byteLength(text) <= maxBytesOnLoop ? this.#encoder.encode(text) : this.#offLoop.encode(text, signal);
+    return Buffer.byteLength(text) <= maxBytesOnLoop
+      ? this.#encoder.encode(text, { addSpecialTokens })
+      : this.#offLoop.encode({ text, addSpecialTokens }, signal);
   }
 
   /** A lower bound for the number of ids that {@link encode} returns, found without tokenizing. */
-  minTokens(text: string): number {
-    return this.#tokenCountBound.of(text);
+  minTokens(text: string, options: { readonly addSpecialTokens: boolean }): number {
+    return this.#tokenCountBound.of(text, options);
   }
 
-  createDecoder(_options = { skipSpecialTokens: true }): StreamingDecoder {
-    return new StreamingDecoder(this.#tokenBytes);
+  decode(tokenIds: readonly number[], options: DecodeOptions): string {
+    const decoder = this.createDecoder(options);
+    return tokenIds.map((id) => decoder.push(id)).join('') + decoder.end();
+  }
+
+  bytesOf(tokenId: number): Uint8Array {
+    return this.#tokenBytes.of(tokenId) ?? new Uint8Array();
+  }
+
+  isSpecial(tokenId: number): boolean {
+    return this.#tokenBytes.isSpecial(tokenId);
+  }
+
+  /** Decodes token by token. */
+  createDecoder(options: DecodeOptions): StreamingDecoder {
+    return new StreamingDecoder(this.#tokenBytes, options);
   }
 
   async dispose(): Promise<void> {

@@ -3,6 +3,7 @@ import { loadTokenizer } from '../../src/tokenizer/index.ts';
 import { Client, type TokenData } from '../support/client.ts';
 import { embeddedModel, expectedCases, reference, type StoryCase } from '../support/fixtures.ts';
 import { serverForAllTests } from '../support/server.ts';
+import { withSpecialTokens } from '../support/tokenizers.ts';
 import { ServerProcess, slowSteps } from '../support/weft-process.ts';
 
 const up = serverForAllTests();
@@ -154,5 +155,5 @@ describe('a reply', () => {
 
 async function idsOf(text: string): Promise<readonly number[]> {
   const tokenizer = await loadTokenizer(embeddedModel);
-  return tokenizer?.encode(text, { addSpecialTokens: true, signal: new AbortController().signal }) ?? [];
+  return tokenizer?.encode(text, withSpecialTokens) ?? [];
 }

@@ -16,6 +16,9 @@ export const variants = path.join(root, 'test/fixtures/variants');
 export interface TokenizerCase {
   readonly text: string;
   readonly ids: readonly number[];
+  readonly ids_without_special: readonly number[];
+  /** What `ids_without_special` stand for. */
+  readonly decoded: string;
 }
 
 /** A prompt and what Hugging Face transformers computes for it. */

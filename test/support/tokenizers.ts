@@ -1,6 +1,10 @@
 import { byteAlphabet } from '../../src/tokenizer/byte-level.ts';
 import type { AddedToken, TokenizerSpec } from '../../src/tokenizer/tokenizer-spec.ts';
 
+/** How tests encode: nothing stops them. */
+export const withSpecialTokens = { addSpecialTokens: true, signal: new AbortController().signal } as const;
+export const withoutSpecialTokens = { ...withSpecialTokens, addSpecialTokens: false } as const;
+
 /** A tokenizer whose first 256 ids are the bytes. Each merge takes the next id. */
 export function byteTokenizer({ merges = [], ...changes }: Partial<Omit<TokenizerSpec, 'vocab'>> = {}): TokenizerSpec {
   const tokens = [...byteAlphabet, ...merges.map(([left, right]) => left + right)];

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { BytePairEncoder } from '../../../src/tokenizer/byte-pair-encoder.ts';
-import { encodeUnlessCancelled } from '../../../src/tokenizer/encoder-job.ts';
+import { type EncoderJob, encodeUnlessCancelled } from '../../../src/tokenizer/encoder-job.ts';
 import { encoderTables } from '../../../src/tokenizer/encoder-tables.ts';
 import { OffLoopEncoder } from '../../../src/tokenizer/off-loop-encoder.ts';
 import { Work } from '../../../src/tokenizer/work.ts';
@@ -10,11 +10,13 @@ import { addedToken, byteTokenizer } from '../../support/tokenizers.ts';
 const mask = addedToken(1000, '<mask>', { lstrip: true });
 const tables = encoderTables(byteTokenizer({ addedTokens: [mask] }));
 
+const job = (text: string): EncoderJob => ({ text, addSpecialTokens: true });
+
 /** A thread that answers when the test says so. */
 class FakeThread extends EventEmitter {
   readonly texts: string[] = [];
 
-  postMessage(text: string): void {
+  postMessage({ text }: EncoderJob): void {
     this.texts.push(text);
   }
 
@@ -37,8 +39,8 @@ describe('a text whose client disconnects', () => {
   test('while it is being encoded is cancelled at once; the next text follows when the thread has noticed', async () => {
     const { encoder, thread, isCancelled } = startEncoder();
     const leaving = new AbortController();
-    const first = encoder.encode('first', leaving.signal);
-    const second = encoder.encode('second', new AbortController().signal);
+    const first = encoder.encode(job('first'), leaving.signal);
+    const second = encoder.encode(job('second'), new AbortController().signal);
     expect(isCancelled()).toBe(false);
     leaving.abort(new Error('left'));
     await expect(first).rejects.toThrow('left');
@@ -54,9 +56,9 @@ describe('a text whose client disconnects', () => {
   test('while it waits never reaches the thread', async () => {
     const { encoder, thread, isCancelled } = startEncoder();
     const leaving = new AbortController();
-    const first = encoder.encode('first', new AbortController().signal);
-    const second = encoder.encode('second', leaving.signal);
-    const third = encoder.encode('third', new AbortController().signal);
+    const first = encoder.encode(job('first'), new AbortController().signal);
+    const second = encoder.encode(job('second'), leaving.signal);
+    const third = encoder.encode(job('third'), new AbortController().signal);
     leaving.abort(new Error('left'));
     await expect(second).rejects.toThrow('left');
     expect(isCancelled()).toBe(false);
@@ -68,17 +70,17 @@ describe('a text whose client disconnects', () => {
 
   test('before it arrives starts no thread', async () => {
     const { encoder, thread } = startEncoder();
-    await expect(encoder.encode('first', AbortSignal.abort(new Error('left')))).rejects.toThrow('left');
+    await expect(encoder.encode(job('first'), AbortSignal.abort(new Error('left')))).rejects.toThrow('left');
     expect(thread.texts).toEqual([]);
   });
 
   test('after it was encoded makes no difference', async () => {
     const { encoder, thread, isCancelled } = startEncoder();
     const leaving = new AbortController();
-    const first = encoder.encode('first', leaving.signal);
+    const first = encoder.encode(job('first'), leaving.signal);
     thread.emit('message', { ids: [1] });
     await first;
-    const second = encoder.encode('second', new AbortController().signal);
+    const second = encoder.encode(job('second'), new AbortController().signal);
     leaving.abort();
     expect(isCancelled()).toBe(false);
     thread.emit('message', { ids: [2] });
@@ -89,13 +91,22 @@ describe('a text whose client disconnects', () => {
 test('an error affects one text; a thread that exits fails all that are waiting', async () => {
   const { encoder, thread } = startEncoder();
   const [first, second, third] = ['first', 'second', 'third'].map((text) =>
-    encoder.encode(text, new AbortController().signal),
+    encoder.encode(job(text), new AbortController().signal),
   );
   thread.emit('message', { error: 'broken' });
   await expect(first).rejects.toThrow('broken');
   thread.emit('exit');
   await expect(second).rejects.toThrow('the tokenizer thread has exited');
   await expect(third).rejects.toThrow('the tokenizer thread has exited');
+});
+
+test('a job says whether special tokens are added', () => {
+  const encoder = new BytePairEncoder(encoderTables(byteTokenizer({ prefix: [256] })));
+  const isCancelled = new Int32Array(new SharedArrayBuffer(4));
+  expect(encodeUnlessCancelled(encoder, job('a'), isCancelled)).toEqual({ ids: [256, 0x61] });
+  const bare = { text: 'a', addSpecialTokens: false };
+  expect(encodeUnlessCancelled(encoder, bare, isCancelled)).toEqual({ ids: [0x61] });
+  encoder.dispose();
 });
 
 describe('encoding stops in the middle', () => {
@@ -105,14 +116,14 @@ describe('encoding stops in the middle', () => {
     const isCancelled = flag();
     let numStepsAfter = 0;
     const encoder = {
-      encode: (_: string, work = new Work()) => {
+      encode: (_: string, { work = new Work() } = {}) => {
         work.step(100_000);
         Atomics.store(isCancelled, 0, 1);
         for (; numStepsAfter < 100_000; numStepsAfter++) work.step();
         return [];
       },
     };
-    expect(encodeUnlessCancelled(encoder, 'text', isCancelled)).toEqual({ wasCancelled: true });
+    expect(encodeUnlessCancelled(encoder, job('text'), isCancelled)).toEqual({ wasCancelled: true });
     expect(numStepsAfter).toBeLessThan(5000);
   });
 
@@ -126,19 +137,19 @@ describe('encoding stops in the middle', () => {
   ])('%s', (_, text) => {
     const encoder = new BytePairEncoder(tables);
     const whole = new Work();
-    encoder.encode(text, whole);
+    encoder.encode(text, { work: whole });
     expect(whole.steps).toBeLessThan(6 * text.length);
     let numChecks = 0;
     const work = new Work(() => {
       numChecks++;
       if (numChecks === 20) throw new Error('enough');
     });
-    expect(() => encoder.encode(text, work)).toThrow('enough');
+    expect(() => encoder.encode(text, { work })).toThrow('enough');
     expect(work.steps).toBeLessThan(whole.steps / 2);
     const isCancelled = flag();
-    expect(encodeUnlessCancelled(encoder, 'a'.repeat(10_000), isCancelled)).toHaveProperty('ids');
+    expect(encodeUnlessCancelled(encoder, job('a'.repeat(10_000)), isCancelled)).toHaveProperty('ids');
     Atomics.store(isCancelled, 0, 1);
-    expect(encodeUnlessCancelled(encoder, text, isCancelled)).toEqual({ wasCancelled: true });
+    expect(encodeUnlessCancelled(encoder, job(text), isCancelled)).toEqual({ wasCancelled: true });
     encoder.dispose();
   });
 });
@@ -150,9 +161,9 @@ test('a thread that cannot start fails only the text that needed it', async () =
     if (!canStart) throw new Error('no more threads');
     return thread;
   });
-  await expect(encoder.encode('first', new AbortController().signal)).rejects.toThrow('no more threads');
+  await expect(encoder.encode(job('first'), new AbortController().signal)).rejects.toThrow('no more threads');
   canStart = true;
-  const second = encoder.encode('second', new AbortController().signal);
+  const second = encoder.encode(job('second'), new AbortController().signal);
   thread.emit('message', { ids: [2] });
   expect(await second).toEqual([2]);
 });

@@ -16,6 +16,7 @@ import {
   type TokenizerCase,
   temporaryFolder,
 } from '../../support/fixtures.ts';
+import { addedToken, byteTokenizer, withoutSpecialTokens, withSpecialTokens } from '../../support/tokenizers.ts';
 
 async function tokenizerOf(folder: string): Promise<Tokenizer> {
   const tokenizer = await loadTokenizer(folder);
@@ -23,10 +24,10 @@ async function tokenizerOf(folder: string): Promise<Tokenizer> {
   return tokenizer;
 }
 
-const encode = (tokenizer: Tokenizer, text: string) => tokenizer.encode(text, new AbortController().signal);
+const encode = (tokenizer: Tokenizer, text: string) => tokenizer.encode(text, withSpecialTokens);
 
 function decode(tokenizer: Tokenizer, ids: readonly number[]): string[] {
-  const decoder = tokenizer.createDecoder();
+  const decoder = tokenizer.createDecoder({ skipSpecialTokens: true });
   return [...ids.map((id) => decoder.push(id)), decoder.end()];
 }
 
@@ -40,6 +41,21 @@ describe.each([
     const tokenizer = await tokenizerOf(folder);
     expect(cases.length).toBeGreaterThan(50);
     for (const { text, ids } of cases) expect([text, await encode(tokenizer, text)]).toEqual([text, ids]);
+  });
+
+  test('every text gets the same ids without special tokens as with Hugging Face', async () => {
+    const tokenizer = await tokenizerOf(folder);
+    for (const { text, ids_without_special: ids } of cases) {
+      expect([text, await tokenizer.encode(text, withoutSpecialTokens)]).toEqual([text, ids]);
+      expect(tokenizer.minTokens(text, withoutSpecialTokens)).toBeLessThanOrEqual(ids.length);
+    }
+  });
+
+  test('ids are decoded to the same texts as with Hugging Face', async () => {
+    const tokenizer = await tokenizerOf(folder);
+    for (const { ids_without_special: ids, decoded } of cases) {
+      expect(tokenizer.decode(ids, { skipSpecialTokens: false })).toBe(decoded);
+    }
   });
 
   test('any text without special tokens is restored, in whole characters', async () => {
@@ -63,14 +79,63 @@ test('a character is returned once its last byte has arrived; an unfinished one 
   expect(decode(tokenizer, ids.slice(0, -1)).at(-1)).toBe('\uFFFD');
 });
 
+describe('decoding', () => {
+  const special = addedToken(256, '<end>');
+  const plain = addedToken(257, '<é>', { special: false });
+  const tokenizer = new Tokenizer(byteTokenizer({ addedTokens: [special, plain] }));
+  const owl = [...Buffer.from('🦉')];
+
+  test('shows special tokens by name, or skips them', () => {
+    const ids = [0x61, 256, 0x62, 257];
+    expect(tokenizer.decode(ids, { skipSpecialTokens: false })).toBe('a<end>b<é>');
+    expect(tokenizer.decode(ids, { skipSpecialTokens: true })).toBe('ab<é>');
+  });
+
+  test('a skipped token does not split a character; a shown one does', () => {
+    const ids = [...owl.slice(0, 2), 256, ...owl.slice(2)];
+    expect(tokenizer.decode(ids, { skipSpecialTokens: true })).toBe('🦉');
+    expect(tokenizer.decode(ids, { skipSpecialTokens: false })).toBe('\uFFFD<end>\uFFFD\uFFFD');
+  });
+
+  test('token by token gives the same text', () => {
+    for (const skipSpecialTokens of [true, false]) {
+      const ids = [...owl, 256, 257, ...owl.slice(0, 3)];
+      const decoder = tokenizer.createDecoder({ skipSpecialTokens });
+      const pieces = [...ids.map((id) => decoder.push(id)), decoder.end()];
+      expect(pieces.join('')).toBe(tokenizer.decode(ids, { skipSpecialTokens }));
+    }
+  });
+
+  test('tells the bytes of a token, and whether it is special', () => {
+    const tokens = [0x61, owl[0] ?? 0, 256, 257, 99_999];
+    expect(tokens.map((id) => [...tokenizer.bytesOf(id)])).toEqual([
+      [0x61],
+      owl.slice(0, 1),
+      [...Buffer.from('<end>')],
+      [...Buffer.from('<é>')],
+      [],
+    ]);
+    expect(tokens.map((id) => tokenizer.isSpecial(id))).toEqual([false, false, true, false, false]);
+  });
+});
+
+test('special tokens are left out of a text that asks for none', async () => {
+  const tokenizer = new Tokenizer(byteTokenizer({ prefix: [256, 257], suffix: [258] }));
+  expect(await tokenizer.encode('a', withSpecialTokens)).toEqual([256, 257, 0x61, 258]);
+  expect(await tokenizer.encode('a', withoutSpecialTokens)).toEqual([0x61]);
+  expect(tokenizer.minTokens('', withSpecialTokens)).toBe(3);
+  expect(tokenizer.minTokens('', withoutSpecialTokens)).toBe(0);
+});
+
 test('special tokens and ids outside the vocabulary decode to nothing', async () => {
   expect(decode(await tokenizerOf(embeddedModel), [2, 0, 3072, 50_000]).join('')).toBe('');
 });
 
 test('the lower bound is never above the number of ids', async () => {
   const tokenizer = await tokenizerOf(embeddedModel);
-  for (const { text, ids } of cases) expect(tokenizer.minTokens(text)).toBeLessThanOrEqual(ids.length);
-  expect(tokenizer.minTokens('x'.repeat(96_000))).toBeGreaterThan(512);
+  for (const { text, ids } of cases)
+    expect(tokenizer.minTokens(text, withSpecialTokens)).toBeLessThanOrEqual(ids.length);
+  expect(tokenizer.minTokens('x'.repeat(96_000), withSpecialTokens)).toBeGreaterThan(512);
 });
 
 describe('added tokens', () => {
