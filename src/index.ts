@@ -1,5 +1,8 @@
 /** Weft as a library: see docs/library.md. */
 export {
+  type ChatMessage,
+  type ChatPromptOptions,
+  type ChatTemplate,
   type ErrorCode,
   type ErrorEvent,
   type FinishedEvent,
@@ -9,7 +12,9 @@ export {
   ModelError,
   type SampledToken,
   type SamplingParams,
+  type ServedModel,
   ServingError,
+  type TextCodec,
   type TextGenerator,
   type Timings,
   type TokenEvent,

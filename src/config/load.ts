@@ -104,7 +104,9 @@ function fromArguments(keys: readonly SettingKey[], args: readonly string[]) {
     if (key === undefined) throw unknownFlag(name, [...keyOf.keys()]);
     const text = equals < 0 ? args[++i] : arg.slice(equals + 1);
     if (text === undefined || keyOf.has(text)) throw new UserError(`${name} needs a value: ${allowedBy(key)}`);
-    written.set(key, { text, name });
+    const { isList = false }: Setting<unknown> = settings[key];
+    const before = isList ? written.get(key) : undefined;
+    written.set(key, { text: before === undefined ? text : `${before.text},${text}`, name });
   }
   return { written, operands };
 }

@@ -25,8 +25,14 @@ export function loadOptions(keys: readonly SettingKey[], options: Readonly<Recor
 
 /** Allows exactly the values that can also be written as text. An option that is left out is automatic, so no value stands for that. */
 function checked(key: SettingKey, value: unknown): unknown {
-  const { read, alternatives }: Setting<unknown> = settings[key];
-  const accepted = read(typeof value === 'object' ? show(value) : String(value));
+  const { read, alternatives, isList = false }: Setting<unknown> = settings[key];
+  const accepted = isList ? readList(value, read) : read(typeof value === 'object' ? show(value) : String(value));
   if (typeof accepted === typeof value) return accepted;
   throw new UserError(`${key} is ${show(value)}; it must be ${disjunction.format(alternatives)}`);
+}
+
+/** @returns undefined if the value is not a list of allowed strings. A comma separates items when they are written, so none may contain one. */
+function readList(value: unknown, read: (written: string) => unknown): unknown {
+  const isPlain = Array.isArray(value) && value.every((item) => typeof item === 'string' && !item.includes(','));
+  return isPlain ? read(value.join(',')) : undefined;
 }

@@ -6,6 +6,8 @@ export interface Kind<T> {
   readonly alternatives: readonly string[];
   /** Returns undefined if the value is not allowed. */
   read(written: string): T | undefined;
+  /** Whether a value is a list. Its flag may be repeated. */
+  readonly isList?: boolean;
 }
 
 /** One setting: what may be written, the default, and what it is for. */
@@ -52,6 +54,7 @@ export function text(pattern = /./s, alternatives: readonly string[] = ['text'])
 export function list(item: RegExp, alternatives: readonly string[]): Kind<readonly string[]> {
   return {
     alternatives,
+    isList: true,
     read: (written) => {
       const items = written.split(',').map((part) => part.trim());
       return items.every((part) => item.test(part)) ? items : undefined;

@@ -15,6 +15,11 @@ export const settings = {
     default: 'main',
     description: 'Revision of a model on the Hugging Face hub.',
   }),
+  servedModelName: optional(list(/^[^\p{Cc},]{1,256}$/u, ['comma-separated names']), {
+    defaultText: "the model's name",
+    description:
+      'Names that requests may use for the model. The first is the one in replies. The flag may be repeated. The name tgi always works.',
+  }),
   host: setting(text(), {
     default: '127.0.0.1',
     description: 'Address to listen on. 0.0.0.0 listens on every interface.',

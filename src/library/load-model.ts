@@ -5,6 +5,7 @@ import { LoadedModel } from './loaded-model.ts';
 
 const optionKeys = [
   'revision',
+  'servedModelName',
   'cacheDir',
   'device',
   'precision',

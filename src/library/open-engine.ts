@@ -12,6 +12,7 @@ export type EngineSettings = Pick<
   Settings,
   | 'model'
   | 'revision'
+  | 'servedModelName'
   | 'cacheDir'
   | 'device'
   | 'precision'
@@ -83,7 +84,7 @@ export async function openEngine(settings: EngineSettings, context: EngineContex
     model,
     limits,
     device: description,
-    served: servedModel([model.name], {
+    served: servedModel(settings.servedModelName ?? [model.name], {
       maxModelLen: limits.maxModelLen,
       maxBatchSize: limits.maxBatchSize,
       vocabSize: model.config.vocabSize,

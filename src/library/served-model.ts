@@ -7,7 +7,8 @@ const aliases: readonly string[] = ['tgi'];
 type Facts = Partial<Omit<ServedModel, 'name' | 'names' | 'createdAt'>>;
 
 /** Describes a model that is served from now on. @param names the names that it is served under; the first is the one in replies */
-export function servedModel(names: readonly [string, ...string[]], facts: Facts = {}): ServedModel {
+export function servedModel(names: readonly string[], facts: Facts = {}): ServedModel {
+  const [name = ''] = names;
   return {
     maxModelLen: undefined,
     maxBatchSize: undefined,
@@ -15,7 +16,7 @@ export function servedModel(names: readonly [string, ...string[]], facts: Facts 
     codec: undefined,
     chat: undefined,
     ...facts,
-    name: names[0],
+    name,
     names: [...new Set([...names, ...aliases])],
     createdAt: Math.floor(Date.now() / 1000),
   };

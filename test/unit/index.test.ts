@@ -16,6 +16,9 @@ test('these types are exported', () => {
     return exported.elements.map(({ name }) => name.text);
   });
   expect(names.filter((name) => !(name in weft)).sort()).toEqual([
+    'ChatMessage',
+    'ChatPromptOptions',
+    'ChatTemplate',
     'ErrorCode',
     'ErrorEvent',
     'FinishedEvent',
@@ -29,6 +32,8 @@ test('these types are exported', () => {
     'Prompt',
     'SampledToken',
     'SamplingParams',
+    'ServedModel',
+    'TextCodec',
     'TextGenerator',
     'Timings',
     'TokenEvent',
@@ -55,6 +60,7 @@ test('the types are these', () => {
     readonly deviceName: string;
     readonly precision: 'fp32' | 'fp16' | 'int8' | 'int8-fast';
     readonly maxModelLen: number;
+    readonly served: weft.ServedModel;
     readonly generator: weft.TextGenerator;
     close(): Promise<void>;
     [Symbol.asyncDispose](): Promise<void>;
@@ -71,6 +77,7 @@ test('the types are these', () => {
   expectTypeOf<Required<weft.LoadOptions>>().toEqualTypeOf<{
     readonly revision: string | undefined;
     readonly cacheDir: string | undefined;
+    readonly servedModelName: readonly string[] | undefined;
     readonly device: string | undefined;
     readonly precision: 'fp32' | 'fp16' | 'int8' | 'int8-fast' | undefined;
     readonly threads: number | undefined;

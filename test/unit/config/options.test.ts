@@ -2,11 +2,18 @@ import { describe, expect, test } from 'vitest';
 import { loadOptions, loadSettings, type SettingKey } from '../../../src/config/index.ts';
 import { UserError } from '../../../src/core/index.ts';
 
-const keys: readonly SettingKey[] = ['maxBatchSize', 'maxModelLen', 'maxStepTokens', 'precision', 'cacheDir'];
+const keys: readonly SettingKey[] = [
+  'maxBatchSize',
+  'maxModelLen',
+  'maxStepTokens',
+  'precision',
+  'cacheDir',
+  'servedModelName',
+];
 
 test('options that are not given are at their defaults', () => {
   expect(loadOptions(keys, { maxBatchSize: undefined })).toEqual(loadSettings([], {}));
-  const given = { maxBatchSize: 8, precision: 'int8', cacheDir: '/tmp/x' };
+  const given = { maxBatchSize: 8, precision: 'int8', cacheDir: '/tmp/x', servedModelName: ['a', 'b'] };
   expect(loadOptions(keys, given)).toEqual({ ...loadSettings([], {}), ...given });
 });
 
@@ -19,8 +26,12 @@ describe('an error names the option as it is given:', () => {
     [{ cacheDir: 8 }, 'cacheDir is 8; it must be a folder'],
     [
       { port: 80 },
-      'unknown option "port"; the options are maxBatchSize, maxModelLen, maxStepTokens, precision, cacheDir',
+      'unknown option "port"; the options are maxBatchSize, maxModelLen, maxStepTokens, precision, cacheDir, servedModelName',
     ],
+    [{ servedModelName: 'a' }, 'servedModelName is "a"; it must be comma-separated names'],
+    [{ servedModelName: [] }, 'servedModelName is []; it must be comma-separated names'],
+    [{ servedModelName: ['a,b'] }, 'servedModelName is ["a,b"]; it must be comma-separated names'],
+    [{ servedModelName: [1] }, 'servedModelName is [1]; it must be comma-separated names'],
     [{ maxModelLen: 1 }, 'maxModelLen is 1; it must be an integer from 2 to 1048576'],
     [
       { maxBatchSize: 8, maxStepTokens: 8 },

@@ -34,6 +34,14 @@ test('a list is separated by commas', () => {
   ]);
 });
 
+test('the flag of a list may be repeated; it replaces the variable', () => {
+  const args = ['--served-model-name', 'a', '--served-model-name=b, c'];
+  expect(loadSettings(args, { WEFT_SERVED_MODEL_NAME: 'd,e' }).servedModelName).toEqual(['a', 'b', 'c']);
+  expect(loadSettings([], { WEFT_SERVED_MODEL_NAME: 'd,e' }).servedModelName).toEqual(['d', 'e']);
+  expect(loadSettings([], {}).servedModelName).toBeUndefined();
+  expect(loadSettings(['--port', '1', '--port', '2'], {}).port).toBe(2);
+});
+
 test.each([
   ['--threads', '0', 'threads'],
   ['--max-model-len', '0', 'maxModelLen'],
@@ -63,6 +71,7 @@ describe('a refusal names the flag or variable:', () => {
       {},
       `--allowed-hosts is "${written}"; it must be comma-separated host names without ports or * for any name`,
     ]),
+    [['--served-model-name', 'a,'], {}, '--served-model-name is "a,"; it must be comma-separated names'],
     [['--port'], {}, '--port needs a value: an integer from 0 to 65535'],
     [['--host', '--port', '1'], {}, '--host needs a value: text'],
     [['--host='], {}, '--host is ""; it must be text'],
