@@ -53,8 +53,11 @@ export interface GenerateRequest {
   readonly addSpecialTokens: boolean;
   /** Longer prompts lose tokens from the front. Undefined means that they are refused. */
   readonly truncatePromptTokens: number | undefined;
-  /** Upper limit of new tokens. Undefined means the default, or what the context leaves if that is less. */
-  readonly maxNewTokens: number | undefined;
+  /**
+   * Upper limit of new tokens, which has to fit into the context together with the prompt; `atMost` is cut to what the context leaves.
+   * Undefined means at most {@link defaultMaxNewTokens}.
+   */
+  readonly maxNewTokens: number | { readonly atMost: number } | undefined;
   /** Until there are this many new tokens, neither an end-of-sequence token nor a stop token is drawn, and stop strings are ignored. */
   readonly minNewTokens: number;
   /** Generation ends before the first of these strings to appear. */
