@@ -10,6 +10,8 @@ export interface TextCodec {
   /** The text of a token in UTF-8, which may be part of a character. A special token has its name. Empty for ids without a token. */
   bytesOf(tokenId: number): Uint8Array;
   isSpecial(tokenId: number): boolean;
+  /** How the vocabulary spells a token, such as "Ġthe" for " the". Empty for ids without a token. */
+  spellingOf(tokenId: number): string;
 }
 
 /** A message of a chat, as far as a template reads it. Unknown fields are passed on to the template. */
