@@ -74,5 +74,8 @@ export interface GenerateRoute<Body extends TObject = TObject> {
   readonly errors: ErrorFormat;
 }
 
-/** How a dialect reports errors: its own status codes, field names and body. */
-export type ErrorFormat = (error: ServingError) => { readonly status: number; readonly body: object };
+/**
+ * How a dialect reports errors: its own status codes, field names and body.
+ * @param body of the request, not necessarily valid: one parameter may come from different fields
+ */
+export type ErrorFormat = (error: ServingError, body?: unknown) => { readonly status: number; readonly body: object };

@@ -42,7 +42,7 @@ function sendError(
     request.raw.resume();
   }
   if (error instanceof UnavailableError) reply.header('connection', 'close');
-  const { status, body } = format(error);
+  const { status, body } = format(error, request.body);
   return reply.code(status).type('application/json').send(body);
 }
 
