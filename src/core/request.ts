@@ -51,7 +51,7 @@ export interface GenerateRequest {
   readonly n: number;
   /** Whether prompts that are text get the model's special tokens, such as a beginning-of-sequence token. */
   readonly addSpecialTokens: boolean;
-  /** Longer prompts lose tokens from the front. Undefined means that they are refused. */
+  /** Longer prompts lose tokens from the front, but no special tokens. Undefined means that they are refused. */
   readonly truncatePromptTokens: number | undefined;
   /**
    * Upper limit of new tokens, which has to fit into the context together with the prompt; `atMost` is cut to what the context leaves.

@@ -50,7 +50,8 @@ function toSequence(
   if (promptTokenIds.length === 0) throw new InvalidParameterError({ parameter: 'prompts', path, problem: 'is empty' });
   checkTokenIds('prompts', promptTokenIds, { vocabSize, path });
   const left = maxModelLen - promptTokenIds.length;
-  const maxNewTokens = request.maxNewTokens ?? Math.min(defaultMaxNewTokens, left);
+  const limit = request.maxNewTokens ?? { atMost: defaultMaxNewTokens };
+  const maxNewTokens = typeof limit === 'number' ? limit : Math.min(limit.atMost, left);
   if (maxNewTokens > left) {
     throw new ContextLengthError({
       parameter: 'maxNewTokens',

@@ -67,7 +67,9 @@ async function tokenizePrompt(
     throw promptTooLong(`at least ${minTokens}`, { maxModelLen, path });
   }
   const tokenIds = await tokenizer.encode(prompt, { addSpecialTokens, signal });
-  return maxTokens === undefined ? tokenIds : tokenIds.slice(-maxTokens);
+  if (maxTokens === undefined || tokenIds.length <= maxTokens) return tokenIds;
+  const numPrefixTokens = addSpecialTokens ? Math.min(tokenizer.numPrefixTokens, maxTokens) : 0;
+  return [...tokenIds.slice(0, numPrefixTokens), ...tokenIds.slice(tokenIds.length - maxTokens + numPrefixTokens)];
 }
 
 /**

@@ -20,6 +20,10 @@ export class TokenBytes {
     return this.#specialIds.has(tokenId);
   }
 
+  spellingOf(tokenId: number): string {
+    return this.#tokenOfId.get(tokenId) ?? this.#bytesOfId.get(tokenId)?.toString() ?? '';
+  }
+
   of(tokenId: number): Buffer | undefined {
     const known = this.#bytesOfId.get(tokenId);
     if (known !== undefined || this.#bytesOfId.has(tokenId)) return known;

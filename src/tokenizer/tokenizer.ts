@@ -13,6 +13,8 @@ const maxBytesOnLoop = 2048;
 
 /** Converts text to token ids and back, exactly like the Hugging Face tokenizer of the same folder. */
 export class Tokenizer implements TextCodec {
+  /** Special tokens in front of every text. */
+  readonly numPrefixTokens: number;
   readonly #encoder: BytePairEncoder;
   readonly #offLoop: OffLoopEncoder;
   readonly #tokenBytes: TokenBytes;
@@ -23,6 +25,7 @@ export class Tokenizer implements TextCodec {
     // Encoding long words needs a second table, and building it would block the event loop.
     this.#encoder = new BytePairEncoder(tables, { longWordBytes: Number.POSITIVE_INFINITY });
     this.#offLoop = new OffLoopEncoder(tables);
+    this.numPrefixTokens = spec.prefix.length;
     this.#tokenBytes = new TokenBytes(spec);
     this.#tokenCountBound = new TokenCountBound(spec);
   }
@@ -52,6 +55,10 @@ export class Tokenizer implements TextCodec {
 
   isSpecial(tokenId: number): boolean {
     return this.#tokenBytes.isSpecial(tokenId);
+  }
+
+  spellingOf(tokenId: number): string {
+    return this.#tokenBytes.spellingOf(tokenId);
   }
 
   /** Decodes token by token. */

@@ -166,6 +166,21 @@ describe('admission is all or nothing', () => {
   });
 });
 
+test('a prompt that is truncated keeps its end and its special tokens', async () => {
+  const { engine } = await startEngine({});
+  const truncated = async (changes: Partial<GenerateRequest>) => {
+    const request = requestFor('abcd', { reportPrompt: true, ...changes });
+    const [prompt] = await eventsOf(await engine.submit(request, never()));
+    return prompt?.type === 'prompt' ? prompt.tokenIds : [];
+  };
+  expect(await truncated({ truncatePromptTokens: 3 })).toEqual([EOS, ...idsOf('cd')]);
+  expect(await truncated({ truncatePromptTokens: 1 })).toEqual([EOS]);
+  expect(await truncated({ truncatePromptTokens: 9 })).toEqual([EOS, ...idsOf('abcd')]);
+  expect(await truncated({ truncatePromptTokens: 2, addSpecialTokens: false })).toEqual(idsOf('cd'));
+  expect(await truncated({ truncatePromptTokens: 2, prompts: [idsOf('abc')] })).toEqual(idsOf('bc'));
+  expect(await truncated({ truncatePromptTokens: 50, prompts: ['x'.repeat(90)] })).toHaveLength(50);
+});
+
 describe('the end of an answer', () => {
   test('may be a stop token, whose text is sent on request', async () => {
     const { engine } = await startEngine({ a: idsOf('abc') });
