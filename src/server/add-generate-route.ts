@@ -7,7 +7,6 @@ import { collect } from './collect.ts';
 import type { GenerateRoute } from './dialect.ts';
 import { errorHandler } from './errors.ts';
 import { sendEvents } from './event-stream.ts';
-import { dropNulls } from './nulls.ts';
 import { requestIdOf } from './request-id.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { Variants } from './variants.ts';
@@ -43,8 +42,7 @@ function addGenerateRoute(app: FastifyInstance, variants: Variants, options: Rou
       },
       preValidation: async ({ raw, body }) => {
         stopwatches.get(raw)?.received();
-        const route = variants.find(body);
-        if (route !== undefined) dropNulls(body, route.schema.body);
+        variants.dropNulls(body);
       },
     },
     async (request, reply) => {

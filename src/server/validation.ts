@@ -44,9 +44,12 @@ function deepest(findings: readonly VerboseError[]): VerboseError {
   return findings.reduce((best, finding) => (depth(finding) >= depth(best) ? finding : best));
 }
 
-/** `/stop/1` → `stop[1]` */
+/** `/stop/1` → `stop[1]`, `/options/seed` → `options.seed` */
 function fieldOf(instancePath: string): string {
-  return instancePath.slice(1).replace(/\/(\d+)/g, '[$1]');
+  return instancePath
+    .slice(1)
+    .replace(/\/(\d+)/g, '[$1]')
+    .replaceAll('/', '.');
 }
 
 function allowedBy({ keyword, params, parentSchema, message }: VerboseError): string {

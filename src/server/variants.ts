@@ -1,6 +1,7 @@
 import type { FastifySchema, FastifySchemaCompiler } from 'fastify';
 import { InvalidRequestError } from '../core/index.ts';
 import type { GenerateRoute } from './dialect.ts';
+import { dropNulls } from './nulls.ts';
 import { createValidator } from './validation.ts';
 
 /** The routes of several dialects at one URL. The body tells which of them a request is for. */
@@ -25,6 +26,15 @@ export class Variants {
     if (found !== undefined) return found;
     const markers = this.#routes.map(({ marker, dialect }) => `${marker} (${dialect})`).join(' or ');
     throw new InvalidRequestError(`the body must have exactly one of the fields ${markers}`);
+  }
+
+  /** Removes fields that are null from a body. */
+  dropNulls(body: unknown): void {
+    for (const { marker } of this.#routes) {
+      if (marker !== undefined && isRecord(body) && body[marker] === null) delete body[marker];
+    }
+    const route = this.find(body);
+    if (route !== undefined) dropNulls(body, route.schema.body);
   }
 
   /** Used for errors of requests whose dialect is not known. */
@@ -62,7 +72,11 @@ export class Variants {
 }
 
 function hasField(body: unknown, field: string): boolean {
-  return typeof body === 'object' && body !== null && (body as Record<string, unknown>)[field] !== undefined;
+  return isRecord(body) && body[field] !== undefined && body[field] !== null;
+}
+
+function isRecord(body: unknown): body is Record<string, unknown> {
+  return typeof body === 'object' && body !== null;
 }
 
 type Responses = Readonly<Record<string, object>>;

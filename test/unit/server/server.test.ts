@@ -141,3 +141,29 @@ test('a connection that arrives while the server closes its connections is close
   // Otherwise Node would reply after a minute that no request came.
   expect(answer).toBe('');
 });
+
+describe('x-request-id', () => {
+  const idOf = async (given: string | undefined, payload: object) => {
+    const { post } = await startServer();
+    const response = await post(payload, given === undefined ? {} : { 'x-request-id': given });
+    return response.headers['x-request-id'];
+  };
+
+  test.each([{ prompt: 'x' }, { prompt: 'x', stream: true }, { prompt: 5 }])(
+    'comes back with a reply to %j',
+    async (body) => {
+      expect(await idOf('abc-1', body)).toBe('abc-1');
+    },
+  );
+
+  test.each([undefined, 'with space', 'x'.repeat(129)])('is a new one if %j is given', async (given) => {
+    expect(await idOf(given, { prompt: 'x' })).toMatch(/^[\da-f-]{36}$/);
+  });
+
+  test('comes with every other reply too', async () => {
+    const { app } = await startServer();
+    for (const url of ['/nowhere', '/health', '/openapi.json']) {
+      expect((await app.inject({ url, headers: { 'x-request-id': 'abc' } })).headers['x-request-id']).toBe('abc');
+    }
+  });
+});
