@@ -34,6 +34,7 @@ export type {
   TokenEvent,
   Usage,
 } from './generator.ts';
+export { requestLimits } from './limits.ts';
 export { configFiles, tokenizerFiles } from './model-folder.ts';
 export { type Precision, precisions } from './precision.ts';
 export { millions, readableSize } from './readable.ts';

@@ -26,10 +26,11 @@ export function errorBodyOf(error: ServingError): ErrorBody {
 }
 
 /** Messages may quote what the client sent, such as a URL, which can be of any length. */
-const maxMessageBytes = 1500;
+export const maxMessageBytes = 1500;
 const maxParamBytes = 200;
 
-function cut(text: string, maxBytes: number): string {
+/** Ends a text in front of the byte that would be too many, in JSON. */
+export function cut(text: string, maxBytes: number): string {
   let end = Math.min(text.length, maxBytes);
   while (Buffer.byteLength(JSON.stringify(text.slice(0, end))) > maxBytes) end = Math.floor(end * 0.9);
   return end < text.length ? `${text.slice(0, end)}…` : text;

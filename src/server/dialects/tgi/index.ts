@@ -1,0 +1,3 @@
+export { tgiErrors } from './errors.ts';
+export { infoRoute } from './info.ts';
+export { generateRoute, rootRoute, streamRoute } from './routes.ts';
