@@ -10,6 +10,8 @@ export {
   type GenerationEvent,
   type GeneratorStats,
   ModelError,
+  type Prompt,
+  type PromptEvent,
   type SampledToken,
   type SamplingParams,
   type ServedModel,
@@ -18,6 +20,7 @@ export {
   type TextGenerator,
   type Timings,
   type TokenEvent,
+  type TokenLogprobs,
   type Usage,
   UserError,
 } from './core/index.ts';
@@ -27,7 +30,6 @@ export {
   type LoadOptions,
   type LoadProgress,
   loadModel,
-  type Prompt,
   type WeftRoutesOptions,
   weftRoutes,
 } from './library/index.ts';

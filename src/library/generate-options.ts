@@ -1,116 +1,59 @@
-import { randomInt, randomUUID } from 'node:crypto';
-import {
-  type GenerateRequest,
-  greedy,
-  InvalidParameterError,
-  InvalidRequestError,
-  type RequestParameter,
-  requestDefaults,
-  show,
-} from '../core/index.ts';
-
-/** Text, or token ids, which are used as they are. */
-export type Prompt = string | readonly number[];
-
 export interface GenerateOptions {
+  /** How many answers to generate. By default 1. Events say which answer they belong to, in `choice`. */
+  readonly n?: number | undefined;
   /** The maximum number of new tokens. By default 128, or what the context leaves if that is less. */
   readonly maxNewTokens?: number | undefined;
+  /** Before this many new tokens, neither stop strings nor stop tokens nor the end of the sequence count. By default 0. */
+  readonly minNewTokens?: number | undefined;
   /** 0, the default, always picks the likeliest token. */
   readonly temperature?: number | undefined;
   /** Sample among this many of the likeliest tokens. 0, the default, turns this off. */
   readonly topK?: number | undefined;
   /** Sample among the likeliest tokens with this total probability. 1, the default, turns this off. */
   readonly topP?: number | undefined;
+  /** Sample among the tokens that are at least this share as likely as the likeliest. 0, the default, turns this off. */
+  readonly minP?: number | undefined;
+  /** Sample among the most typical tokens with this total probability. 1, the default, turns this off. */
+  readonly typicalP?: number | undefined;
+  /** Makes tokens of the prompt and the output less likely. 1, the default, turns this off. */
+  readonly repetitionPenalty?: number | undefined;
+  /** Subtracted from the logits of tokens of the output. By default 0. */
+  readonly presencePenalty?: number | undefined;
+  /** Subtracted from the logits of tokens of the output once per occurrence. By default 0. */
+  readonly frequencyPenalty?: number | undefined;
+  /** Added to the logits of these token ids. */
+  readonly logitBias?: Readonly<Record<number, number>> | undefined;
+  /** The only tokens that may be generated. By default all. */
+  readonly allowedTokenIds?: readonly number[] | undefined;
+  /** Words that are never generated. */
+  readonly badWords?: readonly string[] | undefined;
   /** The same seed gives the same tokens. Random by default. */
   readonly seed?: number | undefined;
   /** Generation ends before the first of these strings, which are not part of the text. */
   readonly stop?: string | readonly string[] | undefined;
+  /** Generation ends with the first of these tokens. */
+  readonly stopTokenIds?: readonly number[] | undefined;
+  /** Leave the stop string, or the text of the stop token, in the text. */
+  readonly includeStop?: boolean | undefined;
   /** Keep going past the end-of-sequence token. */
   readonly ignoreEos?: boolean | undefined;
+  /** Leave special tokens out of the text, which is the default. */
+  readonly skipSpecialTokens?: boolean | undefined;
+  /** Begin a prompt that is text with the special tokens of the model, which is the default. */
+  readonly addSpecialTokens?: boolean | undefined;
+  /** Keep only this many tokens at the end of the prompt. */
+  readonly truncatePromptTokens?: number | undefined;
+  /** Report the log probability of each new token, and this many of the likeliest tokens, in `token.logprobs`. */
+  readonly logprobs?: number | undefined;
+  /** The same for the tokens of the prompt, in a `prompt` event. */
+  readonly promptLogprobs?: number | undefined;
+  /** Requests with lower values go first. By default 0. */
+  readonly priority?: number | undefined;
+  /** Computed prompts are shared only with requests of the same salt. */
+  readonly cacheSalt?: string | undefined;
   /** Cancels the request. */
   readonly signal?: AbortSignal | undefined;
 }
 
-type Parameters = Omit<GenerateOptions, 'signal'>;
-
-/** What is allowed, in words, and whether a value is. */
-interface Rule {
-  readonly allowed: string;
-  isMet(value: unknown): boolean;
-}
-
-const isText = (value: unknown) => typeof value === 'string' && value !== '' && value.isWellFormed();
-
-const rules: Readonly<Record<keyof Parameters, Rule>> = {
-  maxNewTokens: {
-    allowed: 'an integer of at least 1',
-    isMet: (value) => Number.isInteger(value) && Number(value) >= 1,
-  },
-  temperature: { allowed: 'a number of at least 0', isMet: (value) => Number.isFinite(value) && Number(value) >= 0 },
-  topK: { allowed: 'an integer of at least 0', isMet: (value) => Number.isInteger(value) && Number(value) >= 0 },
-  topP: {
-    allowed: 'a number greater than 0 and at most 1',
-    isMet: (value) => typeof value === 'number' && value > 0 && value <= 1,
-  },
-  seed: { allowed: 'an integer', isMet: Number.isInteger },
-  stop: {
-    allowed: 'a non-empty string, or a list of non-empty strings',
-    isMet: (value) => Array.from(Array.isArray(value) ? value : [value]).every(isText),
-  },
-  ignoreEos: { allowed: 'a boolean', isMet: (value) => typeof value === 'boolean' },
-};
-
-/** @throws {ServingError} the prompt or an option is not valid */
-export function toRequest(prompt: Prompt, options: Parameters): GenerateRequest {
-  checkPrompt(prompt);
-  checkOptions(options);
-  const { maxNewTokens, stop = [], seed = randomInt(2 ** 47) } = options;
-  const { temperature = greedy.temperature, topK = greedy.topK } = options;
-  const { topP = greedy.topP, ignoreEos = false } = options;
-  return {
-    ...requestDefaults,
-    id: randomUUID(),
-    prompts: [prompt],
-    maxNewTokens,
-    stop: [stop].flat(),
-    ignoreEos,
-    sampling: { ...greedy, temperature, topK, topP, seed },
-  };
-}
-
-function checkPrompt(prompt: unknown): void {
-  if (typeof prompt === 'string' && prompt !== '') return;
-  if (!Array.isArray(prompt) || prompt.length === 0) {
-    throw notAllowed('prompts', prompt, 'a non-empty string, or a non-empty list of token ids');
-  }
-  const index = prompt.findIndex((id) => !Number.isInteger(id) || id < 0);
-  if (index >= 0) throw notAllowed('prompts', prompt[index], 'an integer of at least 0', index);
-}
-
-function checkOptions(options: Readonly<Record<string, unknown>>): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (!isParameter(name)) {
-      throw new InvalidRequestError(
-        `unknown option ${show(name)}; the options are ${Object.keys(rules).join(', ')}, signal`,
-        name,
-      );
-    }
-    const { allowed, isMet } = rules[name];
-    if (value !== undefined && !isMet(value)) throw notAllowed(name, value, allowed);
-  }
-}
-
-function isParameter(name: string): name is keyof Parameters {
-  return Object.hasOwn(rules, name);
-}
-
-function notAllowed(
-  parameter: RequestParameter,
-  value: unknown,
-  ...[allowed, index]: [allowed: string, index?: number]
-): InvalidParameterError {
-  const problem = `is ${show(value)}; it must be ${allowed}`;
-  return new InvalidParameterError(
-    index === undefined ? { parameter, problem } : { parameter, path: [index], problem },
-  );
-}
+/** What `generate` passes on to the generator. */
+export type RequestOptions = Omit<GenerateOptions, 'signal'>;

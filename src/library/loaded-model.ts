@@ -2,6 +2,8 @@ import {
   type FinishedEvent,
   messageOf,
   type Precision,
+  type Prompt,
+  type PromptEvent,
   type ServedModel,
   ServingError,
   type TextGenerator,
@@ -9,8 +11,9 @@ import {
   UnavailableError,
 } from '../core/index.ts';
 import type { LlmEngine } from '../llm/index.ts';
-import { type GenerateOptions, type Prompt, toRequest } from './generate-options.ts';
+import type { GenerateOptions } from './generate-options.ts';
 import { type EngineContext, type EngineSettings, type OpenEngine, openEngine } from './open-engine.ts';
+import { inOptions, toRequest } from './to-request.ts';
 
 type OnError = (error: Error) => void;
 
@@ -63,31 +66,32 @@ export class LoadedModel {
   }
 
   /**
-   * Continues a prompt. Yields one `token` event per token, then one `finished` event. The request is submitted by the first iteration;
-   * leaving the loop cancels it.
+   * Continues a prompt. Yields one `token` event per token, then one `finished` event, for each answer if there are several; before them a
+   * `prompt` event if `promptLogprobs` asks for it. The request is submitted by the first iteration; leaving the loop cancels it.
    * @throws {ServingError} the request is not valid, is refused or fails; `code` says which
    * @throws the reason of `signal` when it aborts
    */
   async *generate(
     prompt: Prompt,
     { signal, ...options }: GenerateOptions = {},
-  ): AsyncGenerator<TokenEvent | FinishedEvent, void, undefined> {
+  ): AsyncGenerator<PromptEvent | TokenEvent | FinishedEvent, void, undefined> {
     const request = toRequest(prompt, options);
     signal?.throwIfAborted();
     const cancelled = new AbortController();
     const cancel = () => cancelled.abort();
     signal?.addEventListener('abort', cancel, { once: true });
+    let numUnfinished = request.n;
     try {
       for await (const event of await this.generator.submit(request, cancelled.signal)) {
         signal?.throwIfAborted();
         if (event.type === 'error') throw event.error;
         if (event.type === 'prompt') continue;
         yield event;
-        if (event.type === 'finished') return;
+        if (event.type === 'finished' && --numUnfinished === 0) return;
       }
       signal?.throwIfAborted();
     } catch (error) {
-      throw this.#explained(error);
+      throw this.#explained(inOptions(error));
     } finally {
       signal?.removeEventListener('abort', cancel);
       cancel();

@@ -38,13 +38,24 @@ function toInvalidRequest(findings: readonly VerboseError[]): InvalidRequestErro
   return new InvalidRequestError(`${field} is ${show(data)}; it must be ${allowedBy(finding)}`, param);
 }
 
-/** Of a union's errors, the one deepest in the value, or else the union's own. */
+/**
+ * Of a union's errors, the one deepest in the value, or else the union's own. Of two lists, the one whose later element is at fault fits
+ * better, and so does the one whose element has the right type.
+ */
 function deepest(findings: readonly VerboseError[]): VerboseError {
-  const depth = ({ instancePath }: VerboseError) => instancePath.split('/').length;
-  return findings.reduce((best, finding) => (depth(finding) >= depth(best) ? finding : best));
+  return findings.reduce((best, finding) => (fits(finding, best) ? finding : best));
 }
 
-/** `/stop/1` → `stop[1]`, `/options/seed` → `options.seed` */
+function fits(finding: VerboseError, best: VerboseError): boolean {
+  const path = finding.instancePath.split('/');
+  const bestPath = best.instancePath.split('/');
+  if (path.length !== bestPath.length) return path.length > bestPath.length;
+  const position = Number(path.at(-1)) - Number(bestPath.at(-1));
+  if (position !== 0 && !Number.isNaN(position)) return position > 0;
+  return finding.keyword !== 'type' || best.keyword === 'type';
+}
+
+/** `/parameters/stop/1` → `parameters.stop[1]` */
 function fieldOf(instancePath: string): string {
   return instancePath
     .slice(1)
@@ -57,6 +68,8 @@ function allowedBy({ keyword, params, parentSchema, message }: VerboseError): st
     case 'type':
       return withArticle(String(params.type));
     case 'anyOf':
+    case 'propertyNames':
+    case 'maxProperties':
       return parentSchema?.description ?? 'something else';
     case 'minimum':
     case 'maximum':

@@ -6,12 +6,15 @@ import { toRequest } from './to-request.ts';
 
 type TgiRoute = GenerateRoute<typeof generateBody>;
 
+const dialect = { dialect: 'TGI', marker: 'inputs' } as const;
+
 const description =
   'As in Text Generation Inference. A stream has one event per token, without names; the last one has the whole text.';
 
 /** `POST /generate` with `inputs`. */
 export const generateRoute: TgiRoute = {
   url: '/generate',
+  ...dialect,
   schema: { summary: 'Continue a text (TGI)', description, body: generateBody, response: generateReplies },
   toRequest: (body, context) => toRequest(body, context, { isStream: isStream(body) }),
   isStream,
@@ -22,6 +25,7 @@ export const generateRoute: TgiRoute = {
 /** `POST /generate_stream`. */
 export const streamRoute: TgiRoute = {
   url: '/generate_stream',
+  ...dialect,
   schema: { summary: 'Continue a text as a stream (TGI)', description, body: generateBody, response: streamReplies },
   toRequest: (body, context) => toRequest(body, context, { isStream: true }),
   isStream: () => true,

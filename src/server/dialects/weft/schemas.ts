@@ -1,25 +1,39 @@
 import Type, { type Static } from 'typebox';
-import { completionReasons, defaultMaxNewTokens, greedy } from '../../../core/index.ts';
-import { errorBody } from '../../error-body.ts';
+import { defaultMaxNewTokens, greedy, maxLogprobs, requestDefaults, requestLimits } from '../../../core/index.ts';
 
-const maxStopLength = 256;
-const maxStops = 16;
+const { maxStops, maxStopLength, maxStopTokenIds, maxBadWords, maxPenalty, maxBiases, maxBias } = requestLimits;
 
-const stopString = Type.String({ minLength: 1, maxLength: maxStopLength });
+const text = Type.String({ minLength: 1 });
+const word = Type.String({ minLength: 1, maxLength: maxStopLength });
+const tokenId = Type.Integer({ minimum: 0 });
+const tokenIds = Type.Array(tokenId, { minItems: 1 });
 
-/** The values of fields that the body leaves out. */
-export const bodyDefaults = {
-  temperature: greedy.temperature,
-  top_k: -1,
-  top_p: greedy.topP,
-  ignore_eos: false,
-} as const;
+const prompt = Type.Union([text, tokenIds], { description: 'a non-empty string, or a non-empty list of token ids' });
+
+const penalty = (description: string) =>
+  Type.Optional(Type.Number({ minimum: -maxPenalty, maximum: maxPenalty, default: 0, description }));
+
+const flag = (description: string, isDefault: boolean) =>
+  Type.Optional(Type.Boolean({ default: isDefault, description }));
+
+const numLogprobs = (description: string) =>
+  Type.Optional(Type.Integer({ minimum: 0, maximum: maxLogprobs, description }));
+
+/** The values of fields that the body leaves out, where Weft's own values have another form. */
+const off = { top_k: -1 } as const;
 
 export const generateBody = Type.Object(
   {
-    prompt: Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 })], {
-      description: 'a non-empty string, or a non-empty list of token ids',
+    prompt: Type.Union([text, Type.Array(prompt, { minItems: 1 }), tokenIds], {
+      description: 'a non-empty string, or a non-empty list of token ids, or a non-empty list of such prompts',
     }),
+    n: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        default: requestDefaults.n,
+        description: 'answers per prompt, at most the batch size; each draws its own random numbers',
+      }),
+    ),
     max_new_tokens: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -27,13 +41,19 @@ export const generateBody = Type.Object(
         description: 'maximum number of new tokens; by default limited to what the context leaves',
       }),
     ),
-    temperature: Type.Optional(
-      Type.Number({ minimum: 0, default: bodyDefaults.temperature, description: '0 is greedy' }),
+    min_new_tokens: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        default: requestDefaults.minNewTokens,
+        description:
+          'before this many new tokens, neither stop strings nor stop tokens nor the end of the sequence count',
+      }),
     ),
+    temperature: Type.Optional(Type.Number({ minimum: 0, default: greedy.temperature, description: '0 is greedy' })),
     top_k: Type.Optional(
       Type.Integer({
         minimum: -1,
-        default: bodyDefaults.top_k,
+        default: off.top_k,
         description: 'sample among this many of the likeliest tokens; 0 or -1 is off',
       }),
     ),
@@ -41,22 +61,79 @@ export const generateBody = Type.Object(
       Type.Number({
         exclusiveMinimum: 0,
         maximum: 1,
-        default: bodyDefaults.top_p,
+        default: greedy.topP,
         description: 'sample among the likeliest tokens with this total probability; 1 is off',
       }),
     ),
-    seed: Type.Optional(
-      Type.Integer({
-        description: 'the same seed gives the same tokens; by default random',
+    min_p: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        default: greedy.minP,
+        description: 'sample among the tokens that are at least this share as likely as the likeliest; 0 is off',
       }),
     ),
+    typical_p: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 1,
+        default: greedy.typicalP,
+        description: 'sample among the most typical tokens with this total probability; 1 is off',
+      }),
+    ),
+    repetition_penalty: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        default: greedy.repetitionPenalty,
+        description: 'makes tokens of the prompt and the output less likely; 1 is off',
+      }),
+    ),
+    presence_penalty: penalty('subtracted from the logits of tokens of the output; 0 is off'),
+    frequency_penalty: penalty('subtracted from the logits of tokens of the output once per occurrence; 0 is off'),
+    logit_bias: Type.Optional(
+      Type.Record(Type.String(), Type.Number({ minimum: -maxBias, maximum: maxBias }), {
+        propertyNames: { pattern: '^(0|[1-9][0-9]*)$' },
+        maxProperties: maxBiases,
+        description: `an object of up to ${maxBiases} token ids, as strings, and what to add to their logits, from ${-maxBias} to ${maxBias}`,
+      }),
+    ),
+    allowed_token_ids: Type.Optional(
+      Type.Array(tokenId, { minItems: 1, description: 'the only tokens that may be generated; by default all' }),
+    ),
+    bad_words: Type.Optional(
+      Type.Array(word, { maxItems: maxBadWords, description: 'words that are never generated' }),
+    ),
+    seed: Type.Optional(Type.Integer({ description: 'the same seed gives the same tokens; by default random' })),
     stop: Type.Optional(
-      Type.Union([stopString, Type.Array(stopString, { maxItems: maxStops })], {
+      Type.Union([word, Type.Array(word, { maxItems: maxStops })], {
         description: `text to stop in front of: a string of 1 to ${maxStopLength} characters, or a list of up to ${maxStops} of them`,
       }),
     ),
-    ignore_eos: Type.Optional(
-      Type.Boolean({ default: bodyDefaults.ignore_eos, description: 'keep going past the end-of-sequence token' }),
+    stop_token_ids: Type.Optional(
+      Type.Array(tokenId, { maxItems: maxStopTokenIds, description: 'generation ends with the first of these tokens' }),
+    ),
+    include_stop: flag(
+      'leave the stop string, or the text of the stop token, in the text',
+      requestDefaults.includeStop,
+    ),
+    ignore_eos: flag('keep going past the end-of-sequence token', requestDefaults.ignoreEos),
+    skip_special_tokens: flag('leave special tokens out of the text', requestDefaults.skipSpecialTokens),
+    add_special_tokens: flag(
+      'begin prompts that are text with the special tokens of the model',
+      requestDefaults.addSpecialTokens,
+    ),
+    truncate_prompt_tokens: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'keep only this many tokens at the end of a prompt' }),
+    ),
+    logprobs: numLogprobs('report the log probability of each new token, and this many of the likeliest tokens'),
+    prompt_logprobs: numLogprobs('the same for the tokens of the prompt'),
+    priority: Type.Optional(Type.Integer({ default: requestDefaults.priority, description: 'lower values go first' })),
+    cache_salt: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: maxStopLength,
+        description: 'computed prompts are shared only with requests of the same salt',
+      }),
     ),
     stream: Type.Optional(
       Type.Boolean({ description: 'reply with server-sent events; by default if Accept is text/event-stream' }),
@@ -66,68 +143,3 @@ export const generateBody = Type.Object(
 );
 
 export type GenerateBody = Static<typeof generateBody>;
-
-const finishReason = Type.Enum([...completionReasons]);
-
-const usage = Type.Object({
-  prompt_tokens: Type.Integer(),
-  completion_tokens: Type.Integer(),
-  total_tokens: Type.Integer(),
-});
-
-const timings = Type.Object(
-  {
-    receive_ms: Type.Number({ description: 'from the headers of the request to the end of its body' }),
-    validate_ms: Type.Number({ description: 'validating the request' }),
-    tokenize_ms: Type.Number({ description: 'tokenizing the prompt' }),
-    queue_ms: Type.Number({ description: 'waiting for the first step of the engine' }),
-    prefill_ms: Type.Number({ description: 'from the first step to the first token' }),
-    decode_ms: Type.Number({ description: 'from the first token to the last' }),
-    detokenize_ms: Type.Number({ description: 'turning tokens into text, while later tokens are computed' }),
-    write_ms: Type.Number({
-      description:
-        'writing events and waiting for the client to take them, while later tokens are computed; 0 without a stream',
-    }),
-    total_ms: Type.Number({ description: 'from the headers of the request to the end of the reply' }),
-  },
-  { description: 'where the time went, in milliseconds' },
-);
-
-/** The data of the SSE event `token`. */
-export const tokenData = Type.Object({ index: Type.Integer(), token_id: Type.Integer(), text: Type.String() });
-
-/** The data of the SSE event `done`. */
-export const doneData = Type.Object({
-  id: Type.String(),
-  model: Type.String(),
-  finish_reason: finishReason,
-  usage,
-  timings,
-});
-
-export const generateReply = Type.Object({
-  id: Type.String(),
-  model: Type.String(),
-  text: Type.String(),
-  token_ids: Type.Array(Type.Integer()),
-  finish_reason: finishReason,
-  usage,
-  timings,
-});
-
-/** The replies of `POST /generate`: one body or a stream. */
-export const generateReplies = {
-  description: 'the whole reply, or its events',
-  content: {
-    'application/json': { schema: generateReply },
-    'text/event-stream': {
-      schema: Type.Union([tokenData, doneData, errorBody], {
-        description: '`token` events, then one `done` or `error` event',
-      }),
-    },
-  },
-};
-
-export type TokenData = Static<typeof tokenData>;
-export type DoneData = Static<typeof doneData>;
-export type GenerateReply = Static<typeof generateReply>;
