@@ -1,0 +1,109 @@
+import Type, { type Static } from 'typebox';
+import { completionReasons, maxLogprobs } from '../../../core/index.ts';
+import { errorBody } from '../../error-body.ts';
+import { fieldDefaults, generationFields, ignoredFields } from './generation-fields.ts';
+import { completionLogprobs, promptLogprobs } from './logprobs.ts';
+import { nullable } from './nullable.ts';
+import { promptField } from './prompts.ts';
+import { listUnsupported, unsupportedInCompletions } from './unsupported.ts';
+import { usage } from './usage.ts';
+
+/** What OpenAI publishes. */
+export const defaultMaxTokens = 16;
+
+export const completionBody = Type.Object(
+  {
+    prompt: promptField,
+    ...generationFields,
+    max_tokens: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        default: defaultMaxTokens,
+        description:
+          'maximum number of new tokens; by default limited to what the context leaves; 0 is possible with echo and gives the prompt alone',
+      }),
+    ),
+    best_of: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        default: fieldDefaults.n,
+        description: 'generate this many answers per prompt and reply with the n of the highest mean log probability',
+      }),
+    ),
+    echo: Type.Optional(Type.Boolean({ default: false, description: 'the text begins with the prompt' })),
+    logprobs: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: maxLogprobs,
+        description: 'report log probabilities of tokens, and of this many of the likeliest',
+      }),
+    ),
+    add_special_tokens: Type.Optional(
+      Type.Boolean({ default: true, description: 'prompts that are text get the special tokens of the model' }),
+    ),
+    ...ignoredFields,
+  },
+  { description: listUnsupported(unsupportedInCompletions) },
+);
+
+export type CompletionBody = Static<typeof completionBody>;
+
+const finishReason = Type.Enum([...completionReasons], { description: '`stop` for an end-of-sequence token, too' });
+const stopReason = Type.Union([Type.String(), Type.Integer(), Type.Null()], {
+  description: 'the stop string or stop token that ended the answer',
+});
+const tokenIds = Type.Array(Type.Integer());
+
+const completionChoice = Type.Object({
+  index: Type.Integer({ description: 'answer j to prompt i has the index i * n + j' }),
+  text: Type.String(),
+  logprobs: nullable(completionLogprobs),
+  finish_reason: finishReason,
+  stop_reason: stopReason,
+  prompt_logprobs: nullable(promptLogprobs),
+  prompt_token_ids: nullable(tokenIds),
+  token_ids: nullable(tokenIds),
+});
+
+const head = {
+  id: Type.String(),
+  object: Type.Literal('text_completion'),
+  created: Type.Integer({ description: 'seconds since 1970' }),
+  model: Type.String({ description: 'the name that the request used' }),
+};
+
+export const completion = Type.Object({ ...head, choices: Type.Array(completionChoice), usage });
+
+const completionChunkChoice = Type.Object({
+  index: Type.Integer(),
+  text: Type.String({ description: 'empty while a character or a possible stop string is incomplete' }),
+  logprobs: nullable(completionLogprobs),
+  finish_reason: nullable(finishReason),
+  stop_reason: stopReason,
+  prompt_token_ids: Type.Optional(tokenIds),
+  token_ids: Type.Optional(tokenIds),
+});
+
+export const completionChunk = Type.Object({
+  ...head,
+  choices: Type.Array(completionChunkChoice),
+  usage: Type.Optional(nullable(usage)),
+});
+
+/** The replies of `POST /v1/completions`: one body or a stream. */
+export const completionReplies = {
+  description: 'the whole reply, or its chunks',
+  content: {
+    'application/json': { schema: completion },
+    'text/event-stream': {
+      schema: Type.Union([completionChunk, errorBody], {
+        description: 'a chunk per token, then `[DONE]`; an error may take the place of the remaining chunks',
+      }),
+    },
+  },
+};
+
+export type Completion = Static<typeof completion>;
+export type CompletionChoice = Static<typeof completionChoice>;
+export type CompletionChunk = Static<typeof completionChunk>;
+export type CompletionChunkChoice = Static<typeof completionChunkChoice>;

@@ -1,0 +1,125 @@
+import { randomInt } from 'node:crypto';
+import {
+  type GenerateRequest,
+  InvalidRequestError,
+  type SamplingParams,
+  type ServedModel,
+  show,
+} from '../../../core/index.ts';
+import { fieldDefaults, type GenerationBody } from './generation-fields.ts';
+
+/** The parts of a request that both routes have in common. */
+type Generation = Omit<
+  GenerateRequest,
+  'id' | 'prompts' | 'n' | 'addSpecialTokens' | 'maxNewTokens' | 'numLogprobs' | 'truncatePromptTokens'
+>;
+
+/** @throws {InvalidRequestError} fields are not valid, or not together, in a way that the schema cannot express */
+export function generationOf(body: GenerationBody): Generation {
+  checkStream(body);
+  const { stop = [], bad_words: badWords = [] } = body;
+  const stops = typeof stop === 'string' ? [stop] : stop;
+  checkWellFormed(stops, 'stop');
+  checkWellFormed(badWords, 'bad_words');
+  return {
+    minNewTokens: body.min_tokens ?? fieldDefaults.min_tokens,
+    stop: stops,
+    stopTokenIds: body.stop_token_ids ?? [],
+    includeStop: body.include_stop_str_in_output ?? false,
+    ignoreEos: body.ignore_eos ?? false,
+    skipSpecialTokens: body.skip_special_tokens ?? true,
+    badWords,
+    sampling: samplingOf(body),
+    numPromptLogprobs: body.prompt_logprobs,
+    reportPrompt: body.return_token_ids === true || body.prompt_logprobs !== undefined || hasContinuousUsage(body),
+    priority: body.priority ?? 0,
+    cacheSalt: body.cache_salt,
+  };
+}
+
+function samplingOf(body: GenerationBody): SamplingParams {
+  return {
+    temperature: body.temperature ?? fieldDefaults.temperature,
+    topK: Math.max(0, body.top_k ?? fieldDefaults.top_k),
+    topP: body.top_p ?? fieldDefaults.top_p,
+    minP: body.min_p ?? fieldDefaults.min_p,
+    typicalP: body.typical_p ?? fieldDefaults.typical_p,
+    repetitionPenalty: body.repetition_penalty ?? fieldDefaults.repetition_penalty,
+    presencePenalty: body.presence_penalty ?? fieldDefaults.presence_penalty,
+    frequencyPenalty: body.frequency_penalty ?? fieldDefaults.frequency_penalty,
+    logitBias: logitBiasOf(body.logit_bias ?? {}),
+    allowedTokenIds: body.allowed_token_ids,
+    seed: body.seed === undefined || body.seed === -1 ? randomInt(2 ** 47) : body.seed,
+  };
+}
+
+function logitBiasOf(biases: Readonly<Record<string, number>>): SamplingParams['logitBias'] {
+  const keys = Object.keys(biases);
+  const wrong = keys.filter((key) => !/^(0|[1-9]\d{0,14})$/.test(key));
+  if (wrong.length > 0) {
+    const shown = wrong
+      .slice(0, 10)
+      .map((key) => show(key))
+      .join(', ');
+    throw new InvalidRequestError(`logit_bias has the keys ${shown}; its keys must be token ids`, 'logit_bias');
+  }
+  return Object.entries(biases).map(([id, bias]) => [Number(id), bias]);
+}
+
+function checkStream({ stream, stream_options: options, prompt_logprobs: promptLogprobs }: GenerationBody): void {
+  if (stream === true && promptLogprobs !== undefined) {
+    throw new InvalidRequestError(
+      `prompt_logprobs is ${promptLogprobs}; it is only possible without stream`,
+      'prompt_logprobs',
+    );
+  }
+  if (stream !== true && options !== undefined && Object.keys(options).length > 0) {
+    throw new InvalidRequestError(
+      `stream_options is ${show(options)}; it is only possible if stream is true`,
+      'stream_options',
+    );
+  }
+}
+
+function checkWellFormed(texts: readonly string[], field: string): void {
+  if (texts.every((text) => text.isWellFormed())) return;
+  throw new InvalidRequestError(`${field} contains half of a surrogate pair; it must be well-formed text`, field);
+}
+
+/** Whether there is a chunk with the usage of the whole request. */
+export function hasUsageChunk({ stream_options: options }: GenerationBody): boolean {
+  return options?.include_usage === true;
+}
+
+/** Whether every chunk has the usage of its choice. */
+export function hasContinuousUsage(body: GenerationBody): boolean {
+  return hasUsageChunk(body) && body.stream_options?.continuous_usage_stats === true;
+}
+
+/** @throws {InvalidRequestError} more answers than can be generated together */
+export function checkAnswers(field: 'n' | 'best_of', number: number, { maxBatchSize }: ServedModel): void {
+  if (maxBatchSize === undefined || number <= maxBatchSize) return;
+  throw new InvalidRequestError(
+    `${field} is ${number}; at most ${maxBatchSize} answers can be generated together`,
+    field,
+  );
+}
+
+/** @throws {InvalidRequestError} the answer ends before it may */
+export function checkMinTokens({ min_tokens: minTokens = 0 }: GenerationBody, maxTokens: number, field: string): void {
+  if (minTokens <= maxTokens) return;
+  throw new InvalidRequestError(
+    `min_tokens is ${minTokens}; it must be at most ${field}, which is ${maxTokens}`,
+    'min_tokens',
+  );
+}
+
+/** How many tokens of a prompt to keep. `-1` leaves room for the answer. */
+export function truncationOf(
+  { truncate_prompt_tokens: wanted }: GenerationBody,
+  maxTokens: number,
+  { maxModelLen }: ServedModel,
+): number | undefined {
+  if (wanted !== -1) return wanted;
+  return maxModelLen === undefined ? undefined : Math.max(1, maxModelLen - maxTokens);
+}
