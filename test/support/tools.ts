@@ -7,6 +7,9 @@ import { DeviceError, expectDevice } from '../../src/engine/index.ts';
 const tools = {
   k6: 'go install go.k6.io/k6@v1.8.1',
   locust: 'pip install locust==2.47.0',
+  schemathesis: 'pip install schemathesis==4.32.5',
+  'openai-python': '.ci/install-tools FOLDER; then add FOLDER/bin to PATH',
+  'tgi-python': '.ci/install-tools FOLDER; then add FOLDER/bin to PATH',
   chromium: 'apt-get install chromium',
   cc: 'apt-get install gcc libc6-dev',
 } as const;
