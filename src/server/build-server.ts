@@ -6,6 +6,7 @@ import { AllowedHosts } from './allowed-hosts.ts';
 import { useJsonBodies } from './body-parser.ts';
 import { Connections } from './connections.ts';
 import { weftErrors } from './dialects/weft/index.ts';
+import { addDocsPage } from './docs-page.ts';
 import { lastErrorHandler, routeNotFound } from './errors.ts';
 import { listenOnBothFamilies } from './localhost.ts';
 import { openApiOptions } from './openapi.ts';
@@ -77,5 +78,6 @@ export async function buildServer(options: ServerOptions): Promise<HttpServer> {
   await app.register(swagger, openApiOptions(version));
   await app.register(routes, { generator, model, maxBodyBytes, sseHeartbeatMs });
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  await addDocsPage(app);
   return { app, connections };
 }
