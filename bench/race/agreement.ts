@@ -15,10 +15,10 @@ export interface CheckOptions {
 /** One server's answers to the first requests of some scenarios. @throws {Error} a request failed */
 export async function answersOf(
   { url }: ServerProcess,
-  { dialect }: Contestant,
+  { dialect, checkedDialect = dialect }: Contestant,
   { scenarios, numEach, ...options }: CheckOptions,
 ): Promise<(readonly number[])[]> {
-  const client = new GenerateClient({ url, ...options, ...(dialect && { dialect }) });
+  const client = new GenerateClient({ url, ...options, ...(checkedDialect && { dialect: checkedDialect }) });
   const requests = scenarios.flatMap((scenario) => Array.from({ length: numEach }, (_, n) => requestOf(scenario, n)));
   try {
     // All at once: batching must not change the tokens.

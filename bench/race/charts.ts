@@ -4,7 +4,7 @@ import type { Plot } from '../page/page.ts';
 import { type Lane, lanesMs, medianOf, type Results } from './results.ts';
 
 /** Readable on light and dark backgrounds. */
-const colors = ['#8a8f98', '#c0504d', '#d98c2b', '#8e6bbf', '#2e8b57', '#2f7fd1', '#1aa5b8', '#b0417e'];
+const colors = ['#8a8f98', '#c0504d', '#d98c2b', '#8e6bbf', '#2e8b57', '#2f7fd1', '#1aa5b8', '#b0417e', '#a0785a'];
 const stageColors: Readonly<Record<string, string>> = {
   load: '#a0785a',
   receive: '#b8bcc4',

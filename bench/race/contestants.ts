@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { openAiDialect } from '../../src/load/index.ts';
 import type { Contestant } from './measure.ts';
 
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -57,6 +58,14 @@ const slow = { isExact: true, isSlow: true, runsAll: false, isOnCurve: false };
 const batching = { isExact: true, isSlow: false, runsAll: true, isOnCurve: true };
 const inexact = { isExact: false, isSlow: false, runsAll: false, isOnCurve: false };
 
+/** Through OpenAI's dialect. Weft answers to the name `tgi`, whatever its model. */
+const overOpenAi = {
+  dialect: openAiDialect('tgi'),
+  checkedDialect: openAiDialect('tgi', { return_token_ids: true }),
+  runsAll: false,
+  isOnCurve: false,
+};
+
 /** All contestants, slowest first: the same network with the same weights. */
 export function racersOf({ folder, exported, cacheDir }: ModelFolders): Racer[] {
   const own = (name: string, description: string, ...flags: readonly string[]) =>
@@ -73,6 +82,7 @@ export function racersOf({ folder, exported, cacheDir }: ModelFolders): Racer[] 
       ...script('static', "Weft's engine, static batches", 'static-server.ts', folder, cacheDir),
     },
     { ...batching, ...own('continuous', 'Weft as shipped') },
+    { ...batching, ...overOpenAi, ...own('continuous-openai', 'Weft as shipped, through `/v1/completions`') },
     { ...inexact, ...own('continuous-int8', 'with --precision int8', '--precision', 'int8') },
     { ...inexact, ...own('continuous-int8-fast', 'with --precision int8-fast', '--precision', 'int8-fast') },
   ];
@@ -88,6 +98,7 @@ export function racersOn(device: string, folders: ModelFolders): Racer[] {
     naive(folders),
     { ...slow, isExact, ...own('naive-engine', "Weft's engine, one request at a time", '--max-batch-size', '1') },
     { ...batching, isExact, ...own('continuous', `Weft with --device ${device}`) },
+    { ...batching, isExact, ...overOpenAi, ...own('continuous-openai', 'the same through `/v1/completions`') },
   ];
 }
 

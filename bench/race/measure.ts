@@ -17,6 +17,8 @@ export interface Contestant extends ServerCommand {
   readonly name: string;
   readonly description: string;
   readonly dialect?: Dialect;
+  /** The dialect in which its tokens are checked, if the other one does not report their ids. */
+  readonly checkedDialect?: Dialect;
 }
 
 export interface MeasureOptions {

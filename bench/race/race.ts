@@ -127,7 +127,8 @@ export class Race {
     const known = this.#answered.get(contestant.name) ?? [];
     known.push(...traces.filter(({ endedAtMs }) => endedAtMs >= window.fromMs && endedAtMs < window.toMs));
     this.#answered.set(contestant.name, known);
-    result.stages = stagesOf(known);
+    // OpenAI's dialect reports no timings.
+    if (known.some(({ timings }) => Object.keys(timings).length > 0)) result.stages = stagesOf(known);
   }
 
   #add(run: Run): void {

@@ -37,6 +37,8 @@ export interface Dialect {
 /** Collects the parts of an answer. */
 export interface Answer {
   token(tokenId?: number): void;
+  /** How many tokens the server says it has sent. Any other number of events is an error. */
+  usage(numTokens: number): void;
   done(timings?: ServerTimings): void;
   fail(message: string): void;
 }
@@ -53,8 +55,11 @@ export const weftDialect: Dialect = {
   },
 };
 
-/** `POST /v1/completions` with vLLM's extensions. */
-export function openAiDialect(model: string): Dialect {
+/**
+ * `POST /v1/completions` with vLLM's extensions, as benchmarks use it: each chunk with a choice is one token, which the usage has to confirm.
+ * @param extensions further fields of the body, such as `return_token_ids`
+ */
+export function openAiDialect(model: string, extensions: Readonly<Record<string, unknown>> = {}): Dialect {
   return {
     path: '/v1/completions',
     body: ({ prompt, maxNewTokens }) => ({
@@ -64,12 +69,15 @@ export function openAiDialect(model: string): Dialect {
       temperature: 0,
       ignore_eos: true,
       stream: true,
+      stream_options: { include_usage: true },
+      ...extensions,
     }),
     onEvent({ data }, answer) {
       if (data === '[DONE]') return answer.done();
-      const parsed = JSON.parse(data);
-      if (parsed.error !== undefined) answer.fail(parsed.error.message ?? data);
-      else if (parsed.choices?.length > 0) answer.token();
+      const { choices: [choice] = [], usage, error } = JSON.parse(data);
+      if (error !== undefined) return answer.fail(error.message ?? data);
+      if (choice !== undefined) answer.token(choice.token_ids?.[0]);
+      else if (usage) answer.usage(usage.completion_tokens);
     },
   };
 }
@@ -186,11 +194,16 @@ class Heard implements Answer {
   readonly #tokenIds: number[] = [];
   #timings: ServerTimings = {};
   #isDone = false;
+  #numSent: number | undefined;
   #error: string | undefined;
 
   token(tokenId?: number): void {
     this.#tokenAtMs.push(performance.now());
     if (tokenId !== undefined) this.#tokenIds.push(tokenId);
+  }
+
+  usage(numTokens: number): void {
+    this.#numSent = numTokens;
   }
 
   done(timings: ServerTimings = {}): void {
@@ -205,7 +218,9 @@ class Heard implements Answer {
   result(numExpected: number) {
     const numTokens = this.#tokenAtMs.length;
     if (!this.#isDone) this.fail('the answer is incomplete');
-    else if (numTokens !== numExpected) this.fail(`got ${numTokens} tokens instead of ${numExpected}`);
+    else if (this.#numSent !== undefined && this.#numSent !== numTokens) {
+      this.fail(`got ${this.#numSent} tokens in ${numTokens} events`);
+    } else if (numTokens !== numExpected) this.fail(`got ${numTokens} tokens instead of ${numExpected}`);
     return {
       tokenAtMs: this.#tokenAtMs,
       tokenIds: this.#tokenIds,

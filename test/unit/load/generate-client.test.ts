@@ -59,15 +59,49 @@ test('without streaming, all tokens arrive at the end', async () => {
   expect(trace).toMatchObject({ tokenIds: [4, 5], timings: { total_ms: 3 }, error: undefined });
 });
 
-test("vLLM's stream is understood", async () => {
-  const chunk = (text: string) => `data: {"choices":[{"text":"${text}"}]}\n\n`;
-  const target = await client(
-    (response) => response.writeHead(200, eventStream).end(`${chunk('a')}${chunk('b')}data: [DONE]\n\n`),
-    { dialect: { ...openAiDialect('m'), path: '/generate' } },
+/** A chunk of `POST /v1/completions`. */
+const chunk = (fields: object) => `data: ${JSON.stringify({ choices: [], usage: null, ...fields })}\n\n`;
+const textChunk = (id: number) => chunk({ choices: [{ index: 0, text: '', token_ids: [id] }] });
+const usageChunk = (numTokens: number) => chunk({ usage: { completion_tokens: numTokens } });
+
+/** A client of a server that sends this stream in OpenAI's dialect. */
+async function openAiClient(stream: string, bodies: unknown[] = []): Promise<GenerateClient> {
+  const dialect = openAiDialect('m', { return_token_ids: true });
+  return client(
+    (response, body) => {
+      bodies.push(body);
+      response.writeHead(200, eventStream).end(stream);
+    },
+    { dialect },
   );
+}
+
+test("a stream in OpenAI's dialect has one chunk per token, then the usage", async () => {
+  const bodies: unknown[] = [];
+  const target = await openAiClient(`${textChunk(7)}${textChunk(8)}${usageChunk(2)}data: [DONE]\n\n`, bodies);
   const trace = await target.send(request);
+  expect(trace).toMatchObject({ tokenIds: [7, 8], isStreamed: true, error: undefined });
   expect(trace.tokenAtMs).toHaveLength(2);
-  expect(trace.error).toBeUndefined();
+  expect(bodies).toEqual([
+    {
+      model: 'm',
+      prompt: [2, 5],
+      max_tokens: 2,
+      temperature: 0,
+      ignore_eos: true,
+      stream: true,
+      stream_options: { include_usage: true },
+      return_token_ids: true,
+    },
+  ]);
+});
+
+test.each([
+  ['several tokens in a chunk', textChunk(7) + usageChunk(2), 'got 2 tokens in 1 events'],
+  ['an error', `${textChunk(7)}data: {"error":{"message":"cut"}}\n\n`, 'cut'],
+])("in OpenAI's dialect, %s is an error", async (_, stream, error) => {
+  const target = await openAiClient(`${stream}data: [DONE]\n\n`);
+  expect((await target.send(request)).error).toBe(error);
 });
 
 test.each<[what: string, answer: (response: ServerResponse) => unknown, error: string]>([
