@@ -37,7 +37,9 @@ const dialects: Readonly<Record<string, Dialect>> = {
 try {
   const rates: Record<string, number[]> = {};
   for (let round = 0; round < numRounds; round++) {
-    for (const [name, dialect] of Object.entries(dialects)) (rates[name] ??= []).push(await run(name, dialect));
+    for (const [name, dialect] of Object.entries(dialects)) {
+      rates[name] = [...(rates[name] ?? []), await run(name, dialect)];
+    }
   }
   const median = (name: string) => percentile(rates[name] ?? [], 0.5);
   const share = median('streamed as OpenAI') / median('streamed');
