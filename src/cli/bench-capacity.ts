@@ -19,8 +19,8 @@ import {
   seededRandom,
   type Trial,
 } from '../load/index.ts';
+import { embeddedModelFolder } from '../store/index.ts';
 import { ChildServer } from './child-server.ts';
-import { embeddedModelFolder } from './package-info.ts';
 
 const startRate = 5;
 const headroom = 0.2;

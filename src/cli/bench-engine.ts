@@ -7,8 +7,8 @@ import { greedy, type Precision, type StepRow } from '../core/index.ts';
 import { OrtModelRunner, type SessionOptions } from '../engine/index.ts';
 import { openDevice } from '../library/index.ts';
 import { exportModel, type ModelConfig, readModelConfig, readParameters } from '../model/index.ts';
+import { embeddedModelFolder } from '../store/index.ts';
 import { locate, openByName } from './open-model.ts';
-import { embeddedModelFolder } from './package-info.ts';
 
 const maxBatchSize = 50;
 const contextTokens = 64;

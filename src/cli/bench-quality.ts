@@ -4,9 +4,9 @@ import { EngineError, greedy, messageOf, type StepRow, UserError } from '../core
 import { OrtModelRunner } from '../engine/index.ts';
 import { openDevice } from '../library/index.ts';
 import type { TokenSampler } from '../sampling/index.ts';
+import { embeddedModelFolder } from '../store/index.ts';
 import { loadTokenizer } from '../tokenizer/index.ts';
 import { openByName } from './open-model.ts';
-import { embeddedModelFolder } from './package-info.ts';
 
 const maxWindowTokens = 256;
 const numRows = 50;

@@ -1,8 +1,7 @@
-import { loadCommand, nearest } from '../config/index.ts';
+import { loadCommand, nearest, packageVersion } from '../config/index.ts';
 import { show, UserError } from '../core/index.ts';
 import { type Command, commands } from './command-table.ts';
 import { helpOf, helpOfGroup, overview, usageOf } from './help.ts';
-import { packageVersion } from './package-info.ts';
 import { withRemedy } from './remedy.ts';
 import type { StopSignals } from './stop-signals.ts';
 

@@ -1,6 +1,13 @@
-import { flagOf, renderEntries, renderFlags, renderHubVariables, variableOf, wrap } from '../config/index.ts';
+import {
+  flagOf,
+  packageVersion,
+  renderEntries,
+  renderFlags,
+  renderHubVariables,
+  variableOf,
+  wrap,
+} from '../config/index.ts';
 import { type Command, commands } from './command-table.ts';
-import { packageVersion } from './package-info.ts';
 
 /** `weft --help`: all commands, one line each. */
 export function overview(): string {

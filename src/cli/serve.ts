@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { type CommandLine, flagOf, type Settings, serveSettings } from '../config/index.ts';
+import { type CommandLine, flagOf, packageVersion, type Settings, serveSettings } from '../config/index.ts';
 import { UserError } from '../core/index.ts';
 import { openEngine } from '../library/index.ts';
 import { buildServer } from '../server/index.ts';
@@ -7,7 +7,6 @@ import { affordableConnections } from './affordable-connections.ts';
 import { banner } from './banner.ts';
 import { logStreamTo } from './log-stream.ts';
 import { reporter } from './open-model.ts';
-import { packageVersion } from './package-info.ts';
 import { Shutdown } from './shutdown.ts';
 import type { StopSignals } from './stop-signals.ts';
 

@@ -54,6 +54,8 @@ export interface ServedModel {
   readonly maxModelLen: number | undefined;
   /** Answers that can be generated together. */
   readonly maxBatchSize: number | undefined;
+  /** Answers that may wait for the batch. */
+  readonly maxQueueSize: number | undefined;
   readonly vocabSize: number | undefined;
   /** Undefined if the model has no tokenizer. Then prompts are token ids and there is no text. */
   readonly codec: TextCodec | undefined;

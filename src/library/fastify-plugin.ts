@@ -1,5 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify';
-import { loadOptions } from '../config/index.ts';
+import { loadOptions, packageVersion as version } from '../config/index.ts';
 import { type ServedModel, type TextGenerator, UserError } from '../core/index.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { servedModel } from './served-model.ts';
@@ -31,7 +31,7 @@ export const weftRoutes: FastifyPluginAsync<WeftRoutesOptions> = async (app, opt
   const { maxBodyBytes, sseHeartbeatMs } = loadOptions(optionKeys, given);
   // Imported here, so that programs without HTTP do not load Fastify.
   const { routes } = await import('../server/index.ts');
-  await app.register(routes, { generator, model, maxBodyBytes, sseHeartbeatMs });
+  await app.register(routes, { generator, model, version, maxBodyBytes, sseHeartbeatMs });
 };
 
 /** @throws {UserError} there is nothing to serve */

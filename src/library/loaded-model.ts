@@ -85,7 +85,6 @@ export class LoadedModel {
       for await (const event of await this.generator.submit(request, cancelled.signal)) {
         signal?.throwIfAborted();
         if (event.type === 'error') throw event.error;
-        if (event.type === 'prompt') continue;
         yield event;
         if (event.type === 'finished' && --numUnfinished === 0) return;
       }

@@ -87,6 +87,7 @@ export async function openEngine(settings: EngineSettings, context: EngineContex
     served: servedModel(settings.servedModelName ?? [model.name], {
       maxModelLen: limits.maxModelLen,
       maxBatchSize: limits.maxBatchSize,
+      maxQueueSize: settings.maxQueueSize,
       vocabSize: model.config.vocabSize,
     }),
     // Other devices hold a copy of the weights, which a change of the file does not affect.

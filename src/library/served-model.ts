@@ -12,6 +12,7 @@ export function servedModel(names: readonly string[], facts: Facts = {}): Served
   return {
     maxModelLen: undefined,
     maxBatchSize: undefined,
+    maxQueueSize: undefined,
     vocabSize: undefined,
     codec: undefined,
     chat: undefined,

@@ -76,7 +76,7 @@ export async function buildServer(options: ServerOptions): Promise<HttpServer> {
   app.setErrorHandler(onError);
   app.setNotFoundHandler((request, reply) => onError(routeNotFound(request), request, reply));
   await app.register(swagger, openApiOptions(version));
-  await app.register(routes, { generator, model, maxBodyBytes, sseHeartbeatMs });
+  await app.register(routes, { generator, model, version, maxBodyBytes, sseHeartbeatMs });
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
   await addDocsPage(app);
   return { app, connections };

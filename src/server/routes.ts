@@ -2,17 +2,26 @@ import { fastifySSE } from '@fastify/sse';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import { addGenerateRoutes, type RouteOptions } from './add-generate-route.ts';
 import { useJsonBodies } from './body-parser.ts';
+import { chatRoute, completionsRoute, openaiRoutes } from './dialects/openai/index.ts';
+import { infoRoute, rootRoute, streamRoute, generateRoute as tgiGenerateRoute } from './dialects/tgi/index.ts';
 import { generateRoute, weftErrors } from './dialects/weft/index.ts';
 import { errorHandler } from './errors.ts';
 import { healthRoutes } from './health-routes.ts';
 import { requestIdOf } from './request-id.ts';
 import { createValidatorCompiler } from './validation.ts';
 
+export interface RoutesOptions extends RouteOptions {
+  /** Of this server, for clients that ask. */
+  readonly version: string;
+}
+
+const generateRoutes = [generateRoute, tgiGenerateRoute, streamRoute, rootRoute, completionsRoute, chatRoute];
+
 /**
  * Weft's routes, as an encapsulated plugin: it works the same in an application with its own validation, serialization, body parsers and
  * error handler, and changes none of them.
  */
-export const routes: FastifyPluginAsync<RouteOptions> = async (app, options) => {
+export const routes: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
   useOwnConventions(app);
   app.addHook('onRequest', async ({ raw }, reply) => {
     reply.header('x-request-id', requestIdOf(raw));
@@ -20,9 +29,12 @@ export const routes: FastifyPluginAsync<RouteOptions> = async (app, options) => 
   app.setErrorHandler(errorHandler(weftErrors));
   // Weft sends its own heartbeats, which depend on whether the client reads.
   await app.register(fastifySSE, { heartbeatInterval: 0 });
-  addGenerateRoutes(app, [generateRoute], options);
+  addGenerateRoutes(app, generateRoutes, options);
   // Not all options: `prefix` would apply twice.
-  await app.register(healthRoutes, { generator: options.generator, model: options.model });
+  const { generator, model, version } = options;
+  await app.register(openaiRoutes, { model, version });
+  await app.register(infoRoute, { model, version });
+  await app.register(healthRoutes, { generator, model });
 };
 
 function useOwnConventions(app: FastifyInstance): void {

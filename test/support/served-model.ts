@@ -9,6 +9,7 @@ export function fakeModel(changes: Partial<ServedModel> = {}): ServedModel {
     createdAt: 1_700_000_000,
     maxModelLen: undefined,
     maxBatchSize: undefined,
+    maxQueueSize: undefined,
     vocabSize: undefined,
     codec: undefined,
     chat: undefined,

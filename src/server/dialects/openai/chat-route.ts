@@ -12,6 +12,7 @@ import { refuseUnsupported, unsupportedInChat } from './unsupported.ts';
 /** `POST /v1/chat/completions`. */
 export const chatRoute: GenerateRoute<typeof chatBody> = {
   url: '/v1/chat/completions',
+  dialect: 'OpenAI',
   schema: {
     summary: 'Answer a chat',
     description: 'As OpenAI publishes it, with extensions of vLLM.',

@@ -12,6 +12,7 @@ import { refuseUnsupported, unsupportedInCompletions } from './unsupported.ts';
 /** `POST /v1/completions`. */
 export const completionsRoute: GenerateRoute<typeof completionBody> = {
   url: '/v1/completions',
+  dialect: 'OpenAI',
   schema: {
     summary: 'Continue prompts',
     description: 'As OpenAI publishes it, with extensions of vLLM.',

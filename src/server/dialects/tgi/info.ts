@@ -26,20 +26,19 @@ const infoReply = Type.Object({
 export interface InfoOptions {
   readonly model: ServedModel;
   readonly version: string;
-  /** Answers in the batch and in the queue; undefined if the generator does not tell. */
-  readonly maxConcurrentRequests: number | undefined;
 }
 
 /** `GET /info`: the model and its limits, as clients of TGI read them. */
 export const infoRoute: FastifyPluginAsyncTypebox<InfoOptions> = async (
   app,
-  { model: { name, maxBatchSize, maxModelLen }, version, maxConcurrentRequests },
+  { model: { name, maxBatchSize, maxQueueSize, maxModelLen }, version },
 ) => {
   const info: Static<typeof infoReply> = {
     model_id: name,
     model_sha: null,
     model_pipeline_tag: 'text-generation',
-    max_concurrent_requests: maxConcurrentRequests ?? null,
+    max_concurrent_requests:
+      maxBatchSize === undefined || maxQueueSize === undefined ? null : maxBatchSize + maxQueueSize,
     max_best_of: maxBatchSize ?? null,
     max_stop_sequences: requestLimits.maxStops,
     max_input_tokens: maxModelLen === undefined ? null : maxModelLen - 1,

@@ -2,6 +2,5 @@ import { readFileSync } from 'node:fs';
 
 const manifest = new URL('../../package.json', import.meta.url);
 
+/** The version of Weft. */
 export const packageVersion: string = JSON.parse(readFileSync(manifest, 'utf8')).version;
-
-export { embeddedModelFolder } from '../store/index.ts';
