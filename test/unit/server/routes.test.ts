@@ -9,7 +9,7 @@ import { fakeModel } from '../../support/served-model.ts';
 import { until } from '../../support/until.ts';
 
 function optionsFor(generator: TextGenerator) {
-  return { generator, model: fakeModel(), maxBodyBytes: 1000, sseHeartbeatMs: 15_000 };
+  return { generator, model: fakeModel(), version: '0', maxBodyBytes: 1000, sseHeartbeatMs: 15_000 };
 }
 
 /** An application that does everything in its own way, with Weft's routes under a prefix. */
