@@ -1,7 +1,10 @@
 import Type, { type Static } from 'typebox';
-import { defaultMaxNewTokens, maxLogprobs, requestLimits } from '../../../core/index.ts';
+import { maxLogprobs, requestLimits } from '../../../core/index.ts';
 
 const { maxPenalty, maxStops, maxStopLength } = requestLimits;
+
+/** New tokens if a request does not say how many, or what the context leaves if that is less. */
+export const defaultMaxNewTokens = 1024;
 
 export const parameters = Type.Object(
   {

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { type GenerateRequest, greedy, InvalidRequestError, requestDefaults } from '../../../core/index.ts';
 import type { RequestContext } from '../../dialect.ts';
-import type { GenerateBody, Parameters } from './schemas.ts';
+import { defaultMaxNewTokens, type GenerateBody, type Parameters } from './schemas.ts';
 
 /** Parameters of TGI that would change the answer and that Weft does not have. */
 const unsupported = ['watermark', 'grammar', 'adapter_id'] as const;
@@ -20,7 +20,12 @@ export function toRequest(
   checkText('parameters.stop', given.stop ?? []);
   checkBestOf(given, { isSampled, isStream });
   checkInputs(given, { isStream, maxModelLen: model.maxModelLen });
-  const { best_of: n = requestDefaults.n, max_new_tokens: maxNewTokens, stop = [], truncate } = given;
+  const {
+    best_of: n = requestDefaults.n,
+    max_new_tokens: maxNewTokens = { atMost: defaultMaxNewTokens },
+    stop = [],
+    truncate,
+  } = given;
   const { decoder_input_details: isPrefillShown = false } = given;
   return {
     ...requestDefaults,
