@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { FinishedEvent, LoadedModel, TokenEvent } from '../../src/index.ts';
+import type { FinishedEvent, LoadedModel, PromptEvent, TokenEvent } from '../../src/index.ts';
 import { dataFile } from '../../src/model/graph/graph-writer.ts';
 import { Client } from '../support/client.ts';
 import { temporaryFolder } from '../support/fixtures.ts';
@@ -36,6 +36,12 @@ describe('the examples of docs/library.md', () => {
     const { exitCode, stdout, stderr } = await run(exampleOf('generate')).ended;
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     expect(stdout.split(' ').length).toBeGreaterThan(10);
+  });
+
+  test('several answers have their own text and probabilities', async () => {
+    const { exitCode, stdout, stderr } = await run(exampleOf('choices')).ended;
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout).toMatch(/^\[(\s*'.+',?){3}\s*\] -\d+\.\d+\n$/);
   });
 
   test('an application serves the routes, lets requests finish, and ends', async () => {
@@ -74,11 +80,11 @@ describe('a model', () => {
   });
   afterAll(() => model.close());
 
-  async function collect(events: AsyncIterable<TokenEvent | FinishedEvent>) {
+  async function collect(events: AsyncIterable<PromptEvent | TokenEvent | FinishedEvent>) {
     const tokens: TokenEvent[] = [];
     for await (const event of events) {
       if (event.type === 'finished') return { tokens, event };
-      tokens.push(event);
+      if (event.type === 'token') tokens.push(event);
     }
     throw new Error('there was no last event');
   }
@@ -105,6 +111,26 @@ describe('a model', () => {
     ]);
     expect(first.tokens).toEqual(alone.tokens);
     expect(second.tokens).toEqual((await collect(model.generate('Once upon a time', seeded))).tokens);
+  });
+
+  test('gives several answers, their probabilities and those of the prompt', async () => {
+    const options = { n: 2, maxNewTokens: 4, ignoreEos: true, temperature: 1, seed: 7, logprobs: 1, promptLogprobs: 0 };
+    const texts = ['', ''];
+    const ends: string[] = [];
+    for await (const event of model.generate('Once upon a time', options)) {
+      if (event.type === 'prompt') {
+        expect(ends).toEqual([]);
+        expect(event.logprobs).toHaveLength(event.tokenIds.length);
+        expect(event.logprobs?.[0]).toBeUndefined();
+        expect(event.logprobs?.[1]?.logprob).toBeLessThan(0);
+      } else if (event.type === 'token') {
+        texts[event.choice] += event.text;
+        expect(event.token.logprobs?.top).toHaveLength(1);
+      } else ends.push(`${event.choice} ${event.finishReason}`);
+    }
+    expect(ends.sort()).toEqual(['0 length', '1 length']);
+    expect(texts[0]).not.toBe(texts[1]);
+    await until(isIdle);
   });
 
   test('frees the slot of a request when its loop is left', async () => {

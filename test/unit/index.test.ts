@@ -53,7 +53,7 @@ test('the types are these', () => {
       (
         prompt: weft.Prompt,
         options?: weft.GenerateOptions,
-      ) => AsyncGenerator<weft.TokenEvent | weft.FinishedEvent, void, undefined>
+      ) => AsyncGenerator<weft.PromptEvent | weft.TokenEvent | weft.FinishedEvent, void, undefined>
     >();
   expectTypeOf<Omit<weft.LoadedModel, 'generate'>>().toEqualTypeOf<{
     readonly name: string;
@@ -93,13 +93,32 @@ test('the types are these', () => {
     readonly onError: ((error: Error) => void) | undefined;
   }>();
   expectTypeOf<Required<weft.GenerateOptions>>().toEqualTypeOf<{
+    readonly n: number | undefined;
     readonly maxNewTokens: number | undefined;
+    readonly minNewTokens: number | undefined;
     readonly temperature: number | undefined;
     readonly topK: number | undefined;
     readonly topP: number | undefined;
+    readonly minP: number | undefined;
+    readonly typicalP: number | undefined;
+    readonly repetitionPenalty: number | undefined;
+    readonly presencePenalty: number | undefined;
+    readonly frequencyPenalty: number | undefined;
+    readonly logitBias: Readonly<Record<number, number>> | undefined;
+    readonly allowedTokenIds: readonly number[] | undefined;
+    readonly badWords: readonly string[] | undefined;
     readonly seed: number | undefined;
     readonly stop: string | readonly string[] | undefined;
+    readonly stopTokenIds: readonly number[] | undefined;
+    readonly includeStop: boolean | undefined;
     readonly ignoreEos: boolean | undefined;
+    readonly skipSpecialTokens: boolean | undefined;
+    readonly addSpecialTokens: boolean | undefined;
+    readonly truncatePromptTokens: number | undefined;
+    readonly logprobs: number | undefined;
+    readonly promptLogprobs: number | undefined;
+    readonly priority: number | undefined;
+    readonly cacheSalt: string | undefined;
     readonly signal: AbortSignal | undefined;
   }>();
   expectTypeOf<{ model: weft.LoadedModel }>().toExtend<weft.WeftRoutesOptions>();
