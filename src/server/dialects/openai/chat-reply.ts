@@ -1,14 +1,13 @@
 import type { FinishedEvent, GenerationEvent, TokenEvent } from '../../../core/index.ts';
 import type { Answer, Choice, ReplyContext, ReplyFormat, SseMessage } from '../../dialect.ts';
 import type { ChatBody, ChatChoice, ChatChunk, ChatChunkChoice, ChatCompletion } from './chat-schemas.ts';
+import { done } from './done.ts';
 import { chatErrors } from './errors.ts';
 import { hasContinuousUsage, hasUsageChunk } from './generation.ts';
 import { chatLogprobsOf, type LogprobsFormat, logprobsFormat, promptLogprobsOf } from './logprobs.ts';
 import { messagesOf } from './messages.ts';
 import { now } from './now.ts';
-import { UsageTotals, usageOf } from './usage.ts';
-
-const done: SseMessage = '[DONE]';
+import { type Usage, UsageTotals, usageOf } from './usage.ts';
 
 /** The replies of `POST /v1/chat/completions`. */
 export class ChatReply implements ReplyFormat {
@@ -86,7 +85,7 @@ export class ChatReply implements ReplyFormat {
     const messages: SseMessage[] = [{ data: this.#chunkOf(last) }];
     this.#totals.add(event, event.usage.completionTokens);
     if (--this.#numUnfinished > 0) return messages;
-    if (this.#hasUsageChunk) messages.push({ data: this.#usageChunk() });
+    if (this.#hasUsageChunk) messages.push({ data: this.#chunk([], this.#totals.total()) });
     messages.push(done);
     return messages;
   }
@@ -104,30 +103,27 @@ export class ChatReply implements ReplyFormat {
   }
 
   #chunkOf(choice: ChatChunkChoice): ChatChunk {
-    const chunk: ChatChunk = {
-      id: this.#context.request.id,
-      object: 'chat.completion.chunk',
-      created: this.#created,
-      model: this.#model,
-      choices: [choice],
-    };
-    if (this.#hasContinuousUsage) {
-      chunk.usage = usageOf(this.#promptTokenIds.length, this.#numTokens[choice.index] ?? 0);
-    } else if (this.#hasUsageChunk) chunk.usage = null;
+    const numTokens = this.#numTokens[choice.index] ?? 0;
+    const chunk = this.#chunk(
+      [choice],
+      this.#hasContinuousUsage ? usageOf(this.#promptTokenIds.length, numTokens) : null,
+    );
     if (this.#isFirstChunk && this.#returnsIds) chunk.prompt_token_ids = [...this.#promptTokenIds];
     this.#isFirstChunk = false;
     return chunk;
   }
 
-  #usageChunk(): ChatChunk {
-    return {
-      id: this.#context.request.id,
+  #chunk(choices: ChatChunkChoice[], usage: Usage | null): ChatChunk {
+    const { id } = this.#context.request;
+    const chunk: ChatChunk = {
+      id,
       object: 'chat.completion.chunk',
       created: this.#created,
       model: this.#model,
-      choices: [],
-      usage: this.#totals.total(),
+      choices,
     };
+    if (this.#hasUsageChunk) chunk.usage = usage;
+    return chunk;
   }
 
   #choiceOf({ tokens, finished }: Choice, index: number): ChatChoice {

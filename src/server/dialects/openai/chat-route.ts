@@ -5,7 +5,7 @@ import { renderChat } from './chat-prompt.ts';
 import { ChatReply } from './chat-reply.ts';
 import { type ChatBody, chatBody, chatReplies } from './chat-schemas.ts';
 import { chatErrors } from './errors.ts';
-import { checkAnswers, checkMinTokens, generationOf, truncationOf } from './generation.ts';
+import { generationOf, truncationOf } from './generation.ts';
 import { checkModelName } from './model-name.ts';
 import { refuseUnsupported, unsupportedInChat } from './unsupported.ts';
 
@@ -30,11 +30,6 @@ async function toRequest(body: ChatBody, { requestId, model, signal }: RequestCo
   refuseUnsupported(body, unsupportedInChat);
   const generation = generationOf(body);
   const { n = 1, max_tokens: olderName, max_completion_tokens: maxTokens = olderName } = body;
-  if (maxTokens !== undefined) {
-    const field = body.max_completion_tokens === undefined ? 'max_tokens' : 'max_completion_tokens';
-    checkMinTokens(body, maxTokens, field);
-  }
-  checkAnswers('n', n, model);
   return {
     ...generation,
     id: `chatcmpl-${requestId}`,

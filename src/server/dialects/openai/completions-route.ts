@@ -1,10 +1,10 @@
 import { type GenerateRequest, InvalidRequestError } from '../../../core/index.ts';
 import type { GenerateRoute, RequestContext } from '../../dialect.ts';
 import { errorBody } from '../../error-body.ts';
-import { CompletionReply } from './completion-reply.ts';
+import { createCompletionReply } from './completion-reply.ts';
 import { type CompletionBody, completionBody, completionReplies, defaultMaxTokens } from './completion-schemas.ts';
 import { completionErrors } from './errors.ts';
-import { checkAnswers, checkMinTokens, generationOf, truncationOf } from './generation.ts';
+import { generationOf, truncationOf } from './generation.ts';
 import { checkModelName } from './model-name.ts';
 import { promptsOf } from './prompts.ts';
 import { refuseUnsupported, unsupportedInCompletions } from './unsupported.ts';
@@ -21,7 +21,7 @@ export const completionsRoute: GenerateRoute<typeof completionBody> = {
   },
   toRequest,
   isStream: ({ stream }) => stream ?? false,
-  createReply: (context) => new CompletionReply(context),
+  createReply: createCompletionReply,
   errors: completionErrors,
 };
 
@@ -34,9 +34,7 @@ function toRequest(body: CompletionBody, { requestId, model }: RequestContext): 
   if (maxTokens === 0 && !isEcho) {
     throw new InvalidRequestError('max_tokens is 0; it must be at least 1, or echo must be true', 'max_tokens');
   }
-  checkMinTokens(body, maxTokens, 'max_tokens');
   const numAnswers = answersPerPrompt(body);
-  checkAnswers(body.best_of === undefined ? 'n' : 'best_of', numAnswers, model);
   const isRanked = numAnswers > (body.n ?? 1);
   // The token of `max_tokens: 0` is not shown.
   const numNewTokens = Math.max(1, maxTokens);

@@ -65,11 +65,10 @@ function named(error: ServingError, namesIn: (body: object) => Fields, body: unk
   return new ServingError(error.code, `${name}${place.join('')} ${problem}`, { param: name });
 }
 
-/** Where the element at fault is in the field, as far as it is a list there too. */
+/** Where the element at fault is in the field. A path leaves out the only prompt of a request, and chats have no prompts. */
 function pathIn(body: object, parameter: RequestParameter, path: readonly number[]): readonly number[] {
-  if (parameter === 'logitBias') return [];
   if (parameter !== 'prompts') return path;
   const { prompt } = body as { readonly prompt?: unknown };
   if (!Array.isArray(prompt)) return [];
-  return typeof prompt[0] === 'number' ? path.slice(1) : path;
+  return prompt.length === 1 && typeof prompt[0] !== 'number' ? [0, ...path] : path;
 }

@@ -1,6 +1,5 @@
 import Type, { type Static } from 'typebox';
 import { maxLogprobs } from '../../../core/index.ts';
-import { nullable } from './nullable.ts';
 
 /** OpenAI takes 4 stop strings. More are of use, but every one is looked for in every token. */
 const maxStops = 64;
@@ -40,10 +39,13 @@ export const generationFields = {
     Type.Object(
       {
         include_usage: Type.Optional(
-          nullable(Type.Boolean({ description: 'send a last chunk with the usage and no choices' })),
+          Type.Boolean({ default: false, description: 'send a last chunk with the usage and no choices' }),
         ),
         continuous_usage_stats: Type.Optional(
-          nullable(Type.Boolean({ description: 'with include_usage: every chunk has the usage of its choice so far' })),
+          Type.Boolean({
+            default: false,
+            description: 'with include_usage: every chunk has the usage of its choice so far',
+          }),
         ),
       },
       { description: 'only with stream' },

@@ -73,7 +73,7 @@ function checkStream({ stream, stream_options: options, prompt_logprobs: promptL
       'prompt_logprobs',
     );
   }
-  if (stream !== true && options !== undefined && Object.keys(options).length > 0) {
+  if (stream !== true && options !== undefined) {
     throw new InvalidRequestError(
       `stream_options is ${show(options)}; it is only possible if stream is true`,
       'stream_options',
@@ -94,24 +94,6 @@ export function hasUsageChunk({ stream_options: options }: GenerationBody): bool
 /** Whether every chunk has the usage of its choice. */
 export function hasContinuousUsage(body: GenerationBody): boolean {
   return hasUsageChunk(body) && body.stream_options?.continuous_usage_stats === true;
-}
-
-/** @throws {InvalidRequestError} more answers than can be generated together */
-export function checkAnswers(field: 'n' | 'best_of', number: number, { maxBatchSize }: ServedModel): void {
-  if (maxBatchSize === undefined || number <= maxBatchSize) return;
-  throw new InvalidRequestError(
-    `${field} is ${number}; at most ${maxBatchSize} answers can be generated together`,
-    field,
-  );
-}
-
-/** @throws {InvalidRequestError} the answer ends before it may */
-export function checkMinTokens({ min_tokens: minTokens = 0 }: GenerationBody, maxTokens: number, field: string): void {
-  if (minTokens <= maxTokens) return;
-  throw new InvalidRequestError(
-    `min_tokens is ${minTokens}; it must be at most ${field}, which is ${maxTokens}`,
-    'min_tokens',
-  );
 }
 
 /** How many tokens of a prompt to keep. `-1` leaves room for the answer. */

@@ -1,0 +1,4 @@
+import type { SseMessage } from '../../dialect.ts';
+
+/** Ends every stream. */
+export const done: SseMessage = '[DONE]';
