@@ -8,13 +8,15 @@ interface VerboseError extends FastifySchemaValidationError {
   readonly parentSchema?: { readonly description?: string; readonly properties?: Readonly<Record<string, unknown>> };
 }
 
+/** Shared, since it compiles each schema once. */
+const ajv = new Ajv({ coerceTypes: false, allErrors: false, verbose: true, addUsedSchema: false });
+
 /** Validates strictly: "7" is not 7, and unknown fields are errors. Errors name the field, its value and what is allowed. */
 export function createValidatorCompiler(): FastifySchemaCompiler<object> {
   return ({ schema }) => createValidator(schema);
 }
 
 export function createValidator(schema: object) {
-  const ajv = new Ajv({ coerceTypes: false, allErrors: false, verbose: true, addUsedSchema: false });
   const validate = ajv.compile(schema);
   return (value: unknown) =>
     validate(value) ? { value } : { error: toInvalidRequest((validate.errors ?? []) as readonly VerboseError[]) };

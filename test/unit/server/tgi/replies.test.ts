@@ -196,8 +196,8 @@ describe('GET /info', () => {
   }
 
   test('tells the limits of the model', async () => {
-    const model = fakeModel({ name: 'opt', maxBatchSize: 50, maxModelLen: 2048 });
-    expect(await infoOf({ model, version: '1.2.3', maxConcurrentRequests: 1050 })).toEqual({
+    const model = fakeModel({ name: 'opt', maxBatchSize: 50, maxQueueSize: 1000, maxModelLen: 2048 });
+    expect(await infoOf({ model, version: '1.2.3' })).toEqual({
       model_id: 'opt',
       model_sha: null,
       model_pipeline_tag: 'text-generation',
@@ -216,7 +216,7 @@ describe('GET /info', () => {
   });
 
   test('tells what it knows of a generator that tells nothing', async () => {
-    expect(await infoOf({ model: fakeModel(), version: '1.2.3', maxConcurrentRequests: undefined })).toMatchObject({
+    expect(await infoOf({ model: fakeModel(), version: '1.2.3' })).toMatchObject({
       model_id: 'fake',
       max_concurrent_requests: null,
       max_best_of: null,
