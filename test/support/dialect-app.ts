@@ -1,6 +1,5 @@
 import { fastifySSE } from '@fastify/sse';
 import { fastify } from 'fastify';
-import { onTestFinished } from 'vitest';
 import type { GenerationEvent, ServedModel, TextCodec } from '../../src/core/index.ts';
 import { addGenerateRoutes } from '../../src/server/add-generate-route.ts';
 import { useJsonBodies } from '../../src/server/body-parser.ts';
@@ -8,13 +7,12 @@ import type { GenerateRoute } from '../../src/server/dialect.ts';
 import { FakeGenerator } from './fake-generator.ts';
 import { fakeModel } from './served-model.ts';
 
-/** Routes of dialects in front of a fake generator. */
+/** Routes of dialects in front of a fake generator. They open no socket, so there is nothing to close. */
 export async function startRoutes(
   routes: readonly GenerateRoute[],
   { events, model = {} }: { readonly events?: readonly GenerationEvent[]; readonly model?: Partial<ServedModel> } = {},
 ) {
   const app = fastify();
-  onTestFinished(() => app.close());
   const generator = new FakeGenerator();
   if (events !== undefined) generator.events = events;
   useJsonBodies(app);
@@ -28,7 +26,7 @@ export async function startRoutes(
       headers: { 'content-type': 'application/json' },
       payload: typeof payload === 'string' ? payload : JSON.stringify(payload),
     });
-  return { app, generator, post };
+  return { generator, post };
 }
 
 /** The data of the events of a stream. */

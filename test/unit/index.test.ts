@@ -30,6 +30,7 @@ test('these types are exported', () => {
     'LoadProgress',
     'LoadedModel',
     'Prompt',
+    'PromptEvent',
     'SampledToken',
     'SamplingParams',
     'ServedModel',
@@ -37,6 +38,7 @@ test('these types are exported', () => {
     'TextGenerator',
     'Timings',
     'TokenEvent',
+    'TokenLogprobs',
     'Usage',
     'WeftRoutesOptions',
   ]);

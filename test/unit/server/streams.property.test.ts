@@ -15,18 +15,15 @@ function tokensOf(text: string, cuts: readonly number[]): Buffer[] {
   return ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end));
 }
 
-/** An answer of these tokens and the end of the sequence, as the generator gives it. Ids count from `firstId`. */
-function answerOf(
-  tokens: readonly Buffer[],
-  { choice, firstId }: { readonly choice: number; readonly firstId: number },
-) {
+/** An answer of these tokens and the end of the sequence, as the generator gives it. */
+function answerOf(tokens: readonly Buffer[], choice: number) {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   const events = tokens.map(
     (bytes, index): TokenEvent => ({
       type: 'token',
       choice,
       index,
-      token: { id: firstId + index },
+      token: { id: index + 1 },
       text: decoder.decode(bytes, { stream: true }),
       isLast: false,
     }),
@@ -54,17 +51,15 @@ const cuts = array(integer({ min: 0, max: 200 }), { maxLength: 20 });
 const answers = tuple(tuple(text, cuts), tuple(text, cuts), tuple(text, cuts));
 const order = array(integer({ min: 0, max: 2 }), { maxLength: 60 });
 
+const { post, generator } = await startRoutes([tgi.streamRoute, tgi.rootRoute, weft.generateRoute], {
+  model: { codec: codecOf([]) },
+});
+
 test('the texts of a TGI stream make up the text of a whole reply', async () => {
   const property = asyncProperty(text, cuts, async (written, at) => {
-    const tokens = tokensOf(written, at);
-    const events = answerOf(tokens, { choice: 0, firstId: 1 });
-    const { app, post } = await startRoutes([tgi.streamRoute, tgi.rootRoute], {
-      events,
-      model: { codec: codecOf(tokens) },
-    });
+    generator.events = answerOf(tokensOf(written, at), 0);
     const whole = (await post('/', { inputs: 'x', parameters: { details: true } })).json()[0];
     const streamed = dataOf((await post('/generate_stream', { inputs: 'x' })).body);
-    await app.close();
     const shown = streamed.map(({ token }) => token as { readonly text: string; readonly special: boolean });
     const joined = shown.filter(({ special }) => !special).map((token) => token.text);
     return (
@@ -74,19 +69,17 @@ test('the texts of a TGI stream make up the text of a whole reply', async () => 
       JSON.stringify(whole.details.tokens) === JSON.stringify(shown)
     );
   });
-  await assert(property, { numRuns: 50 });
+  await assert(property, { numRuns: 200 });
 });
 
 test("the texts of a stream of Weft's own make up the texts of a whole reply, whatever the order of several answers", async () => {
   const property = asyncProperty(answers, order, async (all, turns) => {
-    const events = mix(
-      all.map(([written, at], choice) => answerOf(tokensOf(written, at), { choice, firstId: 1 })),
+    generator.events = mix(
+      all.map(([written, at], choice) => answerOf(tokensOf(written, at), choice)),
       turns,
     );
-    const { app, post } = await startRoutes([weft.generateRoute], { events });
     const whole = (await post('/generate', { prompt: 'x', n: 3 })).json();
     const streamed = eventsOf((await post('/generate', { prompt: 'x', n: 3, stream: true })).body);
-    await app.close();
     const joined = all.map((_, choice) =>
       streamed.flatMap(([name, data]) => (name === 'token' && data.choice === choice ? [data.text] : [])).join(''),
     );
@@ -94,5 +87,5 @@ test("the texts of a stream of Weft's own make up the texts of a whole reply, wh
     const choices = whole.choices as readonly { readonly text: string }[];
     return JSON.stringify(joined) === written && JSON.stringify(choices.map((each) => each.text)) === written;
   });
-  await assert(property, { numRuns: 50 });
+  await assert(property, { numRuns: 200 });
 });

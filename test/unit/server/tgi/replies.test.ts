@@ -25,27 +25,32 @@ function answer(choice: number, logprob: number): GenerationEvent[] {
   ];
 }
 
-const start = (events: readonly GenerationEvent[]) => startRoutes(routes, { events, model: { codec } });
+const { post, generator } = await startRoutes(routes, { model: { codec } });
+
+/** What the generator gives to every request of a test. */
+function generating(events: readonly GenerationEvent[]): void {
+  generator.events = events;
+}
 
 const upon = { id: 2, text: ' upon', logprob: -0.5, special: false };
 const end = { id: 0, text: '</s>', logprob: -1, special: true };
 
 describe('a whole reply', () => {
   test('is the text alone, in a list at /', async () => {
-    const { post } = await start(answer(0, -0.5));
+    generating(answer(0, -0.5));
     const body = { inputs: 'Once' };
     expect((await post('/generate', body)).json()).toEqual({ generated_text: ' upon' });
     expect((await post('/', body)).json()).toEqual([{ generated_text: ' upon' }]);
   });
 
   test('begins with the inputs if asked to', async () => {
-    const { post } = await start(answer(0, -0.5));
+    generating(answer(0, -0.5));
     const response = await post('/generate', { inputs: 'Once', parameters: { return_full_text: true } });
     expect(response.json()).toEqual({ generated_text: 'Once upon' });
   });
 
   test('has details if asked to', async () => {
-    const { post } = await start(answer(0, -0.5));
+    generating(answer(0, -0.5));
     const response = await post('/generate', {
       inputs: 'Once',
       parameters: { details: true, do_sample: true, seed: 7 },
@@ -57,7 +62,7 @@ describe('a whole reply', () => {
   });
 
   test('has no seed without sampling', async () => {
-    const { post } = await start(answer(0, -0.5));
+    generating(answer(0, -0.5));
     const response = await post('/generate', { inputs: 'Once', parameters: { details: true, seed: 7 } });
     expect(response.json().details.seed).toBeNull();
   });
@@ -69,7 +74,7 @@ describe('a whole reply', () => {
       tokenIds: [0, 1, 4],
       logprobs: [undefined, logprobsOf(-2).logprobs, logprobsOf(-3).logprobs],
     };
-    const { post } = await start([prompt, ...answer(0, -0.5)]);
+    generating([prompt, ...answer(0, -0.5)]);
     const response = await post('/generate', { inputs: 'Once', parameters: { decoder_input_details: true } });
     expect(response.json().details.prefill).toEqual([
       { id: 0, text: '</s>', logprob: null },
@@ -84,10 +89,7 @@ describe('a whole reply', () => {
       { id: 3, logprob: -0.1 },
       { id: 0, logprob: -0.2 },
     ];
-    const { post } = await start([
-      { ...first, token: { id: 2, ...logprobsOf(-0.5, top) } } as GenerationEvent,
-      ...rest,
-    ]);
+    generating([{ ...first, token: { id: 2, ...logprobsOf(-0.5, top) } } as GenerationEvent, ...rest]);
     const response = await post('/generate', { inputs: 'Once', parameters: { details: true, top_n_tokens: 2 } });
     expect(response.json().details.top_tokens).toEqual([
       [
@@ -99,7 +101,7 @@ describe('a whole reply', () => {
   });
 
   test('with best_of is the answer with the highest mean log probability, and the others are in the details', async () => {
-    const { post } = await start([...answer(0, -0.9), ...answer(1, -0.4), ...answer(2, -0.8)]);
+    generating([...answer(0, -0.9), ...answer(1, -0.4), ...answer(2, -0.8)]);
     const parameters = { best_of: 3, do_sample: true, details: true };
     const { details } = (await post('/generate', { inputs: 'Once', parameters })).json();
     expect(details.tokens[0].logprob).toBe(-0.4);
@@ -116,13 +118,13 @@ describe('a whole reply', () => {
     ['the end of the sequence', { finishReason: 'stop' }, 'eos_token'],
   ])('names its end: %s', async (_, ending, reason) => {
     const [first, last, finished] = answer(0, -0.5);
-    const { post } = await start([first, last, { ...finished, ...ending }] as GenerationEvent[]);
+    generating([first, last, { ...finished, ...ending }] as GenerationEvent[]);
     const response = await post('/generate', { inputs: 'Once', parameters: { details: true } });
     expect(response.json().details.finish_reason).toBe(reason);
   });
 
   test('has headers that say where the time went', async () => {
-    const { post } = await start(answer(0, -0.5));
+    generating(answer(0, -0.5));
     const { headers } = await post('/generate', { inputs: 'Once 💥' });
     expect(headers).toMatchObject({
       'x-compute-type': 'weft',
@@ -141,7 +143,7 @@ describe('a whole reply', () => {
 
 describe('a stream', () => {
   test('has one event per token, and the last one has the whole text', async () => {
-    const { post } = await start(answer(0, -0.5));
+    generating(answer(0, -0.5));
     const { body } = await post('/generate_stream', { inputs: 'Once', parameters: {} });
     expect(body).toBe(
       'data: {"index":1,"token":{"id":2,"text":" upon","logprob":-0.5,"special":false},"generated_text":null,"details":null}\n\n' +
@@ -150,7 +152,7 @@ describe('a stream', () => {
   });
 
   test('has details at the end, the likeliest tokens and the inputs if asked to', async () => {
-    const { post } = await start(answer(0, -0.5));
+    generating(answer(0, -0.5));
     const parameters = { details: true, seed: 3, temperature: 1, top_n_tokens: 2, return_full_text: true };
     const { body } = await post('/', { inputs: 'Once', parameters, stream: true });
     expect(dataOf(body)).toEqual([
@@ -167,10 +169,7 @@ describe('a stream', () => {
 
   test('ends with an error if generation fails', async () => {
     const [first] = answer(0, -0.5);
-    const { post } = await start([
-      first,
-      { type: 'error', error: new EngineError('out of memory') },
-    ] as GenerationEvent[]);
+    generating([first, { type: 'error', error: new EngineError('out of memory') }] as GenerationEvent[]);
     const { statusCode, body } = await post('/generate_stream', { inputs: 'Once' });
     expect(statusCode).toBe(200);
     expect(dataOf(body).at(-1)).toEqual({
@@ -182,7 +181,7 @@ describe('a stream', () => {
 
 test('a special token that releases held text counts as an ordinary one, so that no text is lost', async () => {
   const [first, last, finished] = answer(0, -0.5);
-  const { post } = await start([first, { ...last, text: '�' }, finished] as GenerationEvent[]);
+  generating([first, { ...last, text: '�' }, finished] as GenerationEvent[]);
   const data = dataOf((await post('/generate_stream', { inputs: 'Once' })).body);
   expect(data.at(-1)).toMatchObject({ token: { id: 0, text: '�', special: false }, generated_text: ' upon�' });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import {
   ContextLengthError,
   EngineError,
@@ -16,11 +16,17 @@ import { startRoutes } from '../../../support/dialect-app.ts';
 
 const routes = [weftRoute, generateRoute, streamRoute, rootRoute];
 
+const { post, generator } = await startRoutes(routes, { model: { maxModelLen: 100 } });
+
+beforeEach(() => {
+  generator.requests.length = 0;
+  generator.refusal = undefined;
+});
+
 /** The request that a body stands for. */
 async function requestOf(body: object, url = '/generate') {
-  const { post, generator } = await startRoutes(routes);
   expect((await post(url, body)).statusCode).toBe(200);
-  return generator.requests[0];
+  return generator.requests.at(-1);
 }
 
 test('parameters become a request, and TGI has its own defaults', async () => {
@@ -123,7 +129,6 @@ describe('a refused body is answered with status 422 and what is wrong:', () => 
     ['/', '', 'the body is empty; it must be a JSON object'],
     ['/generate', { inputs: 'Hi', parameters: 3 }, 'parameters is 3; it must be an object'],
   ])('%s %j', async (url, body, message) => {
-    const { post, generator } = await startRoutes(routes);
     const response = await post(url, body);
     expect([response.statusCode, response.json()]).toEqual([
       422,
@@ -174,7 +179,6 @@ describe('a refused parameter is answered with status 422 and what is wrong:', (
     ['/generate', { grammar: { type: 'regex', value: 'a' } }, '`grammar` is not supported'],
     ['/generate', { adapter_id: 'x' }, '`adapter_id` is not supported'],
   ])('%s %j', async (url, parameters, message) => {
-    const { post, generator } = await startRoutes(routes, { model: { maxModelLen: 100 } });
     const response = await post(url, { inputs: 'Hi', parameters });
     expect([response.statusCode, response.json()]).toEqual([
       422,
@@ -185,7 +189,6 @@ describe('a refused parameter is answered with status 422 and what is wrong:', (
 });
 
 test('a stream is asked for with "stream": true, except from /generate_stream', async () => {
-  const { post } = await startRoutes(routes);
   const typeOf = async (url: string, body: object) =>
     `${(await post(url, { inputs: 'Hi', ...body })).headers['content-type']}`.replace(/;.*/, '');
   expect(await typeOf('/generate', {})).toBe('application/json');
@@ -198,7 +201,6 @@ test('a stream is asked for with "stream": true, except from /generate_stream', 
 test.each([{}, { inputs: 'Hi', prompt: 'Hi' }])(
   '/generate with both inputs and prompt, or neither, is refused: %j',
   async (body) => {
-    const { post } = await startRoutes(routes);
     const response = await post('/generate', body);
     expect(response.statusCode).toBe(400);
     expect(response.json().error).toMatchObject({
@@ -227,7 +229,6 @@ describe('an error of the generator has the status and the type that TGI gives i
     [new ServingError('body_too_large', 'too large'), 413, 'body_too_large', 'too large'],
     [new ServingError('unsupported_media_type', 'not JSON'), 415, 'unsupported_media_type', 'not JSON'],
   ])('%s', async (refusal, status, type, message) => {
-    const { post, generator } = await startRoutes(routes);
     generator.refusal = refusal;
     const response = await post('/generate_stream', { inputs: 'Hi' });
     expect([response.statusCode, response.json()]).toEqual([status, { error: message, error_type: type }]);

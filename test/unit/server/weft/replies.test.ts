@@ -39,14 +39,19 @@ const shownTimings = {
 const usage = { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 };
 const identity = { id: expect.stringMatching(/^gen-/), model: 'fake' };
 
-const start = (events: readonly GenerationEvent[]) => startRoutes([generateRoute], { events });
+const { post, generator } = await startRoutes([generateRoute]);
+
+/** What the generator gives to every request of a test. */
+function generating(events: readonly GenerationEvent[]): void {
+  generator.events = events;
+}
 
 describe('one answer', () => {
   const prompt: GenerationEvent = { type: 'prompt', prompt: 0, tokenIds: [8, 9], logprobs: [undefined, logprobs] };
   const scored = { ...token(0, 'Hi'), token: { id: 5, logprobs } } as GenerationEvent;
 
   test('has the log probabilities that the request asks for', async () => {
-    const { post } = await start([prompt, scored, finished(0)]);
+    generating([prompt, scored, finished(0)]);
     const response = await post('/generate', { prompt: 'x', logprobs: 1, prompt_logprobs: 1 });
     expect(response.json()).toEqual({
       ...identity,
@@ -61,7 +66,7 @@ describe('one answer', () => {
   });
 
   test('has them in events, too', async () => {
-    const { post } = await start([prompt, scored, finished(0)]);
+    generating([prompt, scored, finished(0)]);
     const { body } = await post('/generate', { prompt: 'x', logprobs: 1, prompt_logprobs: 1, stream: true });
     expect(eventsOf(body)).toEqual([
       ['prompt', { token_ids: [8, 9], logprobs: [null, shownLogprobs] }],
@@ -83,7 +88,7 @@ describe('several answers', () => {
   const total = { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 };
 
   test('are choices of one reply, with the usage of all and the timings of the longest', async () => {
-    const { post } = await start(events);
+    generating(events);
     expect((await post('/generate', { prompt: 'x', n: 2 })).json()).toEqual({
       ...identity,
       choices: [
@@ -96,7 +101,7 @@ describe('several answers', () => {
   });
 
   test('are told apart by the choice of each event', async () => {
-    const { post } = await start(events);
+    generating(events);
     const { body } = await post('/generate', { prompt: 'x', n: 2, stream: true });
     expect(eventsOf(body)).toEqual([
       ['token', { choice: 0, index: 0, token_id: 5, text: 'a' }],
@@ -115,7 +120,7 @@ describe('several answers', () => {
       token(choice, 'b', true),
       finished(choice, { promptTokens }),
     ];
-    const { post } = await start([of(0, 3), of(1, 3), of(2, 10), of(3, 10)].flat());
+    generating([of(0, 3), of(1, 3), of(2, 10), of(3, 10)].flat());
     const { choices, usage } = (await post('/generate', { prompt: ['x', 'y'], n: 2 })).json();
     expect(choices).toHaveLength(4);
     expect(usage).toEqual({ prompt_tokens: 13, completion_tokens: 8, total_tokens: 21 });
@@ -130,7 +135,7 @@ describe('several answers', () => {
         logprobs: [undefined],
       }),
     );
-    const { post } = await start([...prompts, ...events]);
+    generating([...prompts, ...events]);
     const body = { prompt: ['x', 'y'], prompt_logprobs: 0 };
     expect((await post('/generate', body)).json().prompts).toEqual([
       { token_ids: [8], logprobs: [null] },
@@ -144,7 +149,7 @@ describe('several answers', () => {
   });
 
   test('end together with an error', async () => {
-    const { post } = await start([token(0, 'a'), { type: 'error', error: new EngineError('out of memory') }]);
+    generating([token(0, 'a'), { type: 'error', error: new EngineError('out of memory') }]);
     const { body } = await post('/generate', { prompt: 'x', n: 2, stream: true });
     expect(eventsOf(body).at(-1)).toEqual([
       'error',
@@ -153,7 +158,7 @@ describe('several answers', () => {
   });
 
   test('a list of one prompt has choices, too', async () => {
-    const { post } = await start([token(0, 'a', true), finished(0)]);
+    generating([token(0, 'a', true), finished(0)]);
     expect((await post('/generate', { prompt: ['x'] })).json().choices).toHaveLength(1);
     const { body } = await post('/generate', { prompt: ['x'], stream: true });
     expect(eventsOf(body).map(([name]) => name)).toEqual(['token', 'finished', 'done']);

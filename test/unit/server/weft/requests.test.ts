@@ -1,12 +1,19 @@
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { greedy, InvalidParameterError, requestDefaults } from '../../../../src/core/index.ts';
 import { generateRoute } from '../../../../src/server/dialects/weft/index.ts';
 import { startRoutes } from '../../../support/dialect-app.ts';
 
+const { post, generator } = await startRoutes([generateRoute]);
+
+beforeEach(() => {
+  generator.requests.length = 0;
+  generator.refusal = undefined;
+});
+
+/** The request that a body stands for. */
 async function requestOf(body: object) {
-  const { post, generator } = await startRoutes([generateRoute]);
   expect((await post('/generate', body)).statusCode).toBe(200);
-  return generator.requests[0];
+  return generator.requests.at(-1);
 }
 
 test('every field reaches the generator', async () => {
@@ -150,7 +157,6 @@ describe('a refusal names the field, its value and what is allowed:', () => {
     [{ priority: 'high' }, 'priority', 'priority is "high"; it must be an integer'],
     [{ cache_salt: '' }, 'cache_salt', 'cache_salt is ""; it must be text that is not empty'],
   ])('%j', async (fields, param, message) => {
-    const { post, generator } = await startRoutes([generateRoute]);
     const response = await post('/generate', { prompt: 'Hi', ...fields });
     expect([response.statusCode, response.json()]).toEqual([
       400,
@@ -167,7 +173,6 @@ test.each([
   ['stopTokenIds', [3], 'stop_token_ids[3] is 9'],
   ['logitBias', [], 'logit_bias is 9'],
 ] as const)('an error of the generator names the field: %s', async (parameter, path, message) => {
-  const { post, generator } = await startRoutes([generateRoute]);
   generator.refusal = new InvalidParameterError({ parameter, path, problem: 'is 9' });
   expect((await post('/generate', { prompt: 'Hi' })).json().error).toMatchObject({ message });
 });
