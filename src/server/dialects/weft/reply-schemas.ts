@@ -130,7 +130,6 @@ export const generateReplies = {
 
 export type LogprobsData = Static<typeof tokenLogprobs>;
 export type PromptReply = Static<typeof prompt>;
-export type PromptData = Static<typeof promptData>;
 export type TokenData = Static<typeof tokenData>;
 export type FinishedData = Static<typeof finishedData>;
 export type DoneData = Static<typeof doneData>;
