@@ -3,6 +3,7 @@ const mayImport = {
   core: [],
   config: ['core'],
   tokenizer: ['core', 'files'],
+  chat: ['core', 'files'],
   files: ['core'],
   model: ['core', 'files'],
   store: ['core', 'config', 'files', 'model'],
@@ -14,7 +15,7 @@ const mayImport = {
   server: ['core'],
   load: ['core'],
   bench: ['core', 'model', 'engine', 'engine/ort'],
-  library: ['core', 'config', 'engine', 'llm', 'model', 'server', 'store', 'tokenizer'],
+  library: ['chat', 'core', 'config', 'engine', 'llm', 'model', 'server', 'store', 'tokenizer'],
 };
 
 /** Rooms without I/O: they compute, and could run in a browser. */

@@ -35,7 +35,7 @@ export type {
   Usage,
 } from './generator.ts';
 export { requestLimits } from './limits.ts';
-export { configFiles, tokenizerFiles } from './model-folder.ts';
+export { chatTemplateFiles, configFiles, tokenizerFiles } from './model-folder.ts';
 export { type Precision, precisions } from './precision.ts';
 export { millions, readableSize } from './readable.ts';
 export {

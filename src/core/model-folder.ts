@@ -9,3 +9,10 @@ export const tokenizerFiles = {
   merges: 'merges.txt',
   specialTokens: 'special_tokens_map.json',
 } as const;
+
+/** The files of a Hugging Face model folder with chat templates: the usual one, and a folder with others. */
+export const chatTemplateFiles = {
+  main: 'chat_template.jinja',
+  folder: 'additional_chat_templates',
+  extension: '.jinja',
+} as const;

@@ -1,3 +1,4 @@
+import type { ChatPrompts } from '../chat/index.ts';
 import {
   type FinishedEvent,
   messageOf,
@@ -30,12 +31,13 @@ export class LoadedModel {
   /** What the server tells of the model: its names and limits. */
   readonly served: ServedModel;
   readonly #engine: LlmEngine;
+  readonly #chat: ChatPrompts | undefined;
   readonly #onError: OnError;
   #stopWatching = () => {};
   #stopReason: ServingError | undefined;
   #stopped: Promise<void> | undefined;
 
-  private constructor({ engine, model, limits, device, served }: OpenEngine, onError: OnError) {
+  private constructor({ engine, model, limits, device, served, chat }: OpenEngine, onError: OnError) {
     this.name = model.name;
     this.deviceName = device;
     this.precision = model.precision;
@@ -43,6 +45,7 @@ export class LoadedModel {
     this.generator = engine;
     this.served = served;
     this.#engine = engine;
+    this.#chat = chat;
     this.#onError = onError;
   }
 
@@ -126,7 +129,7 @@ export class LoadedModel {
   async #stop(reason: ServingError): Promise<void> {
     this.#stopReason ??= reason;
     this.#stopWatching();
-    this.#stopped ??= this.#engine.dispose(reason.message);
+    this.#stopped ??= Promise.all([this.#engine.dispose(reason.message), this.#chat?.dispose()]).then(() => {});
     return this.#stopped;
   }
 

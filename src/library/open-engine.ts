@@ -1,10 +1,18 @@
+import { ChatPrompts, readTemplates } from '../chat/index.ts';
 import { defaultPromptBudget, type NameOf, type Settings } from '../config/index.ts';
-import { type EngineError, type ServedModel, type StepLimits, systemClock, UserError } from '../core/index.ts';
+import {
+  type EngineError,
+  ModelError,
+  type ServedModel,
+  type StepLimits,
+  systemClock,
+  UserError,
+} from '../core/index.ts';
 import { maxPromptTokens, OrtModelRunner } from '../engine/index.ts';
 import { LlmEngine } from '../llm/index.ts';
 import { type Model, watchGraph } from '../model/index.ts';
 import { embeddedModelFolder, type OpenReporter, openByName } from '../store/index.ts';
-import { loadTokenizer } from '../tokenizer/index.ts';
+import { loadTokenizer, type Tokenizer } from '../tokenizer/index.ts';
 import { openDevice, precisionFor } from './device.ts';
 import { servedModel } from './served-model.ts';
 
@@ -44,6 +52,8 @@ export interface OpenEngine {
   /** The name of the device, and how much of it is used. */
   readonly device: string;
   readonly served: ServedModel;
+  /** Undefined without a tokenizer. The engine does not dispose of it. */
+  readonly chat: ChatPrompts | undefined;
   /**
    * Watches the files that the engine maps into memory.
    * @param onDamage called when the engine must not run another step
@@ -66,6 +76,7 @@ export async function openEngine(settings: EngineSettings, context: EngineContex
     precision,
   });
   const tokenizer = await loadTokenizer(folder);
+  const chat = tokenizer && (await openChat(folder, tokenizer, context.reporter));
   const limits = stepLimits(settings, { model, maxPromptTokens: maxPromptTokens(device), nameOf });
   const engine = new LlmEngine({
     runner: new OrtModelRunner({ model, limits, session }),
@@ -89,10 +100,24 @@ export async function openEngine(settings: EngineSettings, context: EngineContex
       maxBatchSize: limits.maxBatchSize,
       maxQueueSize: settings.maxQueueSize,
       vocabSize: model.config.vocabSize,
+      codec: tokenizer,
+      chat,
     }),
+    chat,
     // Other devices hold a copy of the weights, which a change of the file does not affect.
     watchFiles: async (onDamage) => (device.kind === 'cpu' ? watchGraph(model.graphPath, onDamage) : () => {}),
   };
+}
+
+/** A folder whose chat templates cannot be read still serves completions. */
+async function openChat(folder: string, tokenizer: Tokenizer, { warn }: OpenReporter): Promise<ChatPrompts> {
+  const model = await readTemplates(folder).catch((error: unknown): { readonly problem: string } => {
+    if (!(error instanceof ModelError)) throw error;
+    warn(`${error.message}; chats are refused, and everything else works`);
+    return { problem: error.message };
+  });
+  const around = await tokenizer.encode('', { addSpecialTokens: true, signal: new AbortController().signal });
+  return new ChatPrompts({ model, beginning: tokenizer.decode(around, { skipSpecialTokens: false }) });
 }
 
 interface Capabilities {

@@ -10,6 +10,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 export const embeddedModel = path.join(root, 'models/opt-stories');
 export const reference = (name: string) => path.join(root, 'test/fixtures/reference', name);
 export const addedTokensFixture = path.join(root, 'test/fixtures/added-tokens/expected.json');
+export const chatFixtures = path.join(root, 'test/fixtures/chat');
 export const variants = path.join(root, 'test/fixtures/variants');
 
 /** A text and the token ids that Hugging Face's tokenizer gives it. */

@@ -1,0 +1,2 @@
+export { ChatPrompts } from './chat-prompts.ts';
+export { readTemplates } from './read-templates.ts';

@@ -1,0 +1,11 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { boundStrings } from './bounded-strings.ts';
+import { JobRenderer } from './render-job.ts';
+
+boundStrings();
+const renderer = new JobRenderer(workerData);
+
+parentPort?.on('message', (job: string) => {
+  parentPort?.postMessage(renderer.render(JSON.parse(job)));
+});
+parentPort?.postMessage('ready');
