@@ -12,6 +12,7 @@ export {
   ModelError,
   messageOf,
   ParameterError,
+  type ParameterFault,
   QueueFullError,
   type Remedy,
   type RequestParameter,

@@ -1,7 +1,7 @@
 import type { ServedModel } from '../core/index.ts';
 
-/** Names that every model answers to: clients of TGI send `tgi`, whatever the model. */
-const aliases: readonly string[] = ['tgi'];
+/** Names that every model answers to: clients of TGI send one of these, whatever the model. */
+const aliases: readonly string[] = ['tgi', 'dummy'];
 
 /** Facts of a model that not every generator tells. */
 type Facts = Partial<Omit<ServedModel, 'name' | 'names' | 'createdAt'>>;

@@ -49,7 +49,8 @@ export class Variants {
     const validators = new Map(this.#routes.map((route) => [route, createValidator(route.schema.body)]));
     return () => (body: unknown) => {
       try {
-        return validators.get(this.of(body))?.(body) ?? { value: body };
+        const route = isRecord(body) && !Array.isArray(body) ? this.of(body) : this.first;
+        return validators.get(route)?.(body) ?? { value: body };
       } catch (error) {
         return { error: error instanceof Error ? error : new Error(String(error)) };
       }

@@ -10,12 +10,28 @@ import { startServer } from '../../support/fake-generator.ts';
 
 describe('a bad request is a 400 that names the field, its value and what is allowed:', () => {
   const long = 'y'.repeat(5000);
+  const noDialect = "the body must have exactly one of the fields prompt (Weft's own API) or inputs (TGI)";
+  const fields =
+    'prompt, n, max_new_tokens, min_new_tokens, temperature, top_k, top_p, min_p, typical_p, repetition_penalty, presence_penalty, frequency_penalty, logit_bias, allowed_token_ids, bad_words, seed, stop, stop_token_ids, include_stop, ignore_eos, skip_special_tokens, add_special_tokens, truncate_prompt_tokens, logprobs, prompt_logprobs, priority, cache_salt, stream';
   test.each<[unknown, string | null, string]>([
-    [{}, 'prompt', 'prompt is missing'],
-    [{ prompt: null }, 'prompt', 'prompt is missing'],
-    [{ prompt: '' }, 'prompt', 'prompt is ""; it must be a non-empty string, or a non-empty list of token ids'],
-    [{ prompt: [] }, 'prompt', 'prompt is []; it must be a non-empty string, or a non-empty list of token ids'],
-    [{ prompt: 5 }, 'prompt', 'prompt is 5; it must be a non-empty string, or a non-empty list of token ids'],
+    ...[{}, { prompt: null }, { prompt: 'x', inputs: 'x' }].map(
+      (body) => [body, null, noDialect] satisfies [unknown, null, string],
+    ),
+    [
+      { prompt: '' },
+      'prompt',
+      'prompt is ""; it must be a non-empty string, or a non-empty list of token ids, or a non-empty list of such prompts',
+    ],
+    [
+      { prompt: [] },
+      'prompt',
+      'prompt is []; it must be a non-empty string, or a non-empty list of token ids, or a non-empty list of such prompts',
+    ],
+    [
+      { prompt: 5 },
+      'prompt',
+      'prompt is 5; it must be a non-empty string, or a non-empty list of token ids, or a non-empty list of such prompts',
+    ],
     [{ prompt: [1, '2'] }, 'prompt', 'prompt[1] is "2"; it must be an integer'],
     [{ prompt: [1, 2.5] }, 'prompt', 'prompt[1] is 2.5; it must be an integer'],
     [{ prompt: [-1] }, 'prompt', 'prompt[0] is -1; it must be at least 0'],
@@ -34,11 +50,7 @@ describe('a bad request is a 400 that names the field, its value and what is all
       'stop is ""; it must be text to stop in front of: a string of 1 to 256 characters, or a list of up to 16 of them',
     ],
     [{ prompt: 'x', stop: ['a', ''] }, 'stop', 'stop[1] is ""; it must be text that is not empty'],
-    [
-      { prompt: 'x', foo: null },
-      'foo',
-      'unknown field "foo"; the fields are prompt, max_new_tokens, temperature, top_k, top_p, seed, stop, ignore_eos, stream',
-    ],
+    [{ prompt: 'x', foo: null }, 'foo', `unknown field "foo"; the fields are ${fields}`],
     [
       '{"prompt": "x", "stop": ["ok", "\\ude00"]}',
       'stop',
@@ -47,22 +59,14 @@ describe('a bad request is a 400 that names the field, its value and what is all
     [{ prompt: 'x', stop: ['a', 3] }, 'stop', 'stop[1] is 3; it must be a string'],
     [{ prompt: 'x', stream: 'yes' }, 'stream', 'stream is "yes"; it must be a boolean'],
     [{ prompt: 'x', ignore_eos: 1 }, 'ignore_eos', 'ignore_eos is 1; it must be a boolean'],
-    [
-      { prompt: 'x', max_tokens: 5 },
-      'max_tokens',
-      'unknown field "max_tokens"; the fields are prompt, max_new_tokens, temperature, top_k, top_p, seed, stop, ignore_eos, stream',
-    ],
+    [{ prompt: 'x', max_tokens: 5 }, 'max_tokens', `unknown field "max_tokens"; the fields are ${fields}`],
     [{ prompt: 'x', seed: long }, 'seed', `seed is "${'y'.repeat(59)}…; it must be an integer`],
     [[1], null, 'the body is [1]; it must be a JSON object'],
     ['"text"', null, 'the body is "text"; it must be a JSON object'],
     ['null', null, 'the body is null; it must be a JSON object'],
     ['', null, 'the body is empty; it must be a JSON object'],
     ['{"prompt": "x", "temperature": 1e999}', 'temperature', 'temperature is Infinity; it must be a number'],
-    [
-      '{"prompt": "x", "__proto__": {"a": 1}}',
-      '__proto__',
-      'unknown field "__proto__"; the fields are prompt, max_new_tokens, temperature, top_k, top_p, seed, stop, ignore_eos, stream',
-    ],
+    ['{"prompt": "x", "__proto__": {"a": 1}}', '__proto__', `unknown field "__proto__"; the fields are ${fields}`],
   ])('%#: %.80j', async (body, param, message) => {
     const { post, generator } = await startServer();
     const response = await post(body);

@@ -26,14 +26,31 @@ test('/openapi.json is valid OpenAPI 3.1, and its schemas are valid JSON Schema'
 
 test('/openapi.json has defaults, bounds and nullable fields', async () => {
   const { paths } = await openApi();
-  const { schema } = paths['/generate'].post.requestBody.content['application/json'];
+  const { schema: both } = paths['/generate'].post.requestBody.content['application/json'];
+  const [schema, tgi] = both.anyOf;
+  expect(tgi).toMatchObject({ required: ['inputs'] });
   expect(schema).toMatchObject({ required: ['prompt'], additionalProperties: false });
   expect(schema.properties).toMatchObject({
     temperature: { type: ['number', 'null'], minimum: 0, default: 0 },
     top_p: { exclusiveMinimum: 0, maximum: 1, default: 1 },
     max_new_tokens: { type: ['integer', 'null'], minimum: 1, default: 128 },
   });
-  expect(Object.keys(paths)).toEqual(['/generate', '/livez', '/readyz', '/health']);
+  expect(Object.keys(paths).sort()).toEqual([
+    '/',
+    '/detokenize',
+    '/generate',
+    '/generate_stream',
+    '/health',
+    '/info',
+    '/livez',
+    '/readyz',
+    '/tokenize',
+    '/v1/chat/completions',
+    '/v1/completions',
+    '/v1/models',
+    '/v1/models/{id}',
+    '/version',
+  ]);
   const isAllowed = new Ajv2020({ allowUnionTypes: true }).compile(schema);
   const fields = ['max_new_tokens', 'temperature', 'top_k', 'top_p', 'seed', 'stop', 'ignore_eos', 'stream'];
   expect(isAllowed({ prompt: 'x', ...Object.fromEntries(fields.map((field) => [field, null])) })).toBe(true);

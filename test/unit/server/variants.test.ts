@@ -67,7 +67,8 @@ describe('dialects at the same URL', () => {
     const refusal = {
       'no say': 'the body must have exactly one of the fields say (the API of say) or ask (the API of ask)',
     };
-    for (const body of [{}, { say: 'a', ask: 'b' }, { options: {} }, []]) expect(await post(body)).toEqual(refusal);
+    expect(await post([])).toEqual({ 'no say': 'the body is []; it must be a JSON object' });
+    for (const body of [{}, { say: 'a', ask: 'b' }, { options: {} }]) expect(await post(body)).toEqual(refusal);
   });
 
   test('take null for absent, in nested objects too', async () => {
