@@ -8,8 +8,10 @@ type Codec = ServedModel['codec'];
  * special token adds nothing and has its name instead, unless it releases the rest of an incomplete character: then it counts as an ordinary one.
  */
 export function answerToken({ token: { id, logprobs }, text }: TokenEvent, codec: Codec): Token {
+  // Log probabilities are asked for wherever they are shown, but a generator of one's own may have none.
+  const logprob = logprobs?.logprob ?? 0;
   const special = text === '' && (codec?.isSpecial(id) ?? false);
-  return { id, text: special ? nameOf(id, codec) : text, logprob: logprobs?.logprob ?? 0, special };
+  return { id, text: special ? nameOf(id, codec) : text, logprob, special };
 }
 
 /** The likeliest tokens at the position of a token. */
