@@ -28,8 +28,8 @@ function toInvalidRequest(findings: readonly VerboseError[]): InvalidRequestErro
   const field = fieldOf(finding.instancePath);
   const param = field.replace(/\[.*$/, '');
   if (keyword === 'required') {
-    const missing = String(params.missingProperty);
-    return new InvalidRequestError(`${missing} is missing`, missing);
+    const missing = [field, String(params.missingProperty)].filter((name) => name !== '').join('.');
+    return new InvalidRequestError(`${missing} is missing`, param || missing);
   }
   if (keyword === 'additionalProperties') {
     const name = String(params.additionalProperty);
