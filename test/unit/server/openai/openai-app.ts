@@ -1,6 +1,5 @@
-import { fastifySSE } from '@fastify/sse';
 import { fastify } from 'fastify';
-import { onTestFinished } from 'vitest';
+import { afterAll, onTestFinished } from 'vitest';
 import type {
   ChatMessage,
   ChatPromptOptions,
@@ -12,11 +11,7 @@ import type {
   TextCodec,
   TokenLogprobs,
 } from '../../../../src/core/index.ts';
-import { addGenerateRoutes } from '../../../../src/server/add-generate-route.ts';
-import { useJsonBodies } from '../../../../src/server/body-parser.ts';
-import type { GenerateRoute } from '../../../../src/server/dialect.ts';
-import { chatRoute, completionsRoute, openaiRoutes } from '../../../../src/server/dialects/openai/index.ts';
-import { createValidatorCompiler } from '../../../../src/server/validation.ts';
+import { routes } from '../../../../src/server/routes.ts';
 import { FakeGenerator } from '../../../support/fake-generator.ts';
 import { fakeModel } from '../../../support/served-model.ts';
 
@@ -101,7 +96,7 @@ function answerEvents(
     codec,
   }: { readonly choice: number; readonly promptTokens: number; readonly codec: TextCodec },
 ): GenerationEvent[][] {
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   const finished: FinishedEvent = {
     type: 'finished',
     choice,
@@ -122,9 +117,8 @@ function answerEvents(
 }
 
 /** An application with the routes of the dialect. */
-export async function startOpenai(changes: Partial<ServedModel> = {}) {
+async function createOpenai(changes: Partial<ServedModel>) {
   const app = fastify();
-  onTestFinished(() => app.close());
   const generator = new FakeGenerator();
   const template = new FakeTemplate();
   const model = fakeModel({
@@ -137,13 +131,7 @@ export async function startOpenai(changes: Partial<ServedModel> = {}) {
     chat: template,
     ...changes,
   });
-  useJsonBodies(app);
-  app.setValidatorCompiler(createValidatorCompiler());
-  app.setSerializerCompiler(() => JSON.stringify);
-  await app.register(fastifySSE, { heartbeatInterval: 0 });
-  const routes = [completionsRoute, chatRoute] as readonly GenerateRoute[];
-  addGenerateRoutes(app, routes, { generator, model, maxBodyBytes: 1e6, sseHeartbeatMs: 15_000 });
-  await app.register(openaiRoutes, { model, version: '1.2.3' });
+  await app.register(routes, { generator, model, version: '1.2.3', maxBodyBytes: 1e6, sseHeartbeatMs: 15_000 });
   const post = (url: string) => async (payload: object) => {
     const response = await app.inject({ method: 'POST', url, payload, headers: { 'x-request-id': 'abc' } });
     return { status: response.statusCode, body: response.body, json: () => response.json() };
@@ -157,6 +145,25 @@ export async function startOpenai(changes: Partial<ServedModel> = {}) {
     tokenize: post('/tokenize'),
     detokenize: post('/detokenize'),
   };
+}
+
+let shared: ReturnType<typeof createOpenai> | undefined;
+afterAll(async () => (await shared)?.app.close());
+
+/** An application of its own if `changes` say so; otherwise one for all tests of a file, as it was at the start. */
+export async function startOpenai(changes?: Partial<ServedModel>) {
+  if (changes !== undefined) {
+    const own = await createOpenai(changes);
+    onTestFinished(() => own.app.close());
+    return own;
+  }
+  shared ??= createOpenai({});
+  const { generator, template } = await shared;
+  generator.requests.length = 0;
+  generator.refusal = undefined;
+  generator.events = eventsOf([{ ids: [1] }]);
+  template.calls.length = 0;
+  return shared;
 }
 
 /** The data of the events of a stream, parsed except for the end marker. */

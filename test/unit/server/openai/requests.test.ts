@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ContextLengthError, InvalidParameterError, type ParameterFault } from '../../../../src/core/index.ts';
+import { ContextLengthError, InvalidParameterError } from '../../../../src/core/index.ts';
 import { startOpenai } from './openai-app.ts';
 
 const completion = { prompt: 'Hello' };
@@ -10,6 +10,8 @@ const routes: readonly [Route, object][] = [
   ['complete', completion],
   ['chat', chat],
 ];
+
+type ParameterFault = ConstructorParameters<typeof InvalidParameterError>[0];
 
 /** The request that a body stands for. */
 async function requestFor(route: Route, body: object) {
@@ -154,7 +156,7 @@ describe('a chat', () => {
   test.each([
     [{ messages: undefined }, 'messages is missing', 'messages'],
     [{ messages: [] }, 'messages is []; it must be a list that is not empty', 'messages'],
-    [{ messages: [{ content: 'a' }] }, /^(messages\[0\]\.)?role is missing/, 'role'],
+    [{ messages: [{ content: 'a' }] }, 'messages[0].role is missing', 'messages'],
     [{ messages: [{ role: 'user' }] }, /^messages\[0\]\.content is missing; it must be/, 'messages'],
     [{ messages: [{ role: 'user', content: null }] }, /^messages\[0\]\.content is missing; it must be/, 'messages'],
     [
@@ -259,8 +261,8 @@ describe.each(routes)('%s', (route, body) => {
   });
 
   test.each([undefined, null, -1])('seed %s is random', async (seed) => {
-    const requests = await Promise.all([1, 2].map(() => requestFor(route, { ...body, seed })));
-    const [a, b] = requests.map((request) => request?.sampling.seed);
+    const a = (await requestFor(route, { ...body, seed }))?.sampling.seed;
+    const b = (await requestFor(route, { ...body, seed }))?.sampling.seed;
     expect(a).toBeGreaterThanOrEqual(0);
     expect(a).not.toBe(b);
   });
@@ -284,7 +286,7 @@ describe.each(routes)('%s', (route, body) => {
     [{ logit_bias: { a: 1, '-1': 1 } }, 'logit_bias has the keys "a", "-1"; its keys must be token ids', 'logit_bias'],
     [{ allowed_token_ids: [] }, 'allowed_token_ids is []; it must be a list that is not empty', 'allowed_token_ids'],
     [{ stop_token_ids: [-1] }, 'stop_token_ids[0] is -1; it must be at least 0', 'stop_token_ids'],
-    [{ stop: '' }, /^stop is ""; it must be a string of 1 to 1024 characters, or a list of up to 64/, 'stop'],
+    [{ stop: '' }, /^stop is ""; it must be .* a string of 1 to 1024 characters, or a list of up to 64/, 'stop'],
     [{ stop: Array(10_000).fill('a') }, /^stop is \["a",.*; it must be .* a list of up to 64 of them/, 'stop'],
     [{ stop: '\ud800' }, 'stop contains half of a surrogate pair; it must be well-formed text', 'stop'],
     [
@@ -306,8 +308,8 @@ describe.each(routes)('%s', (route, body) => {
     [{ stream_options: {} }, 'stream_options is {}; it is only possible if stream is true', 'stream_options'],
     [
       { stream: true, stream_options: { include_usage: 1 } },
-      'stream_options/include_usage is 1; it must be a boolean',
-      'stream_options/include_usage',
+      'stream_options.include_usage is 1; it must be a boolean',
+      'stream_options.include_usage',
     ],
     [{ stream: 'yes' }, 'stream is "yes"; it must be a boolean', 'stream'],
     [
