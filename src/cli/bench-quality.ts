@@ -87,15 +87,16 @@ async function read(
   // A row's seed says which window it reads; the token drawn is the next one of the text.
   const runner = runnerOf({
     needs: () => 'all',
-    sample: (logits, { params: { seed: window }, tokenIndex: place }) => {
+    adjust: () => {},
+    draw: ({ logits }, { params: { seed: window }, tokenIndex: place }) => {
       const tokenId = windows[window]?.[place + 1] ?? 0;
       const { best, logSum } = summary(logits);
       const places = likeliest[window];
       if (places !== undefined) places[place] = best;
       lossSum += logSum - (logits[tokenId] ?? 0);
-      return { id: tokenId };
+      return [tokenId];
     },
-    sampleAmong: () => undefined,
+    drawAmong: () => undefined,
   });
   const numPlaces = (windows[0]?.length ?? 1) - 1;
   try {

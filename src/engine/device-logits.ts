@@ -1,7 +1,7 @@
-import type { SampledToken } from '../core/index.ts';
+import type { RowSampling } from '../core/index.ts';
 import { likeliestGraph, takeRowsGraph } from '../model/index.ts';
-import { maxLikeliest, type TokenSampler } from '../sampling/index.ts';
-import { type DrawnRow, drawFrom, type Logits, type LogitsShape, nthRow } from './logits.ts';
+import { type LikeliestTokens, maxLikeliest } from '../sampling/index.ts';
+import { type HostRows, type Logits, type LogitsShape, nthRow } from './logits.ts';
 import {
   type DeviceBuffer,
   type NativeArray,
@@ -17,45 +17,53 @@ interface ReaderOptions {
   readonly owned: Resources;
 }
 
+/** Rows in the memory of a device. */
+interface DeviceRows {
+  readonly buffer: DeviceBuffer;
+  readonly numRows: number;
+}
+
+/** A row of which the likeliest tokens are wanted. */
+interface LikeliestRow {
+  readonly at: number;
+  readonly sampling: RowSampling;
+}
+
 /** Logits in the memory of a device. Only what sampling needs is copied to the host. The device's memory is freed with the model's session. */
 export class DeviceLogits implements Logits {
   readonly #modelSession: Session;
-  readonly #vocabSize: number;
-  readonly #buffer: DeviceBuffer;
+  readonly #shape: LogitsShape;
   readonly #likeliest: LikeliestReader;
   readonly #whole: RowReader;
+  /** Grows with the first run that scores a prompt. */
+  #rows: DeviceRows;
 
   constructor(modelSession: Session, shape: LogitsShape, options: ReaderOptions) {
-    const { maxRows, vocabSize } = shape;
     this.#modelSession = modelSession;
-    this.#vocabSize = vocabSize;
-    this.#buffer = modelSession.allocate(maxRows * vocabSize * Float32Array.BYTES_PER_ELEMENT);
-    this.#likeliest = new LikeliestReader(this.#buffer, shape, options);
-    this.#whole = new RowReader(this.#buffer, shape, options);
+    this.#shape = shape;
+    this.#rows = this.#allocate(shape.maxDrawn);
+    this.#likeliest = new LikeliestReader(shape, options);
+    this.#whole = new RowReader(shape, options);
   }
 
+  /** @throws {OrtError} the device has no room for the logits of a scored prompt */
   bind(numRows: number): void {
-    const shape = [numRows, this.#vocabSize];
-    this.#modelSession.bindOutput('logits', { buffer: this.#buffer, type: 'float32', shape });
+    if (numRows > this.#rows.numRows) this.#rows = this.#allocate(this.#shape.maxRows);
+    const shape = [numRows, this.#shape.vocabSize];
+    this.#modelSession.bindOutput('logits', { buffer: this.#rows.buffer, type: 'float32', shape });
   }
 
-  async draw(rows: readonly DrawnRow[], sampler: TokenSampler): Promise<readonly (SampledToken | undefined)[]> {
-    const drawn = new Map<DrawnRow, SampledToken | undefined>();
-    const needFew = rows.filter(({ sampling }) => sampler.needs(sampling) === 'few');
-    if (needFew.length > 0) {
-      for (const [nth, likeliest] of (await this.#likeliest.read(needFew)).entries()) {
-        const row = needFew[nth];
-        const token = row && sampler.sampleAmong(likeliest, row.sampling);
-        if (row !== undefined && token !== undefined) drawn.set(row, token);
-      }
-    }
-    const others = rows.filter((row) => !drawn.has(row));
-    if (others.length > 0) {
-      const values = await this.#whole.read(others);
-      const tokens = await drawFrom(others, (_, nth) => nthRow(values, this.#vocabSize, nth), sampler);
-      for (const [nth, row] of others.entries()) drawn.set(row, tokens[nth]);
-    }
-    return rows.map((row) => drawn.get(row));
+  read(ats: readonly number[]): Promise<HostRows> {
+    return this.#whole.read(this.#rows, ats);
+  }
+
+  readLikeliest(rows: readonly LikeliestRow[]): Promise<LikeliestTokens[]> {
+    return this.#likeliest.read(this.#rows, rows);
+  }
+
+  #allocate(numRows: number): DeviceRows {
+    const bytes = numRows * this.#shape.vocabSize * Float32Array.BYTES_PER_ELEMENT;
+    return { buffer: this.#modelSession.allocate(bytes), numRows };
   }
 }
 
@@ -66,28 +74,30 @@ class RowReader {
   readonly #index: NativeArray<BigInt64Array>;
   readonly #taken: NativeArray<Float32Array>;
 
-  constructor(rows: DeviceBuffer, { maxRows, vocabSize }: LogitsShape, { session, owned }: ReaderOptions) {
+  constructor({ maxRows, vocabSize }: LogitsShape, { session, owned }: ReaderOptions) {
     this.#session = owned.own(new Session(takeRowsGraph(), session));
-    this.#session.bindInput('rows', { buffer: rows, type: 'float32', shape: [maxRows, vocabSize] });
     this.#vocabSize = vocabSize;
     this.#index = owned.own(nativeArray(BigInt64Array, maxRows));
     this.#taken = owned.own(nativeArray(Float32Array, maxRows * vocabSize));
   }
 
-  /** @returns the rows one after another, valid until the next call */
-  async read(rows: readonly DrawnRow[]): Promise<Float32Array> {
-    this.#index.values.set(rows.map(({ at }) => BigInt(at)));
-    this.#session.bindInput('index', { buffer: this.#index.buffer, type: 'int64', shape: [rows.length] });
-    const shape = [rows.length, this.#vocabSize];
+  async read({ buffer, numRows }: DeviceRows, ats: readonly number[]): Promise<HostRows> {
+    const width = this.#vocabSize;
+    this.#index.values.set(ats.map(BigInt));
+    this.#session.bindInput('rows', { buffer, type: 'float32', shape: [numRows, width] });
+    this.#session.bindInput('index', { buffer: this.#index.buffer, type: 'int64', shape: [ats.length] });
+    const shape = [ats.length, width];
     this.#session.bindOutput('taken', { buffer: this.#taken.buffer, type: 'float32', shape });
     await this.#session.run();
-    return this.#taken.values;
+    const places = new Map(ats.map((at, place) => [at, place]));
+    return { array: this.#taken, placeOf: (at) => places.get(at) ?? Number.NaN };
   }
 }
 
 /** Copies the likeliest tokens of rows to the host. */
 class LikeliestReader {
   readonly #session: Session;
+  readonly #vocabSize: number;
   readonly #count: number;
   readonly #index: NativeArray<BigInt64Array>;
   readonly #temperature: NativeArray<Float32Array>;
@@ -95,10 +105,10 @@ class LikeliestReader {
   readonly #ids: NativeArray<BigInt64Array>;
   readonly #total: NativeArray<Float32Array>;
 
-  constructor(rows: DeviceBuffer, { maxRows, vocabSize }: LogitsShape, { session, owned }: ReaderOptions) {
+  constructor({ maxDrawn: maxRows, vocabSize }: LogitsShape, { session, owned }: ReaderOptions) {
+    this.#vocabSize = vocabSize;
     this.#count = Math.min(maxLikeliest, vocabSize);
     this.#session = owned.own(new Session(likeliestGraph(this.#count), session));
-    this.#session.bindInput('rows', { buffer: rows, type: 'float32', shape: [maxRows, vocabSize] });
     this.#index = owned.own(nativeArray(BigInt64Array, maxRows));
     this.#temperature = owned.own(nativeArray(Float32Array, maxRows));
     this.#logits = owned.own(nativeArray(Float32Array, maxRows * this.#count));
@@ -106,11 +116,12 @@ class LikeliestReader {
     this.#total = owned.own(nativeArray(Float32Array, maxRows));
   }
 
-  async read(rows: readonly DrawnRow[]) {
+  async read({ buffer, numRows }: DeviceRows, rows: readonly LikeliestRow[]): Promise<LikeliestTokens[]> {
     const count = this.#count;
     this.#index.values.set(rows.map(({ at }) => BigInt(at)));
     this.#temperature.values.set(rows.map(({ sampling }) => sampling.params.temperature));
     const session = this.#session;
+    session.bindInput('rows', { buffer, type: 'float32', shape: [numRows, this.#vocabSize] });
     session.bindInput('index', { buffer: this.#index.buffer, type: 'int64', shape: [rows.length] });
     session.bindInput('temperature', { buffer: this.#temperature.buffer, type: 'float32', shape: [rows.length, 1] });
     session.bindOutput('logits', { buffer: this.#logits.buffer, type: 'float32', shape: [rows.length, count] });

@@ -4,7 +4,6 @@ import {
   type ModelRunner,
   messageOf,
   type RowResult,
-  type SampledToken,
   type Step,
   type StepLimits,
 } from '../core/index.ts';
@@ -14,10 +13,13 @@ import { DeviceKvCache } from './device-kv-cache.ts';
 import { DeviceLogits } from './device-logits.ts';
 import { HostKvCache } from './host-kv-cache.ts';
 import { type KvCache, kvCacheShape } from './kv-cache.ts';
-import { type DrawnRow, HostLogits, type Logits } from './logits.ts';
+import { type LogitRows, planLogits } from './logit-rows.ts';
+import { HostLogits, type Logits } from './logits.ts';
 import { type NativeArray, nativeArray, OrtError, Resources, Session, type SessionOptions } from './ort/index.ts';
+import { rowResults } from './row-results.ts';
+import { RowSampler } from './row-sampler.ts';
 import { type GraphRun, planRuns } from './run-plan.ts';
-import { numLogits, type SampledRow, StepInputs } from './step-inputs.ts';
+import { StepInputs } from './step-inputs.ts';
 
 export interface OrtModelRunnerOptions {
   readonly model: Model;
@@ -40,10 +42,10 @@ export class OrtModelRunner implements ModelRunner {
   readonly #cache: KvCache;
   readonly #inputs: StepInputs;
   readonly #logits: Logits;
-  /** The most likely token of each row, and its logit: [maxBatchSize, 1]. */
+  /** The most likely token of each row of logits, and its logit: [rows, 1]. */
   readonly #nextToken: NativeArray<BigInt64Array>;
   readonly #nextLogit: NativeArray<Float32Array>;
-  readonly #sampler: TokenSampler;
+  readonly #sampling: RowSampler;
 
   /** @throws {ModelError} the graph cannot be loaded, or there is not enough memory */
   constructor({ model, limits, session, blockTokens, ...options }: OrtModelRunnerOptions) {
@@ -54,7 +56,8 @@ export class OrtModelRunner implements ModelRunner {
     try {
       this.#session = owned.own(load(model, { ...session, flashAttention: isFlashInvariant(model, session) }));
       const shape = kvCacheShape(model, maxBatchSize, maxModelLen);
-      const logitsShape = { maxRows: maxBatchSize, vocabSize };
+      const maxRows = maxBatchSize + maxStepTokens;
+      const logitsShape = { maxDrawn: maxBatchSize, maxRows, vocabSize };
       if (this.#session.hasDeviceMemory) {
         this.#cache = new DeviceKvCache(this.#session, { shape, maxStepTokens, session, blockTokens, owned });
         this.#logits = new DeviceLogits(this.#session, logitsShape, { session, owned });
@@ -63,9 +66,10 @@ export class OrtModelRunner implements ModelRunner {
         this.#logits = new HostLogits(this.#session, logitsShape, owned);
       }
       this.#inputs = new StepInputs(this.#session, { maxRows: maxBatchSize, maxTokens: maxStepTokens }, owned);
-      this.#nextToken = owned.own(nativeArray(BigInt64Array, maxBatchSize));
-      this.#nextLogit = owned.own(nativeArray(Float32Array, maxBatchSize));
-      this.#sampler = options.sampler ?? new Sampler(vocabSize);
+      this.#nextToken = owned.own(nativeArray(BigInt64Array, maxRows));
+      this.#nextLogit = owned.own(nativeArray(Float32Array, maxRows));
+      const sampler = options.sampler ?? new Sampler(vocabSize);
+      this.#sampling = new RowSampler({ vocabSize, logits: this.#logits, sampler, session, owned });
     } catch (error) {
       owned.free();
       if (error instanceof ModelError) throw error;
@@ -89,6 +93,7 @@ export class OrtModelRunner implements ModelRunner {
 
   terminate(): void {
     this.#session.terminate();
+    this.#sampling.terminate();
   }
 
   dispose(): void {
@@ -96,33 +101,30 @@ export class OrtModelRunner implements ModelRunner {
   }
 
   async #run(run: GraphRun, results: RowResult[]): Promise<void> {
-    const sampled = this.#inputs.fill(run);
-    const numRows = numLogits(sampled);
+    const plan = planLogits(run);
+    // Without any row of logits, ArgMax would fail.
+    const logitTokens = plan.tokens.length > 0 ? plan.tokens : [0];
+    this.#inputs.fill(run, logitTokens);
     const binding = this.#cache.bind(run);
     if (binding !== undefined) await binding;
+    this.#bindOutputs(logitTokens.length);
+    await this.#session.run();
+    await this.#cache.settle(run);
+    await this.#sample(plan, results);
+  }
+
+  #bindOutputs(numRows: number): void {
     this.#logits.bind(numRows);
     const shape = [numRows, 1];
     this.#session.bindOutput('next_token', { buffer: this.#nextToken.buffer, type: 'int64', shape });
     this.#session.bindOutput('next_logit', { buffer: this.#nextLogit.buffer, type: 'float32', shape });
-    await this.#session.run();
-    await this.#cache.settle(run);
-    const drawn: (DrawnRow & SampledRow)[] = [];
-    for (const [at, { index, sampling }] of sampled.entries()) {
-      if (this.#sampler.needs(sampling) === 'best') results[index] = resultOf(this.#likeliestToken(at));
-      else drawn.push({ index, at, sampling });
-    }
-    const tokens = await this.#logits.draw(drawn, this.#sampler);
-    for (const [i, { index }] of drawn.entries()) results[index] = resultOf(tokens[i]);
   }
 
-  /** The token that the graph chose for a row; undefined if its logit is not a finite number. */
-  #likeliestToken(at: number): SampledToken | undefined {
-    return !Number.isFinite(this.#nextLogit.values[at]) ? undefined : { id: Number(this.#nextToken.values[at]) };
+  async #sample(plan: LogitRows, results: RowResult[]): Promise<void> {
+    const best = (at: number): number | undefined =>
+      Number.isFinite(this.#nextLogit.values[at]) ? Number(this.#nextToken.values[at]) : undefined;
+    for (const [index, result] of rowResults(plan, await this.#sampling.sample(plan, best))) results[index] = result;
   }
-}
-
-function resultOf(token: SampledToken | undefined): RowResult {
-  return token ? { tokens: [token] } : new EngineError('the model computed logits that are not finite numbers');
 }
 
 /**

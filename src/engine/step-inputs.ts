@@ -1,4 +1,3 @@
-import type { RowSampling } from '../core/index.ts';
 import type { AttentionGroup } from '../model/index.ts';
 import {
   type ElementType,
@@ -26,23 +25,22 @@ export class StepInputs {
     this.#inputIds = int64Input(target, 'input_ids', maxTokens);
     this.#positionIds = int64Input(target, 'position_ids', maxTokens);
     this.#attended = int64Input(target, 'attended', maxTokens);
-    this.#logitIndex = int64Input(target, 'logit_index', maxRows);
+    this.#logitIndex = int64Input(target, 'logit_index', maxRows + maxTokens);
     this.#decode = groupInputs(target, 'decode', { maxRows, maxTokens: maxRows });
     this.#prompt = groupInputs(target, 'prompt', { maxRows, maxTokens });
     this.#promptShape = int64Input(target, 'prompt.shape', 3);
   }
 
-  /** Writes and binds the inputs of a run. @returns the rows to sample, in the order of their logits */
-  fill({ decode, prompt }: GraphRun): readonly SampledRow[] {
-    const sampled: SampledRow[] = [];
+  /** Writes and binds the inputs of a run. @param logitTokens which of the run's tokens get logits; at least one */
+  fill({ decode, prompt }: GraphRun, logitTokens: readonly number[]): void {
     const numDecodeResults = Math.max(1, decode.rows.length);
     let numTokens = 0;
     for (const [group, inputs, firstResult] of [
       [decode, this.#decode, 0],
       [prompt, this.#prompt, numDecodeResults],
     ] as const) {
-      for (const [i, { index, row }] of group.rows.entries()) {
-        const { start, tokenIds, sample: sampling } = row;
+      for (const [i, { row }] of group.rows.entries()) {
+        const { start, tokenIds } = row;
         for (const [j, tokenId] of tokenIds.entries()) {
           this.#inputIds.values[numTokens] = BigInt(tokenId);
           this.#positionIds.values[numTokens] = BigInt(start + j);
@@ -51,9 +49,6 @@ export class StepInputs {
         }
         // Padding repeats the row's last token. Its results are ignored.
         inputs.tokens.values.fill(BigInt(numTokens - 1), i * group.width + tokenIds.length, (i + 1) * group.width);
-        if (sampling === undefined) continue;
-        this.#logitIndex.values[sampled.length] = BigInt(numTokens - 1);
-        sampled.push({ index, sampling });
       }
       fillLengths(inputs, group);
     }
@@ -62,24 +57,11 @@ export class StepInputs {
     this.#promptShape.values.set([BigInt(numPrompts), BigInt(promptWidth), -1n]);
     this.#promptShape.bind(3);
     for (const input of [this.#inputIds, this.#positionIds, this.#attended]) input.bind(numTokens);
-    if (sampled.length === 0) this.#logitIndex.values[0] = 0n;
-    this.#logitIndex.bind(numLogits(sampled));
+    for (const [i, token] of logitTokens.entries()) this.#logitIndex.values[i] = BigInt(token);
+    this.#logitIndex.bind(logitTokens.length);
     bindGroup(this.#decode, numDecodeResults, 1);
     bindGroup(this.#prompt, numPrompts, promptWidth);
-    return sampled;
   }
-}
-
-/** A row that a token is drawn for. */
-export interface SampledRow {
-  /** Place of the row in its step. */
-  readonly index: number;
-  readonly sampling: RowSampling;
-}
-
-/** Rows of logits that a run computes: at least one, since ArgMax does not accept an empty input. */
-export function numLogits(sampled: readonly SampledRow[]): number {
-  return Math.max(1, sampled.length);
 }
 
 /** What attention needs to know about the rows of a group. */

@@ -8,6 +8,7 @@ export { blockCopyGraph, copyNames, likeliestGraph, takeRowsGraph, zerosGraph } 
 export { type ComputeType, GraphWriter } from './graph/graph-writer.ts';
 export type { AttentionGroup } from './graph/in-place-io.ts';
 export { computeTypeOf, type Int8Range } from './graph/linear-layers.ts';
+export { scoreGraph, weightsGraph } from './graph/sampling-graphs.ts';
 export { findGraphs, removeGraphs } from './graph-inventory.ts';
 export { expectMemoryFor, inspectModel, type Model, openModel, weightsBytes } from './model.ts';
 export type { ModelConfig } from './model-config.ts';

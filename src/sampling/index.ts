@@ -1,1 +1,10 @@
-export { type LogitsAdjuster, maxLikeliest, Sampler, type TokenSampler } from './sampler.ts';
+export type { LikeliestTokens } from './likeliest-tokens.ts';
+export {
+  type AdjustedRow,
+  isGreedy,
+  maxLikeliest,
+  type NeededLogits,
+  Sampler,
+  type TokenSampler,
+  type Undrawable,
+} from './sampler.ts';

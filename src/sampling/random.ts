@@ -27,9 +27,13 @@ export function philox(key: readonly [number, number], counter: readonly [number
   return [c0, c1, c2, c3];
 }
 
-/** The random number in [0, 1), with 53 random bits, for the token of this index in an answer with this seed. */
-export function uniform(seed: number, tokenIndex: number): number {
+/**
+ * The random number in [0, 1), with 53 random bits, for a token.
+ * @param tokenIndex among the tokens of its answer
+ * @param choice the answer, of several to the same prompt
+ */
+export function uniform(seed: number, tokenIndex: number, choice: number): number {
   const key = BigInt.asUintN(64, BigInt(seed));
-  const [high = 0, low = 0] = philox([Number(key & 0xffffffffn), Number(key >> 32n)], [tokenIndex, 0, 0, 0]);
+  const [high = 0, low = 0] = philox([Number(key & 0xffffffffn), Number(key >> 32n)], [tokenIndex, choice, 0, 0]);
   return ((high >>> 5) * 2 ** 26 + (low >>> 6)) / 2 ** 53;
 }

@@ -1,8 +1,14 @@
-import type { RowSampling, SampledToken, SamplingParams } from '../core/index.ts';
-import type { Candidates, Restriction } from './candidates.ts';
-import { draw } from './draw.ts';
-import { topK } from './top-k.ts';
-import { topP } from './top-p.ts';
+import type { RowSampling, SamplingParams } from '../core/index.ts';
+import type { LogitsAdjuster } from './adjuster.ts';
+import { type LikeliestTokens, restrictListed } from './likeliest-tokens.ts';
+import { logitBias } from './logit-bias.ts';
+import { allowedTokens, bannedTokens } from './masks.ts';
+import { outputPenalties, repetitionPenalty } from './penalties.ts';
+import { uniform } from './random.ts';
+import { RankedTokens } from './ranked-tokens.ts';
+import { restrict } from './restrict.ts';
+import { selectLargest, sumOf } from './select.ts';
+import { typical } from './typical-p.ts';
 
 /** Below this temperature the likeliest token is practically certain, and dividing by it would overflow. */
 const greedyBelow = 1e-5;
@@ -10,128 +16,116 @@ const greedyBelow = 1e-5;
 /** The likeliest tokens that a device hands to the host for a row; usually more than top-k and top-p keep. */
 export const maxLikeliest = 512;
 
-/** A stage of sampling that changes logits: a penalty, a bias, a mask. */
-export interface LogitsAdjuster {
-  /** Whether the row asks for it. */
-  appliesTo(sampling: RowSampling): boolean;
-  /** @param logits of one row, [vocabulary], changed in place */
-  adjust(logits: Float32Array, sampling: RowSampling): void;
-}
+/** Instead of 0, which every token reaches. Random numbers are multiples of 2^-53. */
+const tiny = 2 ** -60;
 
-/** What happens to a row's logits before a token is drawn: every adjuster, then every restriction, in this order. */
-export interface SamplingStages {
-  readonly adjusters: readonly LogitsAdjuster[];
-  readonly restrictions: readonly Restriction[];
-}
+/** Keeps rounding from reaching a token behind the last one. */
+const justBelowOne = 1 - 1e-12;
 
-const defaultStages: SamplingStages = { adjusters: [], restrictions: [topK, topP] };
-
-/** Which of a row's logits the sampler has to see: only the largest one, the {@link maxLikeliest} likeliest, or all. */
+/** Which of a row's logits the sampler has to see: only the index of the largest one, the {@link maxLikeliest} likeliest, or all. */
 export type NeededLogits = 'best' | 'few' | 'all';
 
-/** Draws the next token of a row. */
-export interface TokenSampler {
-  needs(sampling: RowSampling): NeededLogits;
-  /**
-   * @param logits of one row, [vocabulary]; may be changed
-   * @returns undefined if no token can be drawn: the logits are not finite numbers
-   */
-  sample(logits: Float32Array, sampling: RowSampling): SampledToken | undefined;
-  /** The same for a row that needs few logits. @returns undefined if it turns out that other tokens are needed too */
-  sampleAmong(likeliest: LikeliestTokens, sampling: RowSampling): SampledToken | undefined;
+/** Why no token can be drawn: some logits are NaN or +Infinity, or all are -Infinity. */
+export type Undrawable = 'not finite' | 'all masked';
+
+/** A row that a token is drawn from. Both arrays: [vocabulary]. */
+export interface AdjustedRow {
+  /** After {@link TokenSampler.adjust}. */
+  readonly logits: Float32Array;
+  /** The softmax of the logits, divided by the temperature. Not used for greedy rows. */
+  readonly weights: Float32Array;
 }
 
-/** The likeliest tokens of a row, the likeliest first. */
-export interface LikeliestTokens {
-  readonly ids: ArrayLike<bigint>;
-  readonly logits: Float32Array;
-  /** The sum of exp((logit - largest) / temperature) over all tokens of the row. */
-  readonly total: number;
+/** Draws the next tokens of a row: one for each of its choices. */
+export interface TokenSampler {
+  needs(sampling: RowSampling): NeededLogits;
+  /** @param logits of one row, [vocabulary], changed in place */
+  adjust(logits: Float32Array, sampling: RowSampling): void;
+  draw(row: AdjustedRow, sampling: RowSampling): readonly number[] | Undrawable;
+  /** The same for a row that needs few tokens. @returns undefined if it turns out that other tokens are needed, too */
+  drawAmong(likeliest: LikeliestTokens, sampling: RowSampling): readonly number[] | undefined;
 }
 
 /**
- * Adjusts logits, divides them by the temperature, restricts the candidates and draws one, as Hugging Face transformers does.
- * Of equally likely tokens, the smaller id counts as likelier.
- * Scratch memory is allocated once, so no token costs an allocation of the vocabulary's size.
+ * The stages of sampling in the order of Hugging Face transformers: see docs/sampling.md. Scratch memory is allocated once, so that
+ * drawing a token usually costs no allocation of the vocabulary's size.
  */
 export class Sampler implements TokenSampler {
-  readonly #stages: SamplingStages;
-  readonly #weights: Float64Array;
-  readonly #ids: Uint32Array;
+  readonly #vocabSize: number;
+  readonly #adjusters: readonly LogitsAdjuster[];
+  readonly #tokens: RankedTokens;
 
-  constructor(vocabSize: number, stages: SamplingStages = defaultStages) {
-    this.#stages = stages;
-    this.#weights = new Float64Array(vocabSize);
-    this.#ids = new Uint32Array(vocabSize);
+  constructor(vocabSize: number) {
+    this.#vocabSize = vocabSize;
+    this.#adjusters = [
+      logitBias,
+      repetitionPenalty(vocabSize),
+      outputPenalties(vocabSize),
+      bannedTokens,
+      allowedTokens,
+    ];
+    this.#tokens = new RankedTokens(vocabSize);
   }
 
   needs(sampling: RowSampling): NeededLogits {
     const { params } = sampling;
-    if (this.#stages.adjusters.some((adjuster) => adjuster.appliesTo(sampling))) return 'all';
+    const isAdjusted = this.#adjusters.some((adjuster) => adjuster.appliesTo(sampling));
+    if (isAdjusted) return 'all';
     if (isGreedy(params)) return 'best';
-    const isFew = params.topK > 0 ? params.topK < maxLikeliest : params.topP < 1;
-    return isFew ? 'few' : 'all';
+    const isFew = params.topK > 0 ? params.topK < maxLikeliest : params.topP < 1 || params.minP > 0;
+    return isFew && params.typicalP >= 1 ? 'few' : 'all';
   }
 
-  sample(logits: Float32Array, sampling: RowSampling): SampledToken | undefined {
-    for (const adjuster of this.#stages.adjusters) {
-      if (adjuster.appliesTo(sampling)) adjuster.adjust(logits, sampling);
+  adjust(logits: Float32Array, sampling: RowSampling): void {
+    for (const adjuster of this.#adjusters) if (adjuster.appliesTo(sampling)) adjuster.adjust(logits, sampling);
+  }
+
+  draw({ logits, weights }: AdjustedRow, sampling: RowSampling): readonly number[] | Undrawable {
+    if (isGreedy(sampling.params)) {
+      const best = argmax(logits);
+      return best === undefined ? whyUndrawable(logits) : sampling.choices.map(() => best);
     }
-    const { params } = sampling;
-    const best = argmax(logits);
-    const max = logits[best] ?? Number.NaN;
-    if (!Number.isFinite(max)) return undefined;
-    if (isGreedy(params)) return { id: best };
-    const candidates = this.#weigh(logits, max, params.temperature);
-    if (Number.isNaN(candidates.mass)) return undefined;
-    return { id: draw(this.#restrict(candidates, params), sampling) };
-  }
-
-  sampleAmong({ ids, logits, total }: LikeliestTokens, sampling: RowSampling): SampledToken | undefined {
-    const { temperature, topK, topP } = sampling.params;
-    const max = logits[0] ?? 0;
-    let mass = 0;
-    for (const [i, logit] of logits.entries()) {
-      const id = Number(ids[i]);
-      this.#ids[i] = id;
-      const weight = Math.exp((logit - max) / temperature);
-      this.#weights[id] = weight;
-      mass += weight;
+    if (!this.#tokens.load(logits, weights)) return whyUndrawable(logits);
+    const { topK, topP, typicalP } = sampling.params;
+    const numbers = numbersOf(sampling);
+    if (topK === 0) this.#prepare(topP, numbers);
+    const kept = restrict(this.#tokens, sampling.params);
+    if (typicalP < 1) {
+      const ids = typical(this.#tokens.ids(kept), weights, typicalP);
+      const mass = sumOf(ids, weights);
+      const tokens = { ids, keys: logits, weights };
+      return numbers.map((number) => selectLargest(tokens, { mass: number * mass }).at(-1) ?? 0);
     }
-    if (Number.isNaN(total) || (topK > 0 ? topK > logits.length : topP >= 1 || mass < topP * total)) return undefined;
-    const last = this.#ids[logits.length - 1] ?? 0;
-    const few = { ids: this.#ids.subarray(0, logits.length), isSorted: false, weights: this.#weights, mass: total };
-    const kept = this.#restrict(few, sampling.params);
-    // Tokens that are as likely as the last one may have been left out, and one of them may come before it.
-    const isCut = logits.length < this.#weights.length;
-    if (isCut && kept.ids.some((id) => this.#weights[id] === this.#weights[last])) return undefined;
-    return { id: draw(kept, sampling) };
+    const masses = numbers.map((number) => number * kept.mass);
+    this.#tokens.prepare(masses);
+    return masses.map((mass) => this.#tokens.ofMass(mass).lastId);
   }
 
-  #weigh(logits: Float32Array, max: number, temperature: number): Candidates {
-    const ids = this.#ids;
-    const weights = this.#weights;
-    let mass = 0;
-    for (let id = 0; id < weights.length; id++) {
-      const weight = Math.exp(((logits[id] ?? 0) - max) / temperature);
-      ids[id] = id;
-      weights[id] = weight;
-      mass += weight;
-    }
-    return { ids, isSorted: true, weights, mass };
+  /** Looks at the last token that top-p keeps and at the drawn ones in the same pass: where they are is known roughly. */
+  #prepare(topP: number, numbers: readonly number[]): void {
+    const mass = Math.min(1, topP) * this.#tokens.all.mass;
+    this.#tokens.prepare([...(topP < 1 ? [mass] : []), ...numbers.map((number) => number * mass)]);
   }
 
-  #restrict(candidates: Candidates, params: SamplingParams): Candidates {
-    return this.#stages.restrictions.reduce((kept, restrict) => restrict(kept, params), candidates);
+  drawAmong(likeliest: LikeliestTokens, sampling: RowSampling): readonly number[] | undefined {
+    const kept = restrictListed(likeliest, sampling.params, this.#vocabSize);
+    if (kept === undefined) return undefined;
+    const { tokens, mass } = kept;
+    return numbersOf(sampling).map((number) => tokens.find(({ reached }) => reached >= number * mass)?.id ?? 0);
   }
 }
 
-function isGreedy({ temperature }: SamplingParams): boolean {
+/** The random numbers of a row's choices: in (0, 1). */
+function numbersOf({ params, tokenIndex, choices }: RowSampling): number[] {
+  return choices.map((choice) => Math.max(uniform(params.seed, tokenIndex, choice), tiny) * justBelowOne);
+}
+
+export function isGreedy({ temperature }: SamplingParams): boolean {
   return temperature < greedyBelow;
 }
 
-/** The index of the largest logit; the first one of equals. */
-function argmax(logits: Float32Array): number {
+/** The index of the largest logit; the first one of equals. Undefined if that logit is not finite. */
+function argmax(logits: Float32Array): number | undefined {
   let best = 0;
   let max = Number.NEGATIVE_INFINITY;
   for (let id = 0; id < logits.length; id++) {
@@ -141,5 +135,9 @@ function argmax(logits: Float32Array): number {
       best = id;
     }
   }
-  return best;
+  return Number.isFinite(max) ? best : undefined;
+}
+
+function whyUndrawable(logits: Float32Array): Undrawable {
+  return logits.every((logit) => logit === Number.NEGATIVE_INFINITY) ? 'all masked' : 'not finite';
 }

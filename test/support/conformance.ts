@@ -65,8 +65,9 @@ export function sequenceOf(
 export function choosing(choose: (logits: Float32Array, sampling: RowSampling) => number): TokenSampler {
   return {
     needs: () => 'all',
-    sample: (logits, sampling) => ({ id: choose(logits, sampling) }),
-    sampleAmong: () => undefined,
+    adjust: () => {},
+    draw: ({ logits }, sampling) => [choose(logits, sampling)],
+    drawAmong: () => undefined,
   };
 }
 

@@ -1,5 +1,6 @@
-import { attribute, elementType, encodeModel, type Initializer, type Node, type ValueInfo } from '../onnx-schema.ts';
+import { attribute, elementType, encodeModel, type Node, type ValueInfo } from '../onnx-schema.ts';
 import { bytesPerElement } from '../weights/float-types.ts';
+import { int64Constant, node } from './graph-nodes.ts';
 import type { ComputeType } from './graph-writer.ts';
 
 /** The names of one part of the cache in {@link blockCopyGraph}. */
@@ -66,7 +67,7 @@ export function takeRowsGraph(): Uint8Array {
 export function likeliestGraph(count: number): Uint8Array {
   const k = ['k', count];
   return encodeModel({
-    initializers: [int64('count', count), int64('first', 0), int64('last_axis', -1)],
+    initializers: [int64Constant('count', count), int64Constant('first', 0), int64Constant('last_axis', -1)],
     inputs: [
       { name: 'rows', type: 'float32', shape: ['rows', 'vocabulary'] },
       { name: 'index', type: 'int64', shape: ['k'] },
@@ -105,14 +106,6 @@ export function zerosGraph(type: ComputeType): Uint8Array {
   });
 }
 
-function int64(name: string, value: number): Initializer {
-  return { name, dataType: elementType.int64, dims: [1], rawData: Buffer.from(BigInt64Array.of(BigInt(value)).buffer) };
-}
-
 function gather(data: string, indices: string, output: string): Node {
   return { ...node('Gather', [data, indices], output), attribute: [attribute('axis', 0)] };
-}
-
-function node(opType: string, input: readonly string[], output: string): Node {
-  return { opType, domain: '', name: output, input, output: [output], attribute: [] };
 }
