@@ -154,7 +154,10 @@ class Scores {
     for (const { wanted, logprobs } of this.#found) {
       const all = await logprobs;
       let next = 0;
-      for (const { row, tokens } of wanted) byRow.set(row, all.slice(next, (next += tokens.length)));
+      for (const { row, tokens } of wanted) {
+        byRow.set(row, all.slice(next, next + tokens.length));
+        next += tokens.length;
+      }
     }
     return byRow;
   }

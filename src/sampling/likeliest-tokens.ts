@@ -34,8 +34,9 @@ export function restrictListed(
   let kept = listed(ids, logits, temperature);
   const isCut = kept.length < vocabSize;
   const leastListed = kept.at(-1)?.logit;
+  if (Number.isNaN(total) || (isCut && topK > kept.length)) return undefined;
   let mass = total;
-  if (topK > 0 && (topK <= kept.length || !isCut)) {
+  if (topK > 0) {
     const least = kept[Math.min(topK, kept.length) - 1]?.logit ?? 0;
     kept = kept.filter(({ logit }) => logit >= least);
     mass = kept.at(-1)?.reached ?? 0;
@@ -45,7 +46,7 @@ export function restrictListed(
   kept = kept.filter(({ weight }) => weight >= minP);
   // Tokens that are as likely as the last of the list may be missing in it, and one of them may come before it.
   const lastKept = kept.at(-1);
-  if (Number.isNaN(total) || lastKept === undefined || (isCut && lastKept.logit === leastListed)) return undefined;
+  if (lastKept === undefined || (isCut && lastKept.logit === leastListed)) return undefined;
   return { tokens: kept, mass: lastKept.reached };
 }
 

@@ -8,8 +8,7 @@ type Restriction = (kept: Prefix, tokens: RankedTokens, params: SamplingParams) 
 const topK: Restriction = (kept, tokens, params) => (params.topK === 0 ? kept : tokens.ofCount(params.topK));
 
 /** Keeps the fewest of the likeliest tokens that together hold the share `topP` of the mass. */
-const topP: Restriction = (kept, tokens, params) =>
-  params.topP >= 1 ? kept : tokens.ofMass(params.topP * kept.mass);
+const topP: Restriction = (kept, tokens, params) => (params.topP >= 1 ? kept : tokens.ofMass(params.topP * kept.mass));
 
 /** Keeps the tokens that are at least the share `minP` as likely as the likeliest. */
 const minP: Restriction = (kept, tokens, params) =>

@@ -1,12 +1,29 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { greedy, type SamplingParams } from '../../../src/core/index.ts';
-import { type LogitsAdjuster, Sampler } from '../../../src/sampling/index.ts';
+import { greedy, type RowSampling, type SamplingParams } from '../../../src/core/index.ts';
+import { Sampler, type Undrawable } from '../../../src/sampling/index.ts';
 import { philox, uniform } from '../../../src/sampling/random.ts';
+import { RankedTokens } from '../../../src/sampling/ranked-tokens.ts';
+import { restrict } from '../../../src/sampling/restrict.ts';
+import { typical } from '../../../src/sampling/typical-p.ts';
+import { randomLogits, weightsOf } from '../../support/random-logits.ts';
 
-/** The id of the token that a sampler draws for these parameters. */
-function drawn(sampler: Sampler, logits: Float32Array, params: SamplingParams, tokenIndex = 0): number | undefined {
-  return sampler.sample(logits, { params, tokenIndex })?.id;
+const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
+
+function rowOf(params: SamplingParams, changes: Partial<RowSampling> = {}): RowSampling {
+  return { params, tokenIndex: 0, choices: [0], ...changes };
+}
+
+/** What a sampler draws from logits that are adjusted already. */
+function draw(sampler: Sampler, logits: Float32Array, row: RowSampling): readonly number[] | Undrawable {
+  return sampler.draw({ logits, weights: weightsOf(logits, row.params.temperature || 1) }, row);
+}
+
+/** The token that a sampler draws for one choice. */
+function drawn(sampler: Sampler, logits: Float32Array, params: SamplingParams, tokenIndex = 0): number {
+  const ids = draw(sampler, logits, rowOf(params, { tokenIndex }));
+  if (typeof ids === 'string') throw new Error(ids);
+  return ids[0] ?? Number.NaN;
 }
 
 const hex = (words: readonly number[]) => words.map((word) => word.toString(16).padStart(8, '0'));
@@ -26,31 +43,44 @@ describe('random numbers', () => {
     expect(hex(philox([0xa4093822, 0x299f31d0], pi))).toEqual(['d16cfe09', '94fdcceb', '5001e420', '24126ea1']);
   });
 
-  test('depend only on the seed and the token index, lie in [0, 1) and take any integer as a seed', () => {
+  test('depend only on the seed, the token index and the choice, lie in [0, 1) and take any integer as a seed', () => {
     const seeds = [0, 1, -1, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER];
-    const numbers = seeds.flatMap((seed) => [0, 1, 2].map((index) => uniform(seed, index)));
+    const numbers = seeds.flatMap((seed) =>
+      [0, 1, 2].flatMap((index) => [0, 1, 127].map((choice) => uniform(seed, index, choice))),
+    );
     expect(new Set(numbers).size).toBe(numbers.length);
     expect(numbers.every((number) => number >= 0 && number < 1)).toBe(true);
-    expect(uniform(42, 7)).toBe(uniform(42, 7));
+    expect(uniform(42, 7, 3)).toBe(uniform(42, 7, 3));
+  });
+
+  test('of the first choice take their bits from the block (token index, 0, 0, 0)', () => {
+    const [high = 0, low = 0] = philox([42, 0], [7, 0, 0, 0]);
+    expect(uniform(42, 7, 0)).toBe(((high >>> 5) * 2 ** 26 + (low >>> 6)) / 2 ** 53);
   });
 });
 
-describe('NaN or infinite logits give no token', () => {
-  const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
-
+describe('no token can be drawn', () => {
   test.each([
-    ['greedy', { temperature: 0 }, [nan, nan, nan]],
-    ['greedy, only one token', { temperature: 0 }, [nan]],
-    ['greedy, all masked', { temperature: 0 }, [-inf, -inf]],
-    ['sampled, all masked', { temperature: 1 }, [-inf, -inf]],
-    ['sampled', { temperature: 1 }, [nan, nan, nan]],
-    ['sampled, one is NaN', { temperature: 1 }, [1, nan, 2]],
-    ['sampled, some are infinite', { temperature: 1 }, [1, inf, inf]],
-    ['top-k', { temperature: 1, topK: 2 }, [1, 3, nan]],
-    ['top-p', { temperature: 1, topP: 0.5 }, [1, 3, nan]],
-  ])('%s', (_, params, logits) => {
+    ['greedy, NaN', { temperature: 0 }, [nan, nan, nan], 'not finite'],
+    ['greedy, infinite', { temperature: 0 }, [1, inf], 'not finite'],
+    ['greedy, all masked', { temperature: 0 }, [-inf, -inf], 'all masked'],
+    ['sampled, all masked', { temperature: 1 }, [-inf, -inf], 'all masked'],
+    ['sampled, NaN', { temperature: 1 }, [nan, nan, nan], 'not finite'],
+    ['sampled, one is NaN', { temperature: 1 }, [1, nan, 2], 'not finite'],
+    ['sampled, some are infinite', { temperature: 1 }, [1, inf, inf], 'not finite'],
+    ['top-k', { temperature: 1, topK: 2 }, [1, 3, nan], 'not finite'],
+    ['top-p, all masked', { temperature: 1, topP: 0.5 }, [-inf], 'all masked'],
+    ['typical-p, all masked', { temperature: 1, typicalP: 0.5 }, [-inf], 'all masked'],
+  ])('%s', (_, params, logits, reason) => {
     const sampler = new Sampler(logits.length);
-    expect(drawn(sampler, Float32Array.from(logits), { ...greedy, ...params })).toBeUndefined();
+    expect(draw(sampler, Float32Array.from(logits), rowOf({ ...greedy, ...params }))).toBe(reason);
+  });
+
+  test('but the next row is drawn as usual', () => {
+    const sampler = new Sampler(3);
+    const row = rowOf({ ...greedy, temperature: 1, topP: 0.5 });
+    expect(draw(sampler, Float32Array.of(nan, 1, 2), row)).toBe('not finite');
+    expect(draw(sampler, Float32Array.of(-inf, 9, -inf), row)).toEqual([1]);
   });
 });
 
@@ -58,14 +88,12 @@ describe('sampling', () => {
   const logits = Float32Array.from([0.5, 2, -1, 1, 2, Number.NEGATIVE_INFINITY]);
   const numDraws = 20_000;
 
-  /** How often each token is drawn, with a different seed for each draw. */
+  /** How often each token is drawn, by many choices of one row. */
   function frequencies(params: Partial<SamplingParams>): number[] {
-    const sampler = new Sampler(logits.length);
+    const choices = Array.from({ length: numDraws }, (_, choice) => choice);
+    const ids = draw(new Sampler(logits.length), logits, rowOf({ ...greedy, temperature: 1, ...params }, { choices }));
     const counts = new Array<number>(logits.length).fill(0);
-    for (let seed = 0; seed < numDraws; seed++) {
-      const token = drawn(sampler, logits, { ...greedy, temperature: 1, ...params, seed }) ?? Number.NaN;
-      counts[token] = (counts[token] ?? 0) + 1;
-    }
+    for (const id of ids) counts[Number(id)] = (counts[Number(id)] ?? 0) + 1;
     return counts.map((count) => count / numDraws);
   }
 
@@ -91,12 +119,12 @@ describe('sampling', () => {
     expectClose(frequencies({ temperature }), softmax(temperature));
   });
 
-  test('with top-k keeps the k likeliest tokens', () => {
+  test('with top-k keeps the k likeliest tokens, and those that are as likely as the last of them', () => {
     expectClose(
       frequencies({ topK: 3 }),
       softmax(1, (id) => [1, 3, 4].includes(id)),
     );
-    expectClose(frequencies({ topK: 1 }), [0, 1, 0, 0, 0, 0]);
+    expectClose(frequencies({ topK: 1 }), [0, 0.5, 0, 0, 0.5, 0]);
     expectClose(frequencies({ topK: 1000 }), softmax(1));
   });
 
@@ -113,37 +141,45 @@ describe('sampling', () => {
     expectClose(frequencies({ topP: 1e-6 }), [0, 1, 0, 0, 0, 0]);
   });
 
-  test('keeps exactly the tokens that sorting would, with long tails and many ties', () => {
-    const scale = fc.constantFrom(0.05, 1, 4);
-    const row = fc.tuple(fc.array(fc.integer({ min: -40, max: 40 }), { minLength: 1, maxLength: 3000 }), scale);
-    const params = fc.record({ topK: fc.nat(50), topP: fc.double({ min: 0.01, max: 1, noNaN: true }) });
-    fc.assert(
-      fc.property(row, params, ([integers, factor], { topK, topP }) => {
-        const sampler = new Sampler(integers.length);
-        const tail = Float32Array.from(integers, (integer) => (integer * factor) / 10);
-        const weights = Array.from(tail, (logit) => Math.exp(logit - Math.max(...tail)));
-        const sum = (ids: readonly number[]) => ids.reduce((total, id) => total + (weights[id] ?? 0), 0);
-        const sorted = [...weights.keys()].sort((a, b) => (weights[b] ?? 0) - (weights[a] ?? 0) || a - b);
-        const top = topK > 0 ? sorted.slice(0, topK) : sorted;
-        const reaches = top.findIndex((_, i) => sum(top.slice(0, i + 1)) >= topP * sum(top));
-        const kept = new Set(top.slice(0, (reaches < 0 ? top.length : reaches) + 1));
-        for (let seed = 0; seed < 30; seed++) {
-          expect(kept).toContain(drawn(sampler, tail, { ...greedy, temperature: 1, topK, topP, seed }));
-        }
-      }),
-      { numRuns: 60 },
+  test('with min-p keeps the tokens that are at least that share as likely as the likeliest', () => {
+    // Relative to the likeliest: 1 twice, 0.37, 0.22 and 0.05.
+    expectClose(
+      frequencies({ minP: 0.3 }),
+      softmax(1, (id) => [1, 3, 4].includes(id)),
     );
+    expectClose(
+      frequencies({ minP: 1 }),
+      softmax(1, (id) => [1, 4].includes(id)),
+    );
+  });
+
+  test('with typical-p keeps the tokens whose information is closest to the entropy', () => {
+    // Entropy 1.29; information 0.97 twice, 1.97, 2.47 and 3.97: the two likeliest are the most typical.
+    expectClose(
+      frequencies({ typicalP: 0.5 }),
+      softmax(1, (id) => [1, 4].includes(id)),
+    );
+    expectClose(
+      frequencies({ typicalP: 0.8 }),
+      softmax(1, (id) => [1, 3, 4].includes(id)),
+    );
+  });
+
+  test('with typical-p may drop the likeliest token', () => {
+    // One token of 0.4, and thirty of 0.02 each: entropy 2.7, information 0.9 and 3.9 — closer to the many.
+    const many = Float32Array.from([Math.log(20), ...Array<number>(30).fill(0)]);
+    const params = { ...greedy, temperature: 1, typicalP: 0.3 };
+    const tokens = Array.from({ length: 200 }, (_, seed) => drawn(new Sampler(31), many, { ...params, seed }));
+    expect(tokens).not.toContain(0);
   });
 
   test('with top-p counts the whole probability mass, including a long tail', () => {
     // One token of weight 1, ten of 0.05 and 50,000 that weigh 0.095 together: reaching 0.9 of 1.595 takes nine of the ten.
     const tailWeight = 0.095 / 50_000;
     const logs = [1, ...Array<number>(10).fill(0.05), ...Array<number>(50_000).fill(tailWeight)].map(Math.log);
-    const sampler = new Sampler(logs.length);
-    const tokens = new Set<number | undefined>();
-    for (let seed = 0; seed < 300; seed++) {
-      tokens.add(drawn(sampler, Float32Array.from(logs), { ...greedy, temperature: 1, topP: 0.9, seed }));
-    }
+    const choices = Array.from({ length: 300 }, (_, choice) => choice);
+    const row = rowOf({ ...greedy, temperature: 1, topP: 0.9 }, { choices });
+    const tokens = new Set(draw(new Sampler(logs.length), Float32Array.from(logs), row));
     expect(tokens).toEqual(new Set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
   });
 
@@ -155,7 +191,60 @@ describe('sampling', () => {
   });
 });
 
-test('sampling from the likeliest tokens draws the same token as sampling from all, or reports that it needs others', () => {
+test('several choices of a row draw what each of them would draw alone', () => {
+  const logits = randomLogits({ seed: 3, vocabSize: 5000, scale: 1, quantum: 0.25, masked: 0.1 });
+  const sampler = new Sampler(logits.length);
+  for (const changes of [{}, { topP: 0.9 }, { topK: 50 }, { typicalP: 0.9 }, { temperature: 0 }]) {
+    const params = { ...greedy, temperature: 1, seed: 11, ...changes };
+    const choices = [0, 1, 2, 3, 20, 127];
+    const together = draw(sampler, logits, rowOf(params, { choices, tokenIndex: 5 }));
+    const alone = choices.flatMap((choice) =>
+      draw(sampler, logits, rowOf(params, { choices: [choice], tokenIndex: 5 })),
+    );
+    expect(together).toEqual(alone);
+    expect(new Set(alone).size).toBe(params.temperature === 0 ? 1 : choices.length);
+  }
+});
+
+test('draws come from the kept tokens only, whatever the parameters, ties and masks', () => {
+  const shape = fc.record({
+    seed: fc.nat(),
+    vocabSize: fc.integer({ min: 1, max: 1000 }),
+    scale: fc.constantFrom(0.1, 1, 4, 30),
+    quantum: fc.constantFrom(0, 0.25, 2),
+    masked: fc.constantFrom(0, 0.5),
+  });
+  const parameters = fc.record({
+    temperature: fc.constantFrom(0.05, 1, 50),
+    topK: fc.constantFrom(0, 0, 1, 30, 5000),
+    topP: fc.constantFrom(1, 1e-6, 0.3, 0.9, 0.999),
+    minP: fc.constantFrom(0, 0, 0.01, 0.7, 1),
+    typicalP: fc.constantFrom(1, 1, 0.2, 0.95),
+  });
+  fc.assert(
+    fc.property(shape, parameters, fc.integer(), (random, changes, seed) => {
+      const logits = randomLogits(random);
+      const weights = weightsOf(logits, changes.temperature);
+      const params = { ...greedy, ...changes, seed };
+      const sampler = new Sampler(logits.length);
+      const choices = Array.from({ length: 40 }, (_, choice) => choice);
+      const ids = sampler.draw({ logits, weights }, rowOf(params, { choices }));
+      if (logits.every((logit) => logit === -inf)) {
+        expect(ids).toBe('all masked');
+        return;
+      }
+      const tokens = new RankedTokens(logits.length);
+      tokens.load(logits, weights);
+      const left = tokens.ids(restrict(tokens, params));
+      const kept = new Set(params.typicalP < 1 ? typical(left, weights, params.typicalP) : left);
+      expect(kept.size).toBeGreaterThan(0);
+      expect(Array.from(ids, Number).filter((id) => !kept.has(id) || weights[id] === 0)).toEqual([]);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('drawing from the likeliest tokens gives the same token as drawing from all, or reports that it needs others', () => {
   const vocabSize = 200;
   let numAnswered = 0;
   fc.assert(
@@ -166,13 +255,15 @@ test('sampling from the likeliest tokens draws the same token as sampling from a
         temperature: fc.double({ min: 0.2, max: 3, noNaN: true }),
         topK: fc.constantFrom(0, 1, 5, 50, 150),
         topP: fc.constantFrom(0.1, 0.5, 0.9, 1),
+        minP: fc.constantFrom(0, 0, 0.2),
         seed: fc.integer(),
       }),
       (hundredths, count, changes) => {
         const logits = Float32Array.from(hundredths, (value) => value / 100);
         const params = { ...greedy, ...changes };
         const sampler = new Sampler(vocabSize);
-        const expected = drawn(sampler, logits, params, 3);
+        const row = rowOf(params, { tokenIndex: 3, choices: [0, 1] });
+        const expected = draw(sampler, logits, row);
         const ids = Array.from(logits, (_, id) => id).sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b);
         const max = logits[ids[0] ?? 0] ?? 0;
         const total = logits.reduce((sum, logit) => sum + Math.exp((logit - max) / params.temperature), 0);
@@ -182,11 +273,11 @@ test('sampling from the likeliest tokens draws the same token as sampling from a
           logits: Float32Array.from(likeliest, (id) => logits[id] ?? 0),
           total,
         };
-        const token = sampler.sampleAmong(candidates, { params, tokenIndex: 3 })?.id;
-        if (token !== undefined) numAnswered++;
-        expect([undefined, expected]).toContain(token);
+        const tokens = sampler.drawAmong(candidates, row);
+        if (tokens !== undefined) numAnswered++;
+        expect([undefined, expected]).toContainEqual(tokens);
         const isDistinct = logits[ids[params.topK - 1] ?? 0] !== logits[ids[count - 1] ?? 0];
-        if (params.topK > 0 && params.topK < count && isDistinct) expect(token).toBe(expected);
+        if (params.topK > 0 && params.topK < count && isDistinct) expect(tokens).toEqual(expected);
       },
     ),
     { numRuns: 500 },
@@ -194,32 +285,35 @@ test('sampling from the likeliest tokens draws the same token as sampling from a
   expect(numAnswered).toBeGreaterThan(100);
 });
 
-describe('an adjuster', () => {
-  /** Makes token 2 the likeliest in rows with seed 7. */
-  const bias: LogitsAdjuster = {
-    appliesTo: ({ params }) => params.seed === 7,
-    adjust: (logits) => {
-      logits[2] = 100;
-    },
-  };
-  const sampler = new Sampler(4, { adjusters: [bias], restrictions: [] });
-  const of = (changes: Partial<SamplingParams>) => ({ params: { ...greedy, ...changes }, tokenIndex: 0 });
-  const logits = () => Float32Array.of(0, 3, 1, 2);
+test('a list of likeliest tokens with NaN is not drawn from', () => {
+  const likeliest = { ids: BigInt64Array.of(1n, 0n), logits: Float32Array.of(nan, 1), total: nan };
+  expect(new Sampler(2).drawAmong(likeliest, rowOf({ ...greedy, temperature: 1, topK: 1 }))).toBeUndefined();
+});
 
-  test('changes the logits of the rows that it applies to, greedy or sampled', () => {
-    expect(sampler.sample(logits(), of({ seed: 7 }))).toEqual({ id: 2 });
-    expect(sampler.sample(logits(), of({ seed: 7, temperature: 1 }))).toEqual({ id: 2 });
-    expect(sampler.sample(logits(), of({ seed: 8 }))).toEqual({ id: 1 });
+describe('which logits a row needs', () => {
+  const needs = (changes: Partial<SamplingParams>, row: Partial<RowSampling> = {}) =>
+    new Sampler(1000).needs(rowOf({ ...greedy, ...changes }, row));
+
+  test('the best one if it is greedy; few with top-k, top-p or min-p; otherwise all', () => {
+    expect(needs({})).toBe('best');
+    expect(needs({ temperature: 9e-6, topP: 0.5, typicalP: 0.5 })).toBe('best');
+    expect(needs({ temperature: 1, topK: 5 })).toBe('few');
+    expect(needs({ temperature: 1, topP: 0.9 })).toBe('few');
+    expect(needs({ temperature: 1, minP: 0.1 })).toBe('few');
+    expect(needs({ temperature: 1, topK: 512 })).toBe('all');
+    expect(needs({ temperature: 1, topK: 5, typicalP: 0.5 })).toBe('all');
+    expect(needs({ temperature: 1 })).toBe('all');
   });
 
-  test('makes the rows that it applies to need all of their logits, and other rows no more than without it', () => {
-    const needs = (changes: Partial<SamplingParams>) => sampler.needs(of(changes));
-    expect(needs({ seed: 7 })).toBe('all');
-    expect(needs({ seed: 7, temperature: 1, topK: 5 })).toBe('all');
-    expect(needs({ seed: 8 })).toBe('best');
-    expect(needs({ seed: 8, temperature: 1, topK: 5 })).toBe('few');
-    expect(needs({ seed: 8, temperature: 1, topP: 0.9 })).toBe('few');
-    expect(needs({ seed: 8, temperature: 1, topK: 512 })).toBe('all');
-    expect(needs({ seed: 8, temperature: 1 })).toBe('all');
+  test.each([
+    ['a repetition penalty', { repetitionPenalty: 1.1 }, {}],
+    ['a presence penalty', { presencePenalty: 1 }, {}],
+    ['a frequency penalty', { frequencyPenalty: -1 }, {}],
+    ['a logit bias', { logitBias: [[1, 2]] }, {}],
+    ['allowed tokens', { allowedTokenIds: [1] }, {}],
+    ['banned tokens', {}, { bannedTokenIds: [1] }],
+  ] as const)('all with %s', (_, changes, row) => {
+    expect(needs(changes, row)).toBe('all');
+    expect(needs({ ...changes, temperature: 1, topK: 5 }, row)).toBe('all');
   });
 });
