@@ -7,6 +7,7 @@ import { hasContinuousUsage, hasUsageChunk } from './generation.ts';
 import { chatLogprobsOf, type LogprobsFormat, logprobsFormat, promptLogprobsOf } from './logprobs.ts';
 import { messagesOf } from './messages.ts';
 import { now } from './now.ts';
+import { type TokenTemplate, tokenTemplate } from './token-template.ts';
 import { type Usage, UsageTotals, usageOf } from './usage.ts';
 
 /** The replies of `POST /v1/chat/completions`. */
@@ -21,6 +22,8 @@ export class ChatReply implements ReplyFormat {
   readonly #hasUsageChunk: boolean;
   readonly #hasContinuousUsage: boolean;
   readonly #totals: UsageTotals;
+  /** For chunks that have nothing but text; undefined if they have more. */
+  readonly #template: TokenTemplate | undefined;
   readonly #numTokens: number[] = [];
   #numUnfinished: number;
   #promptTokenIds: readonly number[] = [];
@@ -38,6 +41,9 @@ export class ChatReply implements ReplyFormat {
     this.#hasContinuousUsage = hasContinuousUsage(body);
     this.#totals = new UsageTotals(request.n);
     this.#numUnfinished = request.n;
+    const isPlain = this.#logprobs === undefined && !this.#returnsIds && !this.#hasContinuousUsage;
+    const sample = { index: 0, delta: { content: '' }, logprobs: null, finish_reason: null, stop_reason: null };
+    this.#template = isPlain ? tokenTemplate(this.#chunk([sample], null)) : undefined;
   }
 
   messagesOf(event: GenerationEvent): readonly SseMessage[] {
@@ -46,6 +52,7 @@ export class ChatReply implements ReplyFormat {
         this.#promptTokenIds = event.tokenIds;
         return [];
       case 'token':
+        if (this.#template !== undefined && event.index > 0) return [this.#template(event.choice, event.text)];
         this.#numTokens[event.choice] = event.index + 1;
         return [{ data: this.#chunkOf(this.#tokenChoice(event)) }];
       case 'finished':

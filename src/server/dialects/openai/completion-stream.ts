@@ -6,7 +6,10 @@ import type { CompletionBody, CompletionChunk, CompletionChunkChoice } from './c
 import { done } from './done.ts';
 import { completionErrors } from './errors.ts';
 import { hasContinuousUsage, hasUsageChunk } from './generation.ts';
+import { type TokenTemplate, tokenTemplate } from './token-template.ts';
 import { type Usage, UsageTotals, usageOf } from './usage.ts';
+
+const unfinished = { logprobs: null, finish_reason: null, stop_reason: null };
 
 /** The stream of `POST /v1/completions`: one chunk per token. The last one of an answer has the finish reason, too. */
 export class CompletionStream {
@@ -16,6 +19,8 @@ export class CompletionStream {
   readonly #hasUsageChunk: boolean;
   readonly #hasContinuousUsage: boolean;
   readonly #totals: UsageTotals;
+  /** For chunks that have nothing but text; undefined if they have more. */
+  readonly #template: TokenTemplate | undefined;
   readonly #prompts: (Echo & { readonly event: PromptEvent })[] = [];
   readonly #logprobs: (AnswerLogprobs | undefined)[] = [];
   /** Tokens that wait for the finish reason. */
@@ -30,6 +35,8 @@ export class CompletionStream {
     this.#hasContinuousUsage = hasContinuousUsage(body);
     this.#totals = new UsageTotals(request.n);
     this.#numUnfinished = request.prompts.length * request.n;
+    const isPlain = body.logprobs === undefined && !parts.returnsIds && !this.#hasContinuousUsage;
+    this.#template = isPlain ? tokenTemplate(this.#chunk([{ index: 0, text: '', ...unfinished }], null)) : undefined;
   }
 
   messagesOf(event: GenerationEvent): readonly SseMessage[] {
@@ -39,7 +46,7 @@ export class CompletionStream {
         return [];
       case 'token':
         if (!this.#parts.showsTokens) return [];
-        if (!event.isLast) return [{ data: this.#chunkOf(event.choice, event, undefined) }];
+        if (!event.isLast) return [this.#tokenMessage(event)];
         this.#last[event.choice] = event;
         return [];
       case 'finished':
@@ -47,6 +54,12 @@ export class CompletionStream {
       case 'error':
         return [{ data: completionErrors(event.error, this.#body).body }, done];
     }
+  }
+
+  #tokenMessage(event: TokenEvent): SseMessage {
+    // The first chunk of an answer may have the prompt, too.
+    if (this.#template !== undefined && event.index > 0) return this.#template(event.choice, event.text);
+    return { data: this.#chunkOf(event.choice, event, undefined) };
   }
 
   #endOf(event: FinishedEvent): readonly SseMessage[] {

@@ -57,8 +57,10 @@ async function bothReplies<Body extends TObject, Choice>(
   const stream = create();
   const messages = events.flatMap((event) => stream.messagesOf(event));
   expect(messages.at(-1)).toBe('[DONE]');
-  const data = messages.flatMap((message) => (typeof message === 'string' ? [] : [message.data]));
-  return { whole: choicesOf(create().bodyOf(answer)), streamed: data.flatMap((chunk) => choicesOf<Choice>(chunk)) };
+  const data = messages
+    .slice(0, -1)
+    .map((message) => (typeof message === 'string' ? JSON.parse(message) : message.data));
+  return { whole: choicesOf(create().bodyOf(answer)), streamed: data.flatMap(choicesOf<Choice>) };
 }
 
 function choicesOf<Choice>(data: object): readonly Choice[] {
