@@ -53,6 +53,8 @@ export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #admission: AdmissionPolicy;
   readonly #waiting: Sequence[] = [];
+  /** Waiting sequences, with their forks. */
+  #numWaiting = 0;
   readonly #slots: SlotTable;
   /** The rows of the step that was planned last. */
   #planned: readonly PlannedRow[] = [];
@@ -71,7 +73,7 @@ export class Scheduler {
   }
 
   get numWaiting(): number {
-    return this.#waiting.reduce((sum, { numSlots }) => sum + numSlots, 0);
+    return this.#numWaiting;
   }
 
   get numRunning(): number {
@@ -108,13 +110,16 @@ export class Scheduler {
 
   /** Adds sequences with their forks, all or none. @throws {QueueFullError} the queue has no room for all of them */
   add(...sequences: readonly Sequence[]): void {
-    this.checkRoom(sequences.reduce((sum, { numSlots }) => sum + numSlots, 0));
+    const numComing = sequences.reduce((sum, { numSlots }) => sum + numSlots, 0);
+    this.checkRoom(numComing);
     this.#waiting.push(...sequences);
+    this.#numWaiting += numComing;
   }
 
   /** Ends a sequence from outside: its client left, or a stop string appeared. The next `schedule` may reuse its slot. */
   finish(sequence: Sequence, reason: FinishReason): void {
     if (sequence.status === 'finished') return;
+    if (sequence.status === 'waiting') this.#numWaiting--;
     const place = this.#waiting.indexOf(sequence);
     if (sequence.slot !== undefined) this.#slots.release(sequence);
     else if (place >= 0) this.#waiting.splice(place, 1);
@@ -182,7 +187,6 @@ export class Scheduler {
 
   /** The prompt is computed. The fork takes a slot of its own with the next step. */
   #startFork(fork: Sequence, { of: sequence, from }: { readonly of: Sequence; readonly from: number }): void {
-    fork.status = 'running';
     fork.numComputedTokens = sequence.promptTokenIds.length;
     fork.scheduledAtMs = sequence.scheduledAtMs;
     this.#pendingForks.push({ sequence: fork, from });
@@ -223,7 +227,8 @@ export class Scheduler {
   /** A newcomer of a failed step goes back to the front of the queue. */
   #putBack(sequence: Sequence): void {
     this.#slots.release(sequence);
-    sequence.status = 'waiting';
+    this.#numWaiting += sequence.numSlots;
+    for (const each of [sequence, ...sequence.waitingForks]) each.status = 'waiting';
     sequence.numComputedTokens = 0;
     sequence.promptLogprobs.length = 0;
     this.#waiting.unshift(sequence);
@@ -251,7 +256,8 @@ export class Scheduler {
       promptBudget -= numFedTokens;
       this.#waiting.shift();
       this.#slots.occupy(this.#slots.tail, sequence);
-      sequence.status = 'running';
+      this.#numWaiting -= sequence.numSlots;
+      for (const each of [sequence, ...sequence.waitingForks]) each.status = 'running';
       sequence.scheduledAtMs ??= nowMs;
       yield plannedRow(sequence, numFedTokens);
     }

@@ -82,7 +82,8 @@ export class Sequence {
 
   /** The answers that wait for their first token from this sequence's prompt, besides its own. */
   get waitingForks(): readonly Sequence[] {
-    return this.forks.length === 0 ? this.forks : this.forks.filter(({ status }) => status === 'waiting');
+    if (this.forks.length === 0) return this.forks;
+    return this.forks.filter(({ status, outputTokenIds }) => status !== 'finished' && outputTokenIds.length === 0);
   }
 
   /** Slots that the sequence and its forks take together. */
