@@ -42,10 +42,11 @@ export async function generate(
   sequences: readonly Sequence[],
   perStep = 1,
 ): Promise<(readonly number[])[]> {
-  const options = { batchTimeoutMs: 0, maxQueueSize: sequences.length };
+  const all = sequences.flatMap((sequence) => [sequence, ...sequence.forks]);
+  const options = { batchTimeoutMs: 0, maxQueueSize: all.length };
   const scheduler = new Scheduler({ limits: runner.limits, ...options });
   const waiting = [...sequences];
-  for (let now = 0; sequences.some(({ status }) => status !== 'finished'); now++) {
+  for (let now = 0; all.some(({ status }) => status !== 'finished'); now++) {
     for (const newcomer of waiting.splice(0, perStep)) scheduler.add(newcomer);
     const step = scheduler.schedule(now);
     if (step !== undefined) scheduler.update(await runner.run(step), now);
