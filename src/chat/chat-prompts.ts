@@ -131,8 +131,7 @@ function stringify(job: RenderJob): string {
 }
 
 function errorOf({ kind, reason }: RenderFailure, isOwn: boolean): InvalidRequestError {
-  if (kind === 'refused')
-    return new InvalidRequestError(`the chat template refuses the messages: ${reason}`, 'messages');
+  if (kind === 'refused') return new InvalidRequestError(reason, 'messages');
   return new InvalidRequestError(
     `the chat template cannot be rendered: ${reason}`,
     isOwn ? 'chat_template' : 'messages',

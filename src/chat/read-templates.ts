@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { chatTemplateFiles, ModelError, messageOf, show, tokenizerFiles } from '../core/index.ts';
+import { ModelError, messageOf, namedTemplates, show, tokenizerFiles } from '../core/index.ts';
 import { type JsonObject, readJsonFile, readTextFile } from '../files/index.ts';
 import { chatLimits } from './limits.ts';
 
@@ -37,8 +37,8 @@ export async function readTemplates(folder: string): Promise<ModelTemplates> {
 
 async function templatesInFiles(folder: string): Promise<Map<string, string>> {
   const templates = new Map<string, string>();
-  const { main, folder: others, extension } = chatTemplateFiles;
-  const byDefault = await readTextFile(folder, main, { maxBytes });
+  const { folder: others, extension } = namedTemplates;
+  const byDefault = await readTextFile(folder, tokenizerFiles.chatTemplate, { maxBytes });
   if (byDefault !== undefined) templates.set('default', byDefault);
   const files = (await filesIn(path.join(folder, others))).filter((file) => file.endsWith(extension)).sort();
   if (files.length > maxNamedTemplates) {

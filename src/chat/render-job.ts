@@ -1,7 +1,4 @@
-import { type ChatMessage, messageOf } from '../core/index.ts';
-import { TooLargeError, textTooLong } from './bounded-strings.ts';
-import { chatLimits } from './limits.ts';
-import { type CompiledTemplate, compile, RefusedMessagesError, renderPrompt } from './render-prompt.ts';
+import type { ChatMessage } from '../core/index.ts';
 
 /** The messages of a chat, and how to make a prompt of them. */
 export interface RenderJob {
@@ -28,40 +25,4 @@ export type RenderReply = { readonly prompt: string } | { readonly failure: Rend
 export interface RenderWorkerData {
   /** Compiled once, unlike the templates of requests. */
   readonly modelTemplates: readonly string[];
-}
-
-/** Carries out jobs. */
-export class JobRenderer {
-  readonly #modelTemplates: ReadonlySet<string>;
-  readonly #compiled = new Map<string, CompiledTemplate>();
-
-  constructor({ modelTemplates }: RenderWorkerData) {
-    this.#modelTemplates = new Set(modelTemplates);
-  }
-
-  render(job: RenderJob): RenderReply {
-    try {
-      const prompt = renderPrompt(this.#compile(job.template), job);
-      return { prompt };
-    } catch (thrown) {
-      const error = isLongString(thrown) ? textTooLong() : thrown;
-      return { failure: { kind: kindOf(error), reason: messageOf(error).slice(0, chatLimits.maxReasonCharacters) } };
-    }
-  }
-
-  #compile(template: string): CompiledTemplate {
-    const compiled = this.#compiled.get(template) ?? compile(template);
-    if (this.#modelTemplates.has(template)) this.#compiled.set(template, compiled);
-    return compiled;
-  }
-}
-
-/** JavaScript's own limit is larger than that of templates. */
-function isLongString(error: unknown): boolean {
-  return error instanceof RangeError && error.message === 'Invalid string length';
-}
-
-function kindOf(error: unknown): RenderFailure['kind'] {
-  if (error instanceof RefusedMessagesError) return 'refused';
-  return error instanceof TooLargeError ? 'too large' : 'wrong';
 }

@@ -70,7 +70,8 @@ function globals(): Scope {
 
 const functions = {
   raise_exception: (message: unknown) => {
-    throw new RefusedMessagesError(typeof message === 'string' ? message : 'it gives no reason');
+    const reason = typeof message === 'string' ? message : 'it gives no reason';
+    throw new RefusedMessagesError(`the chat template refuses the messages: ${reason}`);
   },
   range,
   strftime_now: (format: unknown) => strftime(String(format), new Date()),

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { boundStrings } from './bounded-strings.ts';
-import { JobRenderer } from './render-job.ts';
+import { JobRenderer } from './job-renderer.ts';
 
 boundStrings();
 const renderer = new JobRenderer(workerData);

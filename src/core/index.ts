@@ -36,7 +36,7 @@ export type {
   Usage,
 } from './generator.ts';
 export { requestLimits } from './limits.ts';
-export { chatTemplateFiles, configFiles, tokenizerFiles } from './model-folder.ts';
+export { configFiles, namedTemplates, tokenizerFiles } from './model-folder.ts';
 export { type Precision, precisions } from './precision.ts';
 export { millions, readableSize } from './readable.ts';
 export {

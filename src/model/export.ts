@@ -1,6 +1,6 @@
 import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { configFiles, ModelError, messageOf, tokenizerFiles } from '../core/index.ts';
+import { configFiles, ModelError, messageOf, namedTemplates, tokenizerFiles } from '../core/index.ts';
 import { exists, expectRegularFile, makeFolder } from '../files/index.ts';
 import { describeModel } from './describe.ts';
 import { ConcatenatedIo } from './graph/concatenated-io.ts';
@@ -22,13 +22,15 @@ export async function exportModel(folder: string, to: string, onProgress: OnProg
   if ((await entriesOf(to)).length > 0) throw new ModelError(`${to} is not empty: give a new or an empty folder`);
   try {
     await makeFolder(to, async (building) => {
-      for (const file of companions) {
+      for (const file of [...companions, ...(await namedTemplatesOf(folder))]) {
         const source = path.join(folder, file);
         if (!(await exists(source))) continue;
         await expectRegularFile(source).catch((error: unknown) => {
           throw new ModelError(`${source} cannot be read: ${messageOf(error)}`);
         });
-        await copyFile(source, path.join(building, file));
+        const target = path.join(building, file);
+        await mkdir(path.dirname(target), { recursive: true });
+        await copyFile(source, target);
       }
       const onnx = path.join(building, 'onnx');
       await mkdir(onnx);
@@ -38,6 +40,12 @@ export async function exportModel(folder: string, to: string, onProgress: OnProg
     if (error instanceof ModelError) throw error;
     throw new ModelError(`the model cannot be exported to ${to}: ${messageOf(error)}`);
   }
+}
+
+async function namedTemplatesOf(folder: string): Promise<string[]> {
+  const { folder: templates, extension } = namedTemplates;
+  const files = await readdir(path.join(folder, templates)).catch(() => []);
+  return files.filter((file) => file.endsWith(extension)).map((file) => path.join(templates, file));
 }
 
 async function entriesOf(folder: string): Promise<string[]> {

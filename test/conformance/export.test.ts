@@ -4,7 +4,7 @@ import path from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, test } from 'vitest';
 import { exportModel, readModelConfig } from '../../src/model/index.ts';
-import { expectedCases, type ModelCase, reference, temporaryFolder, variants } from '../support/fixtures.ts';
+import { copyOf, expectedCases, type ModelCase, reference, temporaryFolder, variants } from '../support/fixtures.ts';
 
 /** Runs an export as other programs do: padded on the left, with the cache passed back into every run. */
 class Exported {
@@ -84,6 +84,17 @@ describe('an exported model generates the same tokens as transformers, in rows o
       expect(await exported.generate(prompts, numNewTokens)).toEqual(expected);
     }
   });
+});
+
+test('an export has the chat templates of the model', async () => {
+  const folder = await copyOf(reference('opt-mini'), ['config.json', 'model.safetensors']);
+  const templates = ['chat_template.jinja', path.join('additional_chat_templates', 'rag.jinja')];
+  await mkdir(path.join(folder, 'additional_chat_templates'));
+  for (const name of [...templates, 'other.jinja']) await writeFile(path.join(folder, name), name);
+  const exported = path.join(await temporaryFolder(), 'exported');
+  await exportModel(folder, exported);
+  const found = (await readdir(exported, { recursive: true })).filter((name) => name.endsWith('.jinja'));
+  expect(found.sort()).toEqual(templates.sort());
 });
 
 test('an export never overwrites anything', async () => {

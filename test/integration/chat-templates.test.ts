@@ -1,8 +1,12 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
 import { chatLimits } from '../../src/chat/limits.ts';
 import { OffLoopRenderer } from '../../src/chat/off-loop-renderer.ts';
+import { copyOf, embeddedModel } from '../support/fixtures.ts';
+import { ServerProcess } from '../support/weft-process.ts';
 
 const workerFile = fileURLToPath(new URL('../../dist/chat/render-worker.js', import.meta.url));
 
@@ -72,24 +76,48 @@ test.each<[string, string, object]>([
   ],
   ['calls itself', '{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}', { failure: {} }],
   ['is nested deeply', `{{ ${'['.repeat(100_000)} }}`, { failure: { kind: 'wrong' } }],
-])('a template that %s is given up; the process and the event loop live on', async (_, template, reply) => {
+])('a template that %s is given up, and the next one is rendered', async (_, template, reply) => {
   const { render } = startRenderer();
-  await render('start');
-  let [last, longest] = [performance.now(), 0];
-  const pulse = setInterval(() => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-  }, 5);
-  onTestFinished(() => clearInterval(pulse));
   expect(await render(template, { big: 'x'.repeat(2 ** 20) })).toMatchObject(reply);
-  expect(longest).toBeLessThan(100);
   expect(await render('{{ messages[0].content }}')).toEqual({ prompt: 'Hi' });
+});
+
+test('the event loop turns while a template loops', async () => {
+  const { render } = startRenderer();
+  let numTurns = 0;
+  const pulse = setInterval(() => numTurns++, 5);
+  onTestFinished(() => clearInterval(pulse));
+  expect(await render(loops(3, ''))).toEqual(tooSlow);
+  expect(numTurns).toBeGreaterThan(20);
 });
 
 /** A list of two lists of two lists … */
 function nested(filter: string): string {
   return `{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x ${filter} }}`;
+}
+
+test('an error whose message is too long for the thread is still an answer', async () => {
+  const { render } = startRenderer();
+  const name = 'x'.repeat(2 ** 20);
+  const template = '{% macro m() %}{% endmacro %}{{ m(**a) }}';
+  expect(await render(template, { a: { [name]: 1 } })).toMatchObject({ failure: { kind: 'wrong' } });
+});
+
+test.each<[string, unknown]>([
+  ['numbers', Array.from({ length: 1_000_000 }, () => 0)],
+  ['objects', Array.from({ length: 600_000 }, () => ({}))],
+  ['keys', Object.fromEntries(Array.from({ length: 180_000 }, (_, i) => [`${i}`, i]))],
+  ['levels', nestedList(3000)],
+])('as many %s as fit into the input end no process', async (_, big) => {
+  const { render } = startRenderer();
+  expect(await render('{{ big }}', { big })).toBeDefined();
+  expect(await render('a')).toEqual({ prompt: 'a' });
+});
+
+function nestedList(depth: number): unknown[] {
+  let list: unknown[] = [];
+  for (let i = 1; i < depth; i++) list = [list];
+  return list;
 }
 
 test('jobs that follow one that is too slow are done by a new thread', async () => {
@@ -115,4 +143,71 @@ test('a job cannot change what later ones compute with', async () => {
   const { render } = startRenderer();
   await render('{% set messages = 1 %}{% set range = 2 %}{{ raise_exception }}', { range: 3, namespace: 4 });
   expect(await render('{{ range(2) | length }}{{ messages | length }}')).toEqual({ prompt: '21' });
+});
+
+interface ReplyBody {
+  readonly choices?: readonly { readonly text?: string }[];
+  readonly error?: { readonly message: string };
+}
+
+/** A server whose model has this file. It is ended after the test. */
+async function serverWith(file: string, content: string, ...flags: string[]) {
+  const folder = await copyOf(embeddedModel, [
+    'config.json',
+    'model.safetensors',
+    'tokenizer.json',
+    'tokenizer_config.json',
+  ]);
+  await mkdir(path.dirname(path.join(folder, file)), { recursive: true });
+  await writeFile(path.join(folder, file), content);
+  const server = new ServerProcess([folder, ...flags]);
+  onTestFinished(async () => {
+    server.kill('SIGTERM');
+    await server.ended;
+  });
+  const url = await server.url;
+  const post = async (route: string, body: object) => {
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(`${url}/v1/${route}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    return { status: response.status, body: (await response.json()) as ReplyBody };
+  };
+  return { server, post };
+}
+
+const chat = (changes: object = {}) => ({
+  messages: [{ role: 'user', content: 'Once upon a time' }],
+  max_tokens: 3,
+  temperature: 0,
+  ...changes,
+});
+
+test('a chat is completed with the template of the folder, under any name of the model', async () => {
+  const template = '{{ bos_token }}{{ messages[0].content }}';
+  const { post } = await serverWith('chat_template.jinja', template, '--served-model-name', 'a,b');
+  const completed = await post('completions', { prompt: 'Once upon a time', max_tokens: 3, temperature: 0 });
+  expect(completed).toMatchObject({ status: 200, body: { model: 'a' } });
+  const content = completed.body.choices?.[0]?.text;
+  for (const model of ['a', 'b', 'tgi', undefined]) {
+    const body = { choices: [{ message: { content } }] };
+    expect(await post('chat/completions', chat({ model }))).toMatchObject({ status: 200, body });
+  }
+  expect(await post('chat/completions', chat({ model: 'c' }))).toMatchObject({
+    status: 404,
+    body: { error: { code: 'model_not_found' } },
+  });
+});
+
+test('a folder whose template cannot be read still serves completions; chats are refused with the reason', async () => {
+  const { server, post } = await serverWith('chat_template.jinja/file', '');
+  expect((await post('completions', { prompt: 'Once', max_tokens: 1 })).status).toBe(200);
+  const refused = await post('chat/completions', chat());
+  expect(refused).toMatchObject({ status: 400, body: { error: { param: 'messages' } } });
+  expect(refused.body.error?.message).toMatch(
+    /chat template cannot be used: .*chat_template\.jinja .* not a regular file/,
+  );
+  server.kill('SIGTERM');
+  const { stderr } = await server.ended;
+  expect(stderr).toMatch(
+    /^\S*chat_template\.jinja cannot be read: .*; chats are refused, and everything else works\n$/,
+  );
 });

@@ -100,6 +100,31 @@ describe('a model', () => {
     });
   });
 
+  test('tells its names, converts text and renders chats', async () => {
+    const { codec, chat, ...served } = model.served;
+    expect(served).toMatchObject({
+      name: 'opt-stories',
+      names: ['opt-stories', 'tgi'],
+      vocabSize: 3072,
+      maxBatchSize: 2,
+    });
+    const { signal } = new AbortController();
+    const ids = await codec?.encode('Once upon', { addSpecialTokens: true, signal });
+    expect(codec?.decode(ids ?? [], { skipSpecialTokens: false })).toBe('</s>Once upon');
+    const options = {
+      addGenerationPrompt: true,
+      continueFinalMessage: false,
+      template: undefined,
+      variables: {},
+      signal,
+    };
+    const prompt = await chat?.render([{ role: 'user', content: 'Hi' }], options);
+    expect(prompt).toBe('</s>User: Hi\nAssistant:');
+    expect(await codec?.encode(prompt ?? '', { addSpecialTokens: false, signal })).toEqual(
+      await codec?.encode('User: Hi\nAssistant:', { addSpecialTokens: true, signal }),
+    );
+  });
+
   test('gives concurrent requests the same tokens as alone', async () => {
     const alone = await collect(model.generate('Once upon a time', { maxNewTokens: 20 }));
     expect(alone.event).toMatchObject({ finishReason: 'length', usage: { completionTokens: 20 } });

@@ -33,6 +33,19 @@ describe('pull', () => {
     expect((await readdir(path.join(folder, 'blobs'))).every((name) => /^[0-9a-f]{40,64}$/.test(name))).toBe(true);
   });
 
+  test('stores chat templates that are files, and nothing else that is next to them', async () => {
+    const machine = await Machine.create();
+    const templates = ['additional_chat_templates/rag.jinja', 'chat_template.jinja'];
+    const others = ['additional_chat_templates/README.md', 'additional_chat_templates/old/x.jinja', 'other.jinja'];
+    const extra = Object.fromEntries([...templates, ...others].map((name) => [name, Buffer.from(name)]));
+    const commit = machine.hub.publish('a/b', { ...(await published()), ...extra });
+    await machine.succeed('models', 'pull', 'a/b');
+    const snapshot = path.join(machine.repoFolder('a/b'), 'snapshots', commit);
+    const names = await readdir(snapshot, { recursive: true });
+    expect(names.filter((name) => name.endsWith('.jinja') || name.endsWith('.md')).sort()).toEqual(templates);
+    expect(await readFile(path.join(snapshot, 'additional_chat_templates/rag.jinja'), 'utf8')).toBe(templates[0]);
+  });
+
   test('downloads nothing twice, and follows the branch', async () => {
     const machine = await Machine.create();
     const files = await published();

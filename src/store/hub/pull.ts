@@ -1,7 +1,7 @@
 import { copyFile, mkdtemp, rm, stat, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { configFiles, ModelError, readableSize, tokenizerFiles } from '../../core/index.ts';
+import { configFiles, ModelError, namedTemplates, readableSize, tokenizerFiles } from '../../core/index.ts';
 import { exists } from '../../files/index.ts';
 import { type ModelConfig, readModelConfig, selectWeights } from '../../model/index.ts';
 import { download, isIntact } from './download.ts';
@@ -64,8 +64,12 @@ function neededFiles(repo: string, files: readonly HubFile[]): HubFile[] {
     throw new ModelError(`${repo} has no weights that Weft can read: safetensors, PyTorch, or ONNX in fp32 or fp16`);
   }
   const described = [...Object.values(configFiles), ...Object.values(tokenizerFiles)];
-  const wanted = [...described, ...weights.parts, weights.main];
+  const wanted = [...described, ...names.filter(isNamedTemplate), ...weights.parts, weights.main];
   return wanted.flatMap((name) => files.filter((file) => file.path === name));
+}
+
+function isNamedTemplate(file: string): boolean {
+  return path.posix.dirname(file) === namedTemplates.folder && file.endsWith(namedTemplates.extension);
 }
 
 /** Checks the configuration before anything is added to the cache. */

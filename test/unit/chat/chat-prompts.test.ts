@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { ChatPrompts } from '../../../src/chat/chat-prompts.ts';
+import { JobRenderer } from '../../../src/chat/job-renderer.ts';
 import type { ModelTemplates } from '../../../src/chat/read-templates.ts';
-import { JobRenderer, type RenderReply } from '../../../src/chat/render-job.ts';
+import type { RenderReply } from '../../../src/chat/render-job.ts';
 import type { ChatMessage, ChatPromptOptions } from '../../../src/core/index.ts';
 import { InvalidRequestError } from '../../../src/core/index.ts';
 
@@ -142,7 +143,7 @@ describe('a chat is refused that', () => {
       'cannot be continued where the template drops its end',
       [{ role: 'user', content: 'Hi' }],
       { addGenerationPrompt: false, continueFinalMessage: true, template: 'nothing' },
-      'the chat template refuses the messages: the last message cannot be continued: its text is not in the prompt as it is',
+      'the last message cannot be continued: its text is not in the prompt as it is',
       'messages',
     ],
   ])('%s', async (_, messages, changes, message, param) => {
@@ -162,7 +163,8 @@ describe('a chat is refused that', () => {
 
   test('makes the template give a long reason, which is cut', async () => {
     const prompts = promptsOf({ templates: new Map([['default', '{{ raise_exception(messages[0].content) }}']]) });
-    const { message } = await refusal(prompts.render([{ role: 'user', content: 'x'.repeat(100_000) }], options));
+    const { message } = await refusal(prompts.render([{ role: 'user', content: 'a\nb'.repeat(100_000) }], options));
+    expect(message).toMatch(/^the chat template refuses the messages: a ba b/);
     expect(message.length).toBeLessThan(600);
   });
 
