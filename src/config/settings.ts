@@ -18,7 +18,7 @@ export const settings = {
   servedModelName: optional(list(/^[^\p{Cc},]{1,256}$/u, ['comma-separated names']), {
     defaultText: "the model's name",
     description:
-      'Names that requests may use for the model. The first is the one in replies. The flag may be repeated. The name tgi always works.',
+      'Names that requests may use for the model. The first is the one in replies. The flag may be repeated. The names tgi and dummy, which clients of TGI send, always work.',
   }),
   host: setting(text(), {
     default: '127.0.0.1',
