@@ -32,7 +32,7 @@ export class ChatReply implements ReplyFormat {
   constructor(context: ReplyContext<ChatBody>) {
     const { body, request, model } = context;
     this.#context = context;
-    this.#model = body.model ?? model.name;
+    this.#model = model.name;
     this.#role = roleOf(body);
     this.#echo = echoOf(body, this.#role);
     this.#logprobs = body.logprobs === true ? logprobsFormat(body, body.top_logprobs ?? 0, model) : undefined;

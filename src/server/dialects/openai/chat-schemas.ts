@@ -68,7 +68,7 @@ const chatChoice = Type.Object({
 const head = {
   id: Type.String(),
   created: Type.Integer({ description: 'seconds since 1970' }),
-  model: Type.String({ description: 'the name that the request used' }),
+  model: Type.String({ description: 'the first name of the model' }),
 };
 
 export const chatCompletion = Type.Object({

@@ -18,7 +18,6 @@ export interface Echo {
 export class CompletionParts {
   readonly id: string;
   readonly created = now();
-  /** As the client calls it. */
   readonly model: string;
   readonly returnsIds: boolean;
   /** With `max_tokens: 0`, one token is generated but not shown. */
@@ -29,7 +28,7 @@ export class CompletionParts {
   constructor(context: ReplyContext<CompletionBody>) {
     const { body, request, model } = context;
     this.id = request.id;
-    this.model = body.model ?? model.name;
+    this.model = model.name;
     this.returnsIds = body.return_token_ids === true;
     this.showsTokens = body.max_tokens !== 0;
     this.#context = context;

@@ -69,7 +69,7 @@ const head = {
   id: Type.String(),
   object: Type.Literal('text_completion'),
   created: Type.Integer({ description: 'seconds since 1970' }),
-  model: Type.String({ description: 'the name that the request used' }),
+  model: Type.String({ description: 'the first name of the model' }),
 };
 
 export const completion = Type.Object({ ...head, choices: Type.Array(completionChoice), usage });
