@@ -70,6 +70,7 @@ export class ChatReply implements ReplyFormat {
       object: 'chat.completion',
       created: this.#created,
       model: this.#model,
+      system_fingerprint: 'weft',
       choices: choices.map((choice, index) => this.#choiceOf(choice, index)),
       usage: this.#totals.total(),
       prompt_logprobs:

@@ -74,6 +74,7 @@ const head = {
 export const chatCompletion = Type.Object({
   ...head,
   object: Type.Literal('chat.completion'),
+  system_fingerprint: Type.String({ description: "always `weft`; TGI's Python client needs a text" }),
   choices: Type.Array(chatChoice),
   usage,
   prompt_logprobs: nullable(promptLogprobs),

@@ -21,6 +21,7 @@ describe('a whole reply', () => {
     expect((await chat({ ...body, n: 2 })).json()).toEqual({
       ...head,
       object: 'chat.completion',
+      system_fingerprint: 'weft',
       choices: [
         {
           ...choice,
