@@ -67,7 +67,10 @@ describe("@huggingface/inference 4.13, which posts to OpenAI's routes under the 
   });
 
   test('an error is reported with its message', async () => {
-    const refused = client().chatCompletion({ model: 'gpt-4', messages: [{ role: 'user', content: 'Hi' }] });
-    await expect(refused).rejects.toThrow(/gpt-4/);
+    const request = { model: 'gpt-4', messages: [{ role: 'user', content: 'Hi' }] };
+    await expect(client().chatCompletionStream(request).next()).rejects.toThrow(/gpt-4/);
+    await expect(client().chatCompletion(request)).rejects.toMatchObject({
+      httpResponse: { status: 404, body: { error: { code: 'model_not_found' } } },
+    });
   });
 });
