@@ -140,6 +140,7 @@ async function createOpenai(changes: Partial<ServedModel>) {
     app,
     generator,
     template,
+    model,
     complete: post('/v1/completions'),
     chat: post('/v1/chat/completions'),
     tokenize: post('/tokenize'),
