@@ -1,7 +1,6 @@
 import {
-  ClientTooSlowError,
   type Clock,
-  EngineError,
+  type EngineError,
   type GenerateRequest,
   type GenerationEvent,
   type GeneratorStats,
@@ -11,7 +10,6 @@ import {
   type ModelRunner,
   messageOf,
   requestDefaults,
-  type SampledToken,
   type ServingError,
   type TextGenerator,
   UnavailableError,
@@ -19,9 +17,8 @@ import {
 import { Scheduler, Sequence } from '../scheduler/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import { EngineLoop } from './engine-loop.ts';
-import { finishedEvent, type OpenRequest, type Output } from './output.ts';
+import { type Arrival, OpenRequests } from './open-requests.ts';
 import { OutputStream } from './output-stream.ts';
-import { OutputText } from './output-text.ts';
 import { toSequences } from './to-sequence.ts';
 import { checkNumAnswers, tokenize } from './tokenize-request.ts';
 
@@ -45,18 +42,13 @@ export interface LlmEngineOptions {
 /** After this many failed steps in a row, the engine is not ready until a step succeeds. */
 const maxFailuresInARow = 3;
 
-interface StartOptions {
-  readonly tokenizeMs?: number;
-  readonly signal?: AbortSignal;
-}
-
 /** A text generator in this process: tokenizer, scheduler and runner combined. */
 export class LlmEngine implements TextGenerator {
   readonly #options: LlmEngineOptions;
   readonly #scheduler: Scheduler;
   readonly #loop: EngineLoop;
-  readonly #outputs = new Map<Sequence, Output>();
-  /** Requests whose prompts are being tokenized. They count as waiting. */
+  readonly #requests: OpenRequests;
+  /** Answers whose prompts are being tokenized. They count as waiting. */
   #numSubmitting = 0;
   #state: 'starting' | 'ready' | 'draining' | 'stopped' = 'starting';
   #onIdle: (() => void) | undefined;
@@ -70,18 +62,18 @@ export class LlmEngine implements TextGenerator {
       batchTimeoutMs: options.batchTimeoutMs,
       maxQueueSize: options.maxQueueSize,
     });
+    this.#requests = new OpenRequests({
+      ...options,
+      scheduler: this.#scheduler,
+      onIdle: () => this.#reportIdle(),
+    });
     this.#loop = new EngineLoop({
       scheduler: this.#scheduler,
       runner: options.runner,
       clock: options.clock,
-      onOutputs: (outputs) => {
-        for (const { sequence, result } of outputs) {
-          if (result instanceof EngineError) this.#failSequence(sequence, result);
-          else this.#publish(sequence, result);
-        }
-      },
+      onOutputs: (outputs) => this.#requests.publish(outputs),
       onLost: (sequences, error) => {
-        for (const sequence of sequences) this.#failSequence(sequence, error);
+        for (const sequence of sequences) this.#requests.fail(sequence, error);
       },
       onFailure: (error) => {
         // A terminated step fails, too, but that says nothing about the engine.
@@ -155,7 +147,7 @@ export class LlmEngine implements TextGenerator {
     const { runner, tokenizer } = this.#options;
     this.#stopReason = reason;
     this.#state = 'stopped';
-    for (const request of this.#openRequests) this.#fail(request, this.#stopError());
+    this.#requests.failAll(() => this.#stopError());
     runner.terminate();
     // Rejects prompts that are being tokenized, so that they do not wait for the step.
     await tokenizer?.dispose();
@@ -176,33 +168,9 @@ export class LlmEngine implements TextGenerator {
     return this.#start(request, sequences, { tokenizeMs, signal });
   }
 
-  #start(
-    request: Omit<GenerateRequest, 'prompts'>,
-    sequences: readonly Sequence[],
-    { tokenizeMs = 0, signal }: StartOptions,
-  ): OutputStream {
+  #start(request: Omit<GenerateRequest, 'prompts'>, sequences: readonly Sequence[], arrival: Arrival): OutputStream {
     this.#scheduler.add(...sequences);
-    const { reportPrompt, stop, stopTokenIds, includeStop, minNewTokens: minTokens, skipSpecialTokens } = request;
-    const abort = () => this.#abort(open);
-    const stream = new OutputStream(this.#options.maxPendingEvents, abort);
-    signal?.addEventListener('abort', abort);
-    const all = sequences.flatMap((sequence) => [sequence, ...sequence.forks]);
-    const open: OpenRequest = {
-      stream,
-      sequences: all,
-      n: request.n,
-      numUnfinished: all.length,
-      reportPrompt,
-      stopTokenIds,
-      includeStop,
-      forget: () => signal?.removeEventListener('abort', abort),
-      tokenizeMs,
-    };
-    for (const [choice, sequence] of all.entries()) {
-      const decoder = this.#options.tokenizer?.createDecoder({ skipSpecialTokens });
-      const text = new OutputText(decoder, { stop: [...stop], includeStop, minTokens });
-      this.#outputs.set(sequence, { request: open, choice, text, detokenizeMs: 0 });
-    }
+    const stream = this.#requests.open(request, sequences, arrival);
     this.#loop.wake();
     return stream;
   }
@@ -216,7 +184,7 @@ export class LlmEngine implements TextGenerator {
       maxNewTokens: 1,
       arrivedAtMs: this.#options.clock.now(),
     });
-    return this.#start(request, [sequence], {});
+    return this.#start(request, [sequence], { tokenizeMs: 0, signal: undefined });
   }
 
   #assertReady(): void {
@@ -241,82 +209,10 @@ export class LlmEngine implements TextGenerator {
     }
   }
 
-  #publish(sequence: Sequence, token: SampledToken): void {
-    const output = this.#outputs.get(sequence);
-    if (output === undefined) return;
-    const { clock, maxPendingEvents } = this.#options;
-    const { request, choice } = output;
-    if (request.stream.isFull) {
-      this.#fail(request, new ClientTooSlowError(maxPendingEvents));
-      return;
-    }
-    const index = sequence.outputTokenIds.length - 1;
-    if (index === 0 && request.reportPrompt && sequence.choice === 0) this.#publishPrompt(sequence, output);
-    const startedAtMs = clock.now();
-    const isEnd = sequence.finishReason === 'stop';
-    const { text, stoppedBy } = isEnd && !request.includeStop ? noText : output.text.push(token.id);
-    if (stoppedBy !== undefined) this.#scheduler.finish(sequence, 'stop');
-    const isLast = sequence.status === 'finished';
-    const rest = isLast && stoppedBy === undefined ? output.text.end() : '';
-    output.detokenizeMs += clock.now() - startedAtMs;
-    request.stream.push({ type: 'token', choice, index, token, text: text + rest, isLast });
-    if (!isLast) return;
-    const isStop = isEnd || stoppedBy !== undefined;
-    const stopReason = stoppedBy ?? (request.stopTokenIds.includes(token.id) ? token.id : undefined);
-    const end = isStop ? { finishReason: 'stop' as const, stopReason } : { finishReason: 'length' as const };
-    request.stream.push(finishedEvent(sequence, output, end));
-    this.#forget(sequence, request);
-  }
-
-  #publishPrompt({ promptTokenIds: tokenIds, promptLogprobs }: Sequence, { request, choice }: Output): void {
-    const prompt = choice / request.n;
-    const logprobs = promptLogprobs.length > 0 ? { logprobs: [undefined, ...promptLogprobs] } : {};
-    request.stream.push({ type: 'prompt', prompt, tokenIds, ...logprobs });
-  }
-
-  #forget(sequence: Sequence, request: OpenRequest): void {
-    this.#outputs.delete(sequence);
-    if (--request.numUnfinished > 0) return;
-    request.stream.end();
-    request.forget();
-    this.#reportIdle();
-  }
-
-  #failSequence(sequence: Sequence, error: ServingError): void {
-    const output = this.#outputs.get(sequence);
-    if (output !== undefined) this.#fail(output.request, error);
-  }
-
-  /** Ends a whole request with an error. */
-  #fail(request: OpenRequest, error: ServingError): void {
-    request.stream.push({ type: 'error', error });
-    request.stream.end();
-    this.#end(request, 'error');
-  }
-
-  #abort(request: OpenRequest): void {
-    request.stream.close();
-    this.#end(request, 'abort');
-  }
-
-  /** Ends the sequences of a request that are not finished. */
-  #end({ sequences, forget }: OpenRequest, reason: 'abort' | 'error'): void {
-    for (const sequence of sequences) {
-      this.#scheduler.finish(sequence, reason);
-      this.#outputs.delete(sequence);
-    }
-    forget();
-    this.#reportIdle();
-  }
-
-  get #openRequests(): ReadonlySet<OpenRequest> {
-    return new Set([...this.#outputs.values()].map(({ request }) => request));
-  }
-
   #breakDown(error: unknown): void {
     this.#stopReason = 'a bug has stopped the engine';
     this.#state = 'stopped';
-    for (const request of this.#openRequests) this.#fail(request, new InternalError());
+    this.#requests.failAll(() => new InternalError());
     this.#options.onDefect(error);
   }
 
@@ -325,12 +221,10 @@ export class LlmEngine implements TextGenerator {
   }
 
   get #isIdle(): boolean {
-    return this.#outputs.size === 0 && this.#numSubmitting === 0;
+    return this.#requests.isEmpty && this.#numSubmitting === 0;
   }
 }
 
 function cannotRun({ cause, message }: ServingError): ModelError {
   return new ModelError(`the model cannot be run: ${messageOf(cause ?? message)}`);
 }
-
-const noText = { text: '', stoppedBy: undefined } as const;

@@ -191,6 +191,12 @@ describe('the end of an answer', () => {
     );
   });
 
+  test('has no stop token to report if it is an end-of-sequence token, named or not', async () => {
+    const { engine } = await startEngine({ a: [EOS] });
+    expect(await story(engine, requestFor('a', { stopTokenIds: [EOS] }))).toBe('[] stop');
+    expect(await story(engine, requestFor('a', { stopTokenIds: [EOS], ignoreEos: true }))).toBe(`[] stop(${EOS})`);
+  });
+
   test('may be a stop string, which is sent on request', async () => {
     const { engine } = await startEngine({ a: idsOf('a<b>c') });
     expect(await story(engine, requestFor('a', { stop: ['x', '<b>'] }))).toBe('[a] [] [] [] stop(<b>)');
