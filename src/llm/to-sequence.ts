@@ -47,7 +47,12 @@ function toSequence(
   { maxModelLen, vocabSize, eosTokenIds }: PromptLimits,
 ): Sequence {
   if (promptTokenIds.length >= maxModelLen) throw promptTooLong(`${promptTokenIds.length}`, { maxModelLen, path });
-  if (promptTokenIds.length === 0) throw new InvalidParameterError({ parameter: 'prompts', path, problem: 'is empty' });
+  if (promptTokenIds.length === 0)
+    throw new InvalidParameterError({
+      parameter: 'prompts',
+      path,
+      problem: 'is empty; a decoder prompt cannot be empty',
+    });
   checkTokenIds('prompts', promptTokenIds, { vocabSize, path });
   const left = maxModelLen - promptTokenIds.length;
   const limit = request.maxNewTokens ?? { atMost: defaultMaxNewTokens };
@@ -100,7 +105,7 @@ function checkSamplingTokens({ stopTokenIds, sampling }: GenerateRequest, { voca
   if (strange === undefined) return;
   throw new InvalidParameterError({
     parameter: 'logitBias',
-    problem: `has the token id ${strange}; ${allowedIds(vocabSize)}`,
+    problem: `has the token id ${strange}, ${outOfVocabulary(vocabSize)}`,
   });
 }
 
@@ -114,7 +119,7 @@ function checkTokenIds(
   throw new InvalidParameterError({
     parameter,
     path: [...path, index],
-    problem: `is ${tokenIds[index]}; ${allowedIds(vocabSize)}`,
+    problem: `is ${tokenIds[index]}, ${outOfVocabulary(vocabSize)}`,
   });
 }
 
@@ -122,6 +127,7 @@ function isTokenId(id: number, vocabSize: number): boolean {
   return Number.isInteger(id) && id >= 0 && id < vocabSize;
 }
 
-function allowedIds(vocabSize: number): string {
-  return `the token ids of this model are 0 to ${vocabSize - 1}`;
+/** Behind the id at fault. Clients of vLLM look for "out of vocabulary" and the size. */
+function outOfVocabulary(vocabSize: number): string {
+  return `which is out of vocabulary; the ${vocabSize} token ids of this model are 0 to ${vocabSize - 1}`;
 }

@@ -208,7 +208,7 @@ describe('a model', () => {
     });
     await expect(submit({ temperature: -1 })).rejects.toMatchObject({ code: 'invalid_request', param: 'temperature' });
     await expect(submit({}, [99_999])).rejects.toMatchObject({
-      message: expect.stringMatching(/^prompt\[0\] is 99999;/),
+      message: expect.stringMatching(/^prompt\[0\] is 99999, which is out of vocabulary;/),
     });
   });
 });

@@ -140,18 +140,26 @@ describe('admission is all or nothing', () => {
       { prompts: Array(15).fill('a') },
       /^prompts asks for 15 answers \(15 prompts, n is 1\); at most 14 can be accepted at once/,
     ],
-    ['one bad prompt among good ones', { prompts: ['a', [5, 300]] }, /^prompts\[1\]\[1\] is 300;/],
+    [
+      'one bad prompt among good ones',
+      { prompts: ['a', [5, 300]] },
+      /^prompts\[1\]\[1\] is 300, which is out of vocabulary;/,
+    ],
     ['an empty prompt among good ones', { prompts: ['a', []] }, /^prompts\[1\] is empty/],
-    ['a stop token outside the vocabulary', { stopTokenIds: [5, 300] }, /^stopTokenIds\[1\] is 300;/],
+    [
+      'a stop token outside the vocabulary',
+      { stopTokenIds: [5, 300] },
+      /^stopTokenIds\[1\] is 300, which is out of vocabulary;/,
+    ],
     [
       'a biased token outside the vocabulary',
       { sampling: { ...requestFor('').sampling, logitBias: [[300, 1]] } },
-      /^logitBias has the token id 300; the token ids of this model are 0 to 299/,
+      /^logitBias has the token id 300, which is out of vocabulary; the 300 token ids of this model are 0 to 299/,
     ],
     [
       'an allowed token outside the vocabulary',
       { sampling: { ...requestFor('').sampling, allowedTokenIds: [-1] } },
-      /^allowedTokenIds\[0\] is -1;/,
+      /^allowedTokenIds\[0\] is -1, which is out of vocabulary;/,
     ],
     [
       'more tokens at least than at most',

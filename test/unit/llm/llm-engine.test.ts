@@ -87,11 +87,11 @@ describe('the engine immediately refuses', () => {
     [
       'token ids outside the vocabulary',
       { prompts: [[5, 300]] },
-      /prompts\[1\] is 300; the token ids of this model are 0 to 299/,
+      /prompts\[1\] is 300, which is out of vocabulary; the 300 token ids of this model are 0 to 299/,
     ],
-    ['token ids that are not integers', { prompts: [[1.5]] }, /prompts\[0\] is 1.5;/],
-    ['negative token ids', { prompts: [[5, -1]] }, /prompts\[1\] is -1;/],
-    ['an empty prompt', { prompts: [[]] }, /prompts is empty/],
+    ['token ids that are not integers', { prompts: [[1.5]] }, /prompts\[0\] is 1.5, which is out of vocabulary;/],
+    ['negative token ids', { prompts: [[5, -1]] }, /prompts\[1\] is -1, which is out of vocabulary;/],
+    ['an empty prompt', { prompts: [[]] }, /prompts is empty; a decoder prompt cannot be empty/],
   ])('%s', async (_, changes, message) => {
     const { engine, runner } = await startEngine({});
     await expect(engine.submit(requestFor('a', changes), never())).rejects.toThrow(InvalidParameterError);

@@ -45,5 +45,5 @@ function ofKind<Kind extends Item>(
 
 function notEmpty<Value extends string | readonly unknown[]>(value: Value, name: string): Value {
   if (value.length > 0) return value;
-  throw new InvalidRequestError(`${name} is empty; it must have at least one character or token`, 'prompt');
+  throw new InvalidRequestError(`${name} is empty; a decoder prompt cannot be empty`, 'prompt');
 }

@@ -108,7 +108,7 @@ function checkTokens(tokens: readonly number[], { vocabSize }: ServedModel): voi
   const index = tokens.findIndex((id) => id >= vocabSize);
   if (index < 0) return;
   throw new InvalidRequestError(
-    `tokens[${index}] is ${tokens[index]}; the token ids of this model are 0 to ${vocabSize - 1}`,
+    `tokens[${index}] is ${tokens[index]}, which is out of vocabulary; the ${vocabSize} token ids of this model are 0 to ${vocabSize - 1}`,
     'tokens',
   );
 }

@@ -112,10 +112,10 @@ describe('a completion', () => {
   test.each([
     [{ prompt: undefined }, 'prompt is missing', 'prompt'],
     [{ prompt: null }, 'prompt is missing', 'prompt'],
-    [{ prompt: '' }, 'prompt is empty; it must have at least one character or token', 'prompt'],
-    [{ prompt: [] }, 'prompt is empty; it must have at least one character or token', 'prompt'],
-    [{ prompt: ['a', ''] }, 'prompt[1] is empty; it must have at least one character or token', 'prompt'],
-    [{ prompt: [[]] }, 'prompt[0] is empty; it must have at least one character or token', 'prompt'],
+    [{ prompt: '' }, 'prompt is empty; a decoder prompt cannot be empty', 'prompt'],
+    [{ prompt: [] }, 'prompt is empty; a decoder prompt cannot be empty', 'prompt'],
+    [{ prompt: ['a', ''] }, 'prompt[1] is empty; a decoder prompt cannot be empty', 'prompt'],
+    [{ prompt: [[]] }, 'prompt[0] is empty; a decoder prompt cannot be empty', 'prompt'],
     [{ prompt: ['a', 5] }, 'prompt[1] is 5; it must be a string, as the items before it are', 'prompt'],
     [{ prompt: [5, 'a'] }, 'prompt[1] is "a"; it must be a token id, as the items before it are', 'prompt'],
     [{ prompt: [[5], 6] }, 'prompt[1] is 6; it must be a list of token ids, as the items before it are', 'prompt'],
@@ -343,7 +343,7 @@ describe.each(routes)('%s', (route, body) => {
 });
 
 describe('an error of the engine names the field', () => {
-  const outside = 'is 9; the token ids of this model are 0 to 8';
+  const outside = 'is 9, which is out of vocabulary; the 9 token ids of this model are 0 to 8';
   test.each<[Route, object, ParameterFault, string, string]>([
     ['complete', { prompt: [1, 9] }, { parameter: 'prompts', path: [1], problem: outside }, 'prompt[1]', 'prompt'],
     ['complete', { prompt: [[9]] }, { parameter: 'prompts', path: [0], problem: outside }, 'prompt[0][0]', 'prompt'],

@@ -124,7 +124,7 @@ describe('detokenize', () => {
 
   test.each([
     [{}, 400, 'tokens is missing'],
-    [{ tokens: [1, 9] }, 400, 'tokens[1] is 9; the token ids of this model are 0 to 8'],
+    [{ tokens: [1, 9] }, 400, 'tokens[1] is 9, which is out of vocabulary; the 9 token ids of this model are 0 to 8'],
     [{ tokens: [-1] }, 400, 'tokens[0] is -1; it must be at least 0'],
     [{ tokens: ['a'] }, 400, 'tokens[0] is "a"; it must be an integer'],
     [{ tokens: [1], model: 'gpt-5' }, 404, /^The model/],
