@@ -13,7 +13,7 @@ import { OrtModelRunner } from '../src/engine/index.ts';
 import { openModel } from '../src/model/index.ts';
 
 const numRows = 50;
-const numSteps = 40;
+const numSteps = Number(process.env.STEPS ?? 20);
 const contextTokens = 64;
 
 const kinds: Readonly<Record<string, Partial<RowSampling> & { readonly params: SamplingParams }>> = {

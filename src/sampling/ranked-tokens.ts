@@ -127,13 +127,10 @@ export class RankedTokens {
   /** Finds the members of bins, in one pass for all. */
   #lookAt(bins: readonly number[]): void {
     for (const bin of bins) this.#isWanted[bin] = 1;
-    const found = this.#ids.subarray(0, gather(this.#ids, this.#bits, this.#isWanted));
+    const numFound = gather(this.#ids, this.#bits, this.#isWanted);
     for (const bin of bins) {
       if (this.#isWanted[bin] === 0) continue;
-      this.#members.set(
-        bin,
-        found.filter((id) => (this.#bits[id] ?? 0) >>> binShift === bin),
-      );
+      this.#members.set(bin, membersOf(bin, this.#ids.subarray(0, numFound), this.#bits));
       this.#isWanted[bin] = 0;
     }
   }
@@ -169,14 +166,15 @@ export class RankedTokens {
 /** Sums up the weights of each bin. */
 function fillMasses(masses: Float64Array, weights: Float32Array, bits: Uint32Array): void {
   masses.fill(0);
+  const { length } = bits;
   let id = 0;
-  for (; id + 3 < bits.length; id += 4) {
+  for (; id + 3 < length; id += 4) {
     addMass(masses, weights, bits, id);
     addMass(masses, weights, bits, id + 1);
     addMass(masses, weights, bits, id + 2);
     addMass(masses, weights, bits, id + 3);
   }
-  for (; id < bits.length; id++) addMass(masses, weights, bits, id);
+  for (; id < length; id++) addMass(masses, weights, bits, id);
 }
 
 function addMass(masses: Float64Array, weights: Float32Array, bits: Uint32Array, id: number): void {
@@ -195,16 +193,28 @@ function fillCounts(counts: Float64Array, bits: Uint32Array): void {
 
 /** Writes the ids of the members of the wanted bins. @returns how many */
 function gather(ids: Uint32Array, bits: Uint32Array, isWanted: Uint8Array): number {
+  const { length } = bits;
   let numIds = 0;
   let id = 0;
-  for (; id + 3 < bits.length; id += 4) {
+  for (; id + 3 < length; id += 4) {
     if (isIn(isWanted, bits, id)) ids[numIds++] = id;
     if (isIn(isWanted, bits, id + 1)) ids[numIds++] = id + 1;
     if (isIn(isWanted, bits, id + 2)) ids[numIds++] = id + 2;
     if (isIn(isWanted, bits, id + 3)) ids[numIds++] = id + 3;
   }
-  for (; id < bits.length; id++) if (isIn(isWanted, bits, id)) ids[numIds++] = id;
+  for (; id < length; id++) if (isIn(isWanted, bits, id)) ids[numIds++] = id;
   return numIds;
+}
+
+/** Those of the ids that are in the bin. */
+function membersOf(bin: number, ids: Uint32Array, bits: Uint32Array): Uint32Array {
+  const members = new Uint32Array(ids.length);
+  let numMembers = 0;
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i] ?? 0;
+    if ((bits[id] ?? 0) >>> binShift === bin) members[numMembers++] = id;
+  }
+  return members.subarray(0, numMembers);
 }
 
 function isIn(isWanted: Uint8Array, bits: Uint32Array, id: number): boolean {

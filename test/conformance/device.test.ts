@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { greedy } from '../../src/core/index.ts';
+import { EngineError, greedy, type StepRow } from '../../src/core/index.ts';
 import type { Device } from '../../src/engine/index.ts';
 import { Sampler, type TokenSampler } from '../../src/sampling/index.ts';
 import {
@@ -88,14 +88,15 @@ describe(`on a device (${kind})`, () => {
         { ...drawn, topK: 600 },
         { ...drawn, topP: 0.9 },
         { ...drawn, topP: 0.9999, temperature: 3 },
-        { ...drawn, topK: 512, topP: 0.95 },
+        { ...drawn, topK: 512, topP: 0.95, minP: 0.01 },
         drawn,
       ].map((sampling, i) => sequenceOf(cases.at(-1 - i) ?? someCase, { ...sampling, seed: i }, 4));
     const sampler = new Sampler(3072);
     const fromAll: TokenSampler = {
       needs: () => 'all',
-      sample: (...row) => sampler.sample(...row),
-      sampleAmong: () => undefined,
+      adjust: (...row) => sampler.adjust(...row),
+      draw: (...row) => sampler.draw(...row),
+      drawAmong: () => undefined,
     };
     const setup = { ...onDevice, limits: { ...limits, maxModelLen: 80 } };
     const expected = await withRunner(vocabularyOf3072, { ...setup, sampler: fromAll }, (runner) =>
@@ -112,6 +113,32 @@ describe(`on a device (${kind})`, () => {
       );
     const expected = await withRunner(folder, { limits }, (runner) => generate(runner, sequences(), 3));
     expect(await withRunner(folder, onDevice, (runner) => generate(runner, sequences(), 3))).toEqual(expected);
+  });
+
+  test('log probabilities of prompts and new tokens are those of the CPU, for rows of all kinds', async () => {
+    const drawn = { ...greedy, temperature: 1 };
+    const kinds = [greedy, { ...drawn, topK: 5 }, { ...drawn, repetitionPenalty: 1.1 }, { ...drawn, typicalP: 0.9 }];
+    const rows = kinds.map((params, slot): StepRow => {
+      // Longer than the batch: the logits of a scored prompt need more memory on the device.
+      const tokenIds = someCase.prompt_token_ids.slice(0, 5 + slot);
+      const sample = { params, tokenIndex: 0, choices: [0, 1], numLogprobs: 3 };
+      return { slot, start: 0, tokenIds, sample, score: { tokenIds: tokenIds.slice(1), numLogprobs: 2 } };
+    });
+    const read = (setup: RunnerSetup) =>
+      withRunner(folder, setup, async (runner) => {
+        const results = [await runner.run({ moves: [], rows }), await runner.run({ moves: [], rows })];
+        return results.flat().flatMap((result) => {
+          if (result instanceof EngineError) throw result;
+          // In half precision, another token may be drawn.
+          const tokens = isCuda ? [] : result.tokens.map(({ logprobs }) => logprobs);
+          return [...(result.scores ?? []), ...tokens].map((found) => found?.logprob);
+        });
+      });
+    const [onCpu, found] = [await read({ limits }), await read(onDevice)];
+    expect(found).toHaveLength(2 * (4 + 5 + 6 + 7 + (isCuda ? 0 : 8)));
+    for (const [i, logprob] of found.entries()) {
+      expect(Math.abs((logprob ?? Number.NaN) - (onCpu[i] ?? Number.NaN))).toBeLessThan(isCuda ? 0.2 : 1e-3);
+    }
   });
 
   test.skipIf(isCuda)(

@@ -44,6 +44,8 @@ function someSequences(count: number, sampling: (i: number) => SamplingParams): 
       id: `${i}`,
       promptTokenIds,
       sampling: sampling(i),
+      endTokenIds: new Set([2]),
+      ...(i % 2 === 0 && { numLogprobs: i % 5 }),
       maxNewTokens: 4 + ((i * 13) % 30),
       arrivedAtMs: 0,
     });
@@ -52,7 +54,7 @@ function someSequences(count: number, sampling: (i: number) => SamplingParams): 
 
 /** A step that prefills prompts. */
 function prefill(...prompts: readonly (readonly number[])[]): Step {
-  const sample = { params: greedy, tokenIndex: 0 };
+  const sample = { params: greedy, tokenIndex: 0, choices: [0] };
   return { moves: [], rows: prompts.map((tokenIds, slot) => ({ slot, start: 0, tokenIds, sample })) };
 }
 
@@ -60,7 +62,6 @@ function prefill(...prompts: readonly (readonly number[])[]): Step {
 async function runAll(runner: OrtModelRunner, sequences: readonly Sequence[], perStep: number): Promise<number> {
   const scheduler = new Scheduler({
     limits: runner.limits,
-    eosTokenIds: new Set([2]),
     batchTimeoutMs: 0,
     maxQueueSize: 1000,
   });
@@ -78,11 +79,22 @@ async function runAll(runner: OrtModelRunner, sequences: readonly Sequence[], pe
 describe('a sequence gets the same tokens alone and in a batch that others join and leave', () => {
   const seeded = (i: number) => ({ ...greedy, temperature: 1, seed: i, ...(i % 3 === 0 && { topK: 40 }) });
   const nucleus = (i: number) => ({ ...greedy, temperature: 1.2, seed: i, topP: 0.9 });
+  const everything = (i: number) => ({
+    ...nucleus(i),
+    minP: 0.001,
+    typicalP: i % 4 === 0 ? 0.95 : 1,
+    repetitionPenalty: 1.1,
+    presencePenalty: 0.3,
+    frequencyPenalty: 0.2,
+    logitBias: [[5, 2] as const, [2, -100] as const],
+  });
 
   test.each([
     ['greedy', 'fp32', () => greedy],
     ['sampled with a seed', 'fp32', seeded],
     ['sampled from a nucleus', 'fp32', nucleus],
+    ['sampled with every parameter', 'fp32', everything],
+    ['greedy with penalties', 'fp32', (i: number) => ({ ...everything(i), temperature: 0 })],
     ['greedy', 'int8', () => greedy],
     ['sampled with a seed', 'int8', seeded],
   ] as const)('%s, %s', async (_, precision, sampling) => {
@@ -136,11 +148,11 @@ test('NaN logits fail their own row and no other', async () => {
     slot,
     start: 0,
     tokenIds: Array.from({ length }, (_, i) => i + 4),
-    sample: { params: { ...greedy, temperature }, tokenIndex: 0 },
+    sample: { params: { ...greedy, temperature }, tokenIndex: 0, choices: [0] },
   });
   const rows = [row(0, 20, 0), row(1, 21, 0), row(2, 21, 1), row(3, 5, 1)];
   const [a, b, c, d] = await runner.run({ moves: [], rows });
-  expect([a, d]).toEqual(Array(2).fill({ id: expect.any(Number) }));
+  expect([a, d]).toEqual(Array(2).fill({ tokens: [{ id: expect.any(Number) }] }));
   for (const result of [b, c]) expect(result).toBeInstanceOf(EngineError);
 });
 
@@ -227,11 +239,12 @@ test('the last token of a prompt gives the same logits in the decoding group and
   const rows: Float32Array[] = [];
   const sampler: TokenSampler = {
     needs: () => 'all',
-    sample: (logits) => {
+    adjust: () => {},
+    draw: ({ logits }) => {
       rows.push(logits.slice());
-      return { id: 0 };
+      return [0];
     },
-    sampleAmong: () => undefined,
+    drawAmong: () => undefined,
   };
   const model = await openModel(embeddedModel, await temporaryFolder());
   const limits = { maxBatchSize: 4, maxModelLen: 64, maxStepTokens: 4 + 64 };
@@ -239,7 +252,7 @@ test('the last token of a prompt gives the same logits in the decoding group and
   onTestFinished(() => runner.dispose());
   const prompt = Array.from({ length: 33 }, (_, i) => i + 4);
   for (const slot of [0, 2]) {
-    const sample = { params: greedy, tokenIndex: 0 };
+    const sample = { params: greedy, tokenIndex: 0, choices: [0] };
     await runner.run({ moves: [], rows: [{ slot, start: 0, tokenIds: prompt.slice(0, 32), sample: undefined }] });
     await runner.run({ moves: [], rows: [{ slot, start: 32, tokenIds: prompt.slice(32), sample }] });
   }
