@@ -62,7 +62,8 @@ export const settings = {
   }),
   maxQueueSize: setting(integer(1, 1_000_000), {
     default: 512,
-    description: 'Requests that may wait for a slot. Further requests are refused with status 429.',
+    description:
+      'Answers that may wait for a slot. A request for more than there is room for is refused with status 429.',
   }),
   maxPendingEvents: setting(integer(1, 1_048_576), {
     default: 4096,

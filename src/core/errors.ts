@@ -108,12 +108,11 @@ export class ContextLengthError extends ParameterError {
 
 const retryAfterSeconds = 1;
 
-/** The waiting queue is full. */
+/** The queue has no room for the answers that a request asks for. */
 export class QueueFullError extends ServingError {
-  constructor(limit: number) {
-    super('queue_full', `${limit} requests are already waiting; retry in ${retryAfterSeconds} s`, {
-      retryAfterSeconds,
-    });
+  constructor({ numWaiting, numComing, limit }: Readonly<Record<'numWaiting' | 'numComing' | 'limit', number>>) {
+    const message = `${numWaiting} answers are waiting, and the queue takes ${limit}; there is no room for ${numComing} more; retry in ${retryAfterSeconds} s`;
+    super('queue_full', message, { retryAfterSeconds });
   }
 }
 

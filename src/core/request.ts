@@ -75,10 +75,10 @@ export interface GenerateRequest {
   readonly sampling: SamplingParams;
   /** Reports the log probability of each new token, and of this many of the likeliest ones. */
   readonly numLogprobs: number | undefined;
+  /** Reports the log probability of each token of a prompt but the first, and of this many of the likeliest ones. */
+  readonly numPromptLogprobs: number | undefined;
   /** Reports each prompt in a `prompt` event. */
   readonly reportPrompt: boolean;
-  /** The same for the tokens of the prompt. */
-  readonly numPromptLogprobs: number | undefined;
   /** Lower values go first. */
   readonly priority: number;
   /** Prompts share computed prefixes only with prompts of the same salt. */

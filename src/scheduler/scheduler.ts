@@ -104,8 +104,9 @@ export class Scheduler {
    * @throws {QueueFullError} the queue has no room for all of them
    */
   checkRoom(numComing: number): void {
-    const { maxQueueSize } = this.#options;
-    if (this.numWaiting + numComing > maxQueueSize + this.numFreeSlots) throw new QueueFullError(maxQueueSize);
+    const { numWaiting, numFreeSlots } = this;
+    const { maxQueueSize: limit } = this.#options;
+    if (numWaiting + numComing > limit + numFreeSlots) throw new QueueFullError({ numWaiting, numComing, limit });
   }
 
   /** Adds sequences with their forks, all or none. @throws {QueueFullError} the queue has no room for all of them */

@@ -8,7 +8,7 @@ const healthReply = Type.Object({
   status: Type.Enum(['ready', 'unavailable']),
   model: Type.String(),
   running: Type.Integer({ description: 'sequences in the batch' }),
-  waiting: Type.Integer({ description: 'requests in the queue' }),
+  waiting: Type.Integer({ description: 'sequences in the queue' }),
   free_slots: Type.Integer(),
   steps: Type.Integer({ description: 'engine steps since the start' }),
 });

@@ -205,7 +205,7 @@ describe('errors have one shape everywhere:', () => {
 
   test('a full queue, with Retry-After', async () => {
     const { post, generator } = await startServer();
-    generator.refusal = new QueueFullError(512);
+    generator.refusal = new QueueFullError({ numWaiting: 512, numComing: 1, limit: 512 });
     const response = await post({ prompt: 'x', stream: true });
     expect(response.statusCode).toBe(429);
     expect(response.headers['retry-after']).toBe('1');

@@ -222,7 +222,7 @@ describe('an error of the generator has the status and the type that TGI gives i
       'validation',
       'Input validation error: inputs has 200 tokens',
     ],
-    [new QueueFullError(7), 429, 'overloaded', 'Model is overloaded'],
+    [new QueueFullError({ numWaiting: 7, numComing: 1, limit: 7 }), 429, 'overloaded', 'Model is overloaded'],
     [new EngineError('no memory', 'the cause'), 424, 'generation', 'Request failed during generation: no memory'],
     [new InternalError(), 500, 'incomplete_generation', 'Incomplete generation'],
     [new UnavailableError('stopping'), 503, 'unavailable', 'stopping'],
