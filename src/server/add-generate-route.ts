@@ -14,6 +14,8 @@ import { Variants } from './variants.ts';
 export interface RouteOptions {
   readonly generator: TextGenerator;
   readonly model: ServedModel;
+  /** Of this server, for clients that ask. */
+  readonly version: string;
   readonly maxBodyBytes: number;
   readonly sseHeartbeatMs: number;
 }
@@ -66,7 +68,7 @@ interface Exchange {
 
 async function generate(
   route: GenerateRoute,
-  { generator, model, sseHeartbeatMs: heartbeatMs }: RouteOptions,
+  { generator, model, version, sseHeartbeatMs: heartbeatMs }: RouteOptions,
   { request: { raw, headers, body: validated }, reply, stopwatch }: Exchange,
 ): Promise<object | undefined> {
   // The schema of the route has checked it.
@@ -74,7 +76,7 @@ async function generate(
   const gone = clientGone(raw, reply.raw);
   const request = await route.toRequest(body, { requestId: requestIdOf(raw), model, headers, signal: gone });
   stopwatch.validated();
-  const format = route.createReply({ body, request, model, stopwatch });
+  const format = route.createReply({ body, request, model, version, stopwatch });
   const events = await generator.submit(request, gone);
   if (route.isStream(body) ?? acceptsEventStream(headers.accept)) {
     await sendEvents(reply, events, { format, stopwatch, gone, heartbeatMs });

@@ -54,6 +54,8 @@ export interface ReplyContext<Body> {
   readonly body: Body;
   readonly request: GenerateRequest;
   readonly model: ServedModel;
+  /** Of this server. */
+  readonly version: string;
   readonly stopwatch: Stopwatch;
 }
 

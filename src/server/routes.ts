@@ -10,18 +10,13 @@ import { healthRoutes } from './health-routes.ts';
 import { requestIdOf } from './request-id.ts';
 import { createValidatorCompiler } from './validation.ts';
 
-export interface RoutesOptions extends RouteOptions {
-  /** Of this server, for clients that ask. */
-  readonly version: string;
-}
-
 const generateRoutes = [generateRoute, tgiGenerateRoute, streamRoute, rootRoute, completionsRoute, chatRoute];
 
 /**
  * Weft's routes, as an encapsulated plugin: it works the same in an application with its own validation, serialization, body parsers and
  * error handler, and changes none of them.
  */
-export const routes: FastifyPluginAsync<RoutesOptions> = async (app, options) => {
+export const routes: FastifyPluginAsync<RouteOptions> = async (app, options) => {
   useOwnConventions(app);
   app.addHook('onRequest', async ({ raw }, reply) => {
     reply.header('x-request-id', requestIdOf(raw));

@@ -18,7 +18,13 @@ export async function startRoutes(
   useJsonBodies(app);
   app.setSerializerCompiler(() => JSON.stringify);
   await app.register(fastifySSE, { heartbeatInterval: 0 });
-  addGenerateRoutes(app, routes, { generator, model: fakeModel(model), maxBodyBytes: 65_536, sseHeartbeatMs: 1000 });
+  addGenerateRoutes(app, routes, {
+    generator,
+    model: fakeModel(model),
+    version: '1.2.3',
+    maxBodyBytes: 65_536,
+    sseHeartbeatMs: 1000,
+  });
   const post = (url: string, payload: unknown) =>
     app.inject({
       method: 'POST',

@@ -50,6 +50,7 @@ async function start(events: readonly GenerationEvent[]) {
   addGenerateRoutes(app, [shouting], {
     generator,
     model: fakeModel({ name: 'm' }),
+    version: '1.2.3',
     maxBodyBytes: 1024,
     sseHeartbeatMs: 1000,
   });

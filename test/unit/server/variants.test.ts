@@ -39,6 +39,7 @@ async function start() {
   addGenerateRoutes(app, [dialect('say'), dialect('ask', { options: Type.Optional(nested) })], {
     generator,
     model: fakeModel({ name: 'm' }),
+    version: '1.2.3',
     maxBodyBytes: 1024,
     sseHeartbeatMs: 1000,
   });

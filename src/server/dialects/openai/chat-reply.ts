@@ -3,6 +3,7 @@ import type { Answer, Choice, ReplyContext, ReplyFormat, SseMessage } from '../.
 import type { ChatBody, ChatChoice, ChatChunk, ChatChunkChoice, ChatCompletion } from './chat-schemas.ts';
 import { done } from './done.ts';
 import { chatErrors } from './errors.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { hasContinuousUsage, hasUsageChunk } from './generation.ts';
 import { chatLogprobsOf, type LogprobsFormat, logprobsFormat, promptLogprobsOf } from './logprobs.ts';
 import { messagesOf } from './messages.ts';
@@ -15,6 +16,7 @@ export class ChatReply implements ReplyFormat {
   readonly #context: ReplyContext<ChatBody>;
   readonly #created = now();
   readonly #model: string;
+  readonly #fingerprint: string;
   readonly #role: string;
   readonly #echo: string;
   readonly #logprobs: LogprobsFormat | undefined;
@@ -30,9 +32,10 @@ export class ChatReply implements ReplyFormat {
   #isFirstChunk = true;
 
   constructor(context: ReplyContext<ChatBody>) {
-    const { body, request, model } = context;
+    const { body, request, model, version } = context;
     this.#context = context;
     this.#model = model.name;
+    this.#fingerprint = fingerprintOf(version);
     this.#role = roleOf(body);
     this.#echo = echoOf(body, this.#role);
     this.#logprobs = body.logprobs === true ? logprobsFormat(body, body.top_logprobs ?? 0, model) : undefined;
@@ -70,7 +73,7 @@ export class ChatReply implements ReplyFormat {
       object: 'chat.completion',
       created: this.#created,
       model: this.#model,
-      system_fingerprint: 'weft',
+      system_fingerprint: this.#fingerprint,
       choices: choices.map((choice, index) => this.#choiceOf(choice, index)),
       usage: this.#totals.total(),
       prompt_logprobs:
@@ -128,6 +131,7 @@ export class ChatReply implements ReplyFormat {
       object: 'chat.completion.chunk',
       created: this.#created,
       model: this.#model,
+      system_fingerprint: this.#fingerprint,
       choices,
     };
     if (this.#hasUsageChunk) chunk.usage = usage;

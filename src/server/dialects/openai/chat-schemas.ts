@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox';
 import { completionReasons, maxLogprobs } from '../../../core/index.ts';
 import { errorBody } from '../../error-body.ts';
 import { templateFields } from './chat-prompt.ts';
+import { fingerprint } from './fingerprint.ts';
 import { generationFields, ignoredFields } from './generation-fields.ts';
 import { chatLogprobs, promptLogprobs } from './logprobs.ts';
 import { messagesField } from './messages.ts';
@@ -69,12 +70,12 @@ const head = {
   id: Type.String(),
   created: Type.Integer({ description: 'seconds since 1970' }),
   model: Type.String({ description: 'the first name of the model' }),
+  system_fingerprint: fingerprint,
 };
 
 export const chatCompletion = Type.Object({
   ...head,
   object: Type.Literal('chat.completion'),
-  system_fingerprint: Type.String({ description: "always `weft`; TGI's Python client needs a text" }),
   choices: Type.Array(chatChoice),
   usage,
   prompt_logprobs: nullable(promptLogprobs),

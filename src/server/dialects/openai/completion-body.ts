@@ -13,7 +13,7 @@ export function completionOf(
   parts: CompletionParts,
 ): Completion {
   const { request, body } = context;
-  const { id, created, model } = parts;
+  const { id, created, model, fingerprint } = parts;
   const totals = new UsageTotals(request.n);
   for (const { finished } of choices) totals.add(finished, parts.numTokensOf(finished));
   const chosen = request.prompts.flatMap((_, i) => {
@@ -27,6 +27,7 @@ export function completionOf(
     object: 'text_completion',
     created,
     model,
+    system_fingerprint: fingerprint,
     choices: chosen.map((choice, index) => ({ index, ...choice })),
     usage: totals.total(),
   };

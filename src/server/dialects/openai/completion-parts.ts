@@ -2,6 +2,7 @@ import type { FinishedEvent, PromptEvent, TokenEvent } from '../../../core/index
 import type { ReplyContext } from '../../dialect.ts';
 import { AnswerLogprobs, echoLogprobs } from './completion-logprobs.ts';
 import type { CompletionBody, CompletionChoice } from './completion-schemas.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { type CompletionLogprobs, type LogprobsFormat, logprobsFormat, noCompletionLogprobs } from './logprobs.ts';
 import { now } from './now.ts';
 import { echoedText } from './prompt-text.ts';
@@ -19,6 +20,7 @@ export class CompletionParts {
   readonly id: string;
   readonly created = now();
   readonly model: string;
+  readonly fingerprint: string;
   readonly returnsIds: boolean;
   /** With `max_tokens: 0`, one token is generated but not shown. */
   readonly showsTokens: boolean;
@@ -26,9 +28,10 @@ export class CompletionParts {
   readonly #format: LogprobsFormat | undefined;
 
   constructor(context: ReplyContext<CompletionBody>) {
-    const { body, request, model } = context;
+    const { body, request, model, version } = context;
     this.id = request.id;
     this.model = model.name;
+    this.fingerprint = fingerprintOf(version);
     this.returnsIds = body.return_token_ids === true;
     this.showsTokens = body.max_tokens !== 0;
     this.#context = context;

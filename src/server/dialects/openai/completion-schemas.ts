@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { completionReasons, maxLogprobs } from '../../../core/index.ts';
 import { errorBody } from '../../error-body.ts';
+import { fingerprint } from './fingerprint.ts';
 import { fieldDefaults, generationFields, ignoredFields } from './generation-fields.ts';
 import { completionLogprobs, promptLogprobs } from './logprobs.ts';
 import { nullable } from './nullable.ts';
@@ -70,6 +71,7 @@ const head = {
   object: Type.Literal('text_completion'),
   created: Type.Integer({ description: 'seconds since 1970' }),
   model: Type.String({ description: 'the first name of the model' }),
+  system_fingerprint: fingerprint,
 };
 
 export const completion = Type.Object({ ...head, choices: Type.Array(completionChoice), usage });

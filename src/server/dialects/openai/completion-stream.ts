@@ -94,8 +94,8 @@ export class CompletionStream {
   }
 
   #chunk(choices: CompletionChunkChoice[], usage: Usage | null): CompletionChunk {
-    const { id, created, model } = this.#parts;
-    const chunk: CompletionChunk = { id, object: 'text_completion', created, model, choices };
+    const { id, created, model, fingerprint: system_fingerprint } = this.#parts;
+    const chunk: CompletionChunk = { id, object: 'text_completion', created, model, system_fingerprint, choices };
     if (this.#hasUsageChunk) chunk.usage = usage;
     return chunk;
   }

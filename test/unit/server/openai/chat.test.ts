@@ -7,7 +7,12 @@ beforeEach(() => {
   onTestFinished(() => void vi.useRealTimers());
 });
 
-const head = { id: 'chatcmpl-abc', created: 1_800_000_000, model: 'facebook/opt-125m' };
+const head = {
+  id: 'chatcmpl-abc',
+  created: 1_800_000_000,
+  model: 'facebook/opt-125m',
+  system_fingerprint: 'weft-1.2.3',
+};
 const chunk = { ...head, object: 'chat.completion.chunk' };
 const body = { messages: [{ role: 'user', content: 'Hello' }] };
 const open = { logprobs: null, finish_reason: null, stop_reason: null };
@@ -21,7 +26,6 @@ describe('a whole reply', () => {
     expect((await chat({ ...body, n: 2 })).json()).toEqual({
       ...head,
       object: 'chat.completion',
-      system_fingerprint: 'weft',
       choices: [
         {
           ...choice,

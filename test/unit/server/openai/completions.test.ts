@@ -7,7 +7,13 @@ beforeEach(() => {
   onTestFinished(() => void vi.useRealTimers());
 });
 
-const head = { id: 'cmpl-abc', object: 'text_completion', created: 1_800_000_000, model: 'facebook/opt-125m' };
+const head = {
+  id: 'cmpl-abc',
+  object: 'text_completion',
+  created: 1_800_000_000,
+  model: 'facebook/opt-125m',
+  system_fingerprint: 'weft-1.2.3',
+};
 const body = { prompt: 'Hello', temperature: 0 };
 const open = { logprobs: null, finish_reason: null, stop_reason: null };
 const choice = { ...open, prompt_logprobs: null, prompt_token_ids: null, token_ids: null };

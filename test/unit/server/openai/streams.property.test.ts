@@ -51,7 +51,7 @@ async function bothReplies<Body extends TObject, Choice>(
 ): Promise<{ readonly whole: readonly Choice[]; readonly streamed: readonly Choice[] }> {
   const { signal } = new AbortController();
   const request = await route.toRequest(body, { requestId: 'abc', model, headers: {}, signal });
-  const create = () => route.createReply({ body, request, model, stopwatch: new Stopwatch() });
+  const create = () => route.createReply({ body, request, model, version: '1.2.3', stopwatch: new Stopwatch() });
   const answer = await collect(toAsync(events), signal);
   if (answer === undefined) throw new Error('no answer');
   const stream = create();
