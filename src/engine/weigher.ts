@@ -3,7 +3,7 @@ import { nthRow } from './logits.ts';
 import { type NativeArray, nativeArray, type Resources, Session, type SessionOptions } from './ort/index.ts';
 
 /** Rows whose weights are computed together. */
-export const rowsPerBatch = 4;
+export const rowsPerBatch = 10;
 
 /** A few rows on their way from logits to weights. */
 export interface Batch {

@@ -208,13 +208,12 @@ function gather(ids: Uint32Array, bits: Uint32Array, isWanted: Uint8Array): numb
 
 /** Those of the ids that are in the bin. */
 function membersOf(bin: number, ids: Uint32Array, bits: Uint32Array): Uint32Array {
-  const members = new Uint32Array(ids.length);
-  let numMembers = 0;
+  const members: number[] = [];
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i] ?? 0;
-    if ((bits[id] ?? 0) >>> binShift === bin) members[numMembers++] = id;
+    if ((bits[id] ?? 0) >>> binShift === bin) members.push(id);
   }
-  return members.subarray(0, numMembers);
+  return Uint32Array.from(members);
 }
 
 function isIn(isWanted: Uint8Array, bits: Uint32Array, id: number): boolean {

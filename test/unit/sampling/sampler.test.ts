@@ -19,11 +19,16 @@ function draw(sampler: Sampler, logits: Float32Array, row: RowSampling): readonl
   return sampler.draw({ logits, weights: weightsOf(logits, row.params.temperature || 1) }, row);
 }
 
+/** The tokens that a sampler draws. @throws {Error} there are none */
+function idsOf(sampler: Sampler, logits: Float32Array, row: RowSampling): readonly number[] {
+  const ids = draw(sampler, logits, row);
+  if (typeof ids === 'string') throw new Error(ids);
+  return ids;
+}
+
 /** The token that a sampler draws for one choice. */
 function drawn(sampler: Sampler, logits: Float32Array, params: SamplingParams, tokenIndex = 0): number {
-  const ids = draw(sampler, logits, rowOf(params, { tokenIndex }));
-  if (typeof ids === 'string') throw new Error(ids);
-  return ids[0] ?? Number.NaN;
+  return idsOf(sampler, logits, rowOf(params, { tokenIndex }))[0] ?? Number.NaN;
 }
 
 const hex = (words: readonly number[]) => words.map((word) => word.toString(16).padStart(8, '0'));
@@ -91,9 +96,9 @@ describe('sampling', () => {
   /** How often each token is drawn, by many choices of one row. */
   function frequencies(params: Partial<SamplingParams>): number[] {
     const choices = Array.from({ length: numDraws }, (_, choice) => choice);
-    const ids = draw(new Sampler(logits.length), logits, rowOf({ ...greedy, temperature: 1, ...params }, { choices }));
+    const ids = idsOf(new Sampler(logits.length), logits, rowOf({ ...greedy, temperature: 1, ...params }, { choices }));
     const counts = new Array<number>(logits.length).fill(0);
-    for (const id of ids) counts[Number(id)] = (counts[Number(id)] ?? 0) + 1;
+    for (const id of ids) counts[id] = (counts[id] ?? 0) + 1;
     return counts.map((count) => count / numDraws);
   }
 
@@ -179,7 +184,7 @@ describe('sampling', () => {
     const logs = [1, ...Array<number>(10).fill(0.05), ...Array<number>(50_000).fill(tailWeight)].map(Math.log);
     const choices = Array.from({ length: 300 }, (_, choice) => choice);
     const row = rowOf({ ...greedy, temperature: 1, topP: 0.9 }, { choices });
-    const tokens = new Set(draw(new Sampler(logs.length), Float32Array.from(logs), row));
+    const tokens = new Set(idsOf(new Sampler(logs.length), Float32Array.from(logs), row));
     expect(tokens).toEqual(new Set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
   });
 
@@ -199,7 +204,7 @@ test('several choices of a row draw what each of them would draw alone', () => {
     const choices = [0, 1, 2, 3, 20, 127];
     const together = draw(sampler, logits, rowOf(params, { choices, tokenIndex: 5 }));
     const alone = choices.flatMap((choice) =>
-      draw(sampler, logits, rowOf(params, { choices: [choice], tokenIndex: 5 })),
+      idsOf(sampler, logits, rowOf(params, { choices: [choice], tokenIndex: 5 })),
     );
     expect(together).toEqual(alone);
     expect(new Set(alone).size).toBe(params.temperature === 0 ? 1 : choices.length);
