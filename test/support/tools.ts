@@ -11,6 +11,7 @@ const tools = {
   'openai-python': '.ci/install-tools FOLDER; then add FOLDER/bin to PATH',
   'tgi-python': '.ci/install-tools FOLDER; then add FOLDER/bin to PATH',
   chromium: 'apt-get install chromium',
+  curl: 'apt-get install curl',
   cc: 'apt-get install gcc libc6-dev',
 } as const;
 

@@ -51,6 +51,7 @@ test.for(Object.entries(expected))('examples/%s', async ([example, texts], conte
 });
 
 test('examples/curl.sh', async (context) => {
+  needTool(context, 'curl');
   const text = await story();
   const parts = (await run(context, 'curl.sh')).split('\n').filter((line) => line !== '');
   const bodies = parts.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
