@@ -16,6 +16,7 @@ const ofBothRoutes: UnsupportedFields = {
   logprob_token_ids: [],
   repetition_detection: [],
   truncation_side: ['"left"'],
+  prompt_logprobs_temperature: ['1'],
 };
 
 /** Fields that `POST /v1/completions` refuses. */

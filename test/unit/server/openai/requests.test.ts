@@ -256,6 +256,7 @@ describe.each(routes)('%s', (route, body) => {
     [{ safety_identifier: 's', prompt_cache_key: 'k', spaces_between_special_tokens: true }, {}],
     [{ response_format: { type: 'text' }, structured_outputs: null, use_beam_search: false }, {}],
     [{ truncation_side: 'left' }, {}],
+    [{ prompt_logprobs_temperature: 1 }, {}],
   ])('%j', async (fields, parts) => {
     expect(await requestFor(route, { ...body, ...fields })).toMatchObject(parts);
   });
@@ -325,6 +326,11 @@ describe.each(routes)('%s', (route, body) => {
     [{ guided_regex: 'a' }, 'guided_regex is "a"; this field is not supported', 'guided_regex'],
     [{ use_beam_search: true }, 'use_beam_search is true; only false is supported', 'use_beam_search'],
     [{ truncation_side: 'right' }, 'truncation_side is "right"; only "left" is supported', 'truncation_side'],
+    [
+      { prompt_logprobs_temperature: 2 },
+      'prompt_logprobs_temperature is 2; only 1 is supported',
+      'prompt_logprobs_temperature',
+    ],
   ])('%.80j is refused', async (fields, message, param) => {
     const refusal = await refusalOf(route, { ...body, ...fields });
     expect(refusal).toMatchObject({ status: 400, param, code: 'invalid_request' });
