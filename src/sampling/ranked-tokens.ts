@@ -120,17 +120,18 @@ export class RankedTokens {
   }
 
   #membersOf(bin: number): RowTokens {
-    if (!this.#members.has(bin)) this.#lookAt([bin]);
+    this.#lookAt([bin]);
     return { ids: this.#members.get(bin) ?? new Uint32Array(), keys: this.#logits, weights: this.#weights };
   }
 
-  /** Finds the members of bins, in one pass for all. */
+  /** Finds the members of bins that have not been looked at, in one pass for all. */
   #lookAt(bins: readonly number[]): void {
-    for (const bin of bins) this.#isWanted[bin] = 1;
-    const numFound = gather(this.#ids, this.#bits, this.#isWanted);
-    for (const bin of bins) {
-      if (this.#isWanted[bin] === 0) continue;
-      this.#members.set(bin, membersOf(bin, this.#ids.subarray(0, numFound), this.#bits));
+    const unknown = new Set(bins.filter((bin) => !this.#members.has(bin)));
+    if (unknown.size === 0) return;
+    for (const bin of unknown) this.#isWanted[bin] = 1;
+    const found = this.#ids.subarray(0, gather(this.#ids, this.#bits, this.#isWanted));
+    for (const bin of unknown) {
+      this.#members.set(bin, membersOf(bin, found, this.#bits));
       this.#isWanted[bin] = 0;
     }
   }

@@ -86,9 +86,9 @@ export class Sampler implements TokenSampler {
       return best === undefined ? whyUndrawable(logits) : sampling.choices.map(() => best);
     }
     if (!this.#tokens.load(logits, weights)) return whyUndrawable(logits);
-    const { topK, topP, typicalP } = sampling.params;
+    const { typicalP } = sampling.params;
     const numbers = numbersOf(sampling);
-    if (topK === 0) this.#prepare(topP, numbers);
+    this.#prepare(sampling.params, numbers);
     const kept = restrict(this.#tokens, sampling.params);
     if (typicalP < 1) {
       const ids = typical(this.#tokens.ids(kept), weights, typicalP);
@@ -101,10 +101,12 @@ export class Sampler implements TokenSampler {
     return masses.map((mass) => this.#tokens.ofMass(mass).lastId);
   }
 
-  /** Looks at the last token that top-p keeps and at the drawn ones in the same pass: where they are is known roughly. */
-  #prepare(topP: number, numbers: readonly number[]): void {
+  /** Looks in one pass at the tokens that will be needed: it is known roughly where they are, unless top-k comes first. */
+  #prepare({ topK, topP, minP }: SamplingParams, numbers: readonly number[]): void {
     const mass = Math.min(1, topP) * this.#tokens.all.mass;
-    this.#tokens.prepare([...(topP < 1 ? [mass] : []), ...numbers.map((number) => number * mass)]);
+    const heaviest = minP > 0 ? [0] : [];
+    const last = topP < 1 ? [mass] : [];
+    this.#tokens.prepare(topK > 0 ? heaviest : [...heaviest, ...last, ...numbers.map((number) => number * mass)]);
   }
 
   drawAmong(likeliest: LikeliestTokens, sampling: RowSampling): readonly number[] | undefined {
