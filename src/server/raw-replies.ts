@@ -2,6 +2,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Socket } from 'node:net';
 import { type ErrorCode, messageOf, ServingError, show } from '../core/index.ts';
 import { errorBodyOf } from './error-body.ts';
+import { requestIdOf } from './request-id.ts';
 
 /** Replies to what is not a valid HTTP request, directly on the socket. */
 export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
@@ -36,5 +37,6 @@ export function rawAnswer(error: ServingError): string {
 export function refuseExpectation(request: IncomingMessage, response: ServerResponse): void {
   const message = `the Expect header is ${show(request.headers.expect)}; only 100-continue is supported`;
   const error = new ServingError('expectation_failed', message);
-  response.writeHead(error.status, { 'content-type': 'application/json' }).end(JSON.stringify(errorBodyOf(error)));
+  const headers = { 'content-type': 'application/json', 'x-request-id': requestIdOf(request) };
+  response.writeHead(error.status, headers).end(JSON.stringify(errorBodyOf(error)));
 }

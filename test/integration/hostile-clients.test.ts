@@ -125,11 +125,12 @@ test('an unsupported Expect header gets an error in the usual shape', async () =
   const { hostname, port } = new URL(up.client.url);
   const socket = connect(Number(port), hostname);
   socket.write(
-    'POST /generate HTTP/1.1\r\nhost: localhost\r\nexpect: miracles\r\nconnection: close\r\ncontent-length: 0\r\n\r\n',
+    'POST /generate HTTP/1.1\r\nhost: localhost\r\nx-request-id: mine\r\nexpect: miracles\r\nconnection: close\r\ncontent-length: 0\r\n\r\n',
   );
   let answer = '';
   for await (const chunk of socket) answer += chunk;
   expect(answer).toMatch(/^HTTP\/1\.1 417 /);
+  expect(answer).toContain('\r\nx-request-id: mine\r\n');
   expect(answer).toContain('"code":"expectation_failed"');
 });
 
