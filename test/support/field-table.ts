@@ -13,6 +13,11 @@ export interface Schema {
   readonly exclusiveMinimum?: number;
   readonly maximum?: number;
   readonly exclusiveMaximum?: number;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly minItems?: number;
+  readonly maxItems?: number;
+  readonly maxProperties?: number;
 }
 
 /** The fields of an object as a Markdown table, and what is said about the object. Fields of nested objects have dotted names. */
@@ -52,11 +57,37 @@ function plural(types: readonly string[]): string {
     .join(' or of ');
 }
 
-function boundsOf({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Schema): string {
+/** What is allowed, as far as descriptions do not say it: those of unions do. */
+function boundsOf(field: Schema): string {
+  const bounds = [rangeOf(field), lengthOf(field), countOf(field)];
+  const ofItems = field.items === undefined ? '' : boundsOf(field.items);
+  return [...bounds, ofItems && `each ${ofItems}`].filter((bound) => bound !== '').join('; ');
+}
+
+function rangeOf({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Schema): string {
   if (minimum !== undefined && maximum !== undefined) return `${minimum} to ${maximum}`;
   const bounds = { 'at least': minimum, above: exclusiveMinimum, 'at most': maximum, below: exclusiveMaximum };
-  const given = Object.entries(bounds).filter(([, bound]) => bound !== undefined);
-  return given.map(([words, bound]) => `${words} ${bound}`).join(', ');
+  return (
+    Object.entries(bounds)
+      // Larger ones are those of an integer type: docs/api.md says in words what such a field takes.
+      .filter(([, bound]) => bound !== undefined && Math.abs(bound) <= Number.MAX_SAFE_INTEGER)
+      .map(([words, bound]) => `${words} ${bound}`)
+      .join(', ')
+  );
+}
+
+function lengthOf({ minLength = 0, maxLength }: Schema): string {
+  if (maxLength === undefined) return notEmpty(minLength);
+  return minLength === 0 ? `up to ${maxLength} characters` : `${minLength} to ${maxLength} characters`;
+}
+
+function countOf({ minItems = 0, maxItems, maxProperties }: Schema): string {
+  const atMost = maxItems ?? (maxProperties === undefined ? undefined : `${maxProperties} entries`);
+  return [notEmpty(minItems), atMost === undefined ? '' : `up to ${atMost}`].filter((bound) => bound !== '').join(', ');
+}
+
+function notEmpty(min: number): string {
+  return min > 0 ? 'not empty' : '';
 }
 
 function code(value: unknown): string {
