@@ -1,11 +1,14 @@
 /** Converts text to tokens and back, as the model's tokenizer does. */
 export interface TextCodec {
-  /** Long texts are converted off the event loop, which the signal stops. */
+  /**
+   * The ids of a text. Half of a surrogate pair counts as U+FFFD. Long texts are converted off the event loop.
+   * @throws the reason of `signal` if it aborts while a long text is converted
+   */
   encode(
     text: string,
     options: { readonly addSpecialTokens: boolean; readonly signal: AbortSignal },
   ): Promise<number[]>;
-  /** An incomplete character becomes U+FFFD. Ids outside the vocabulary have no text. */
+  /** The text of tokens. An incomplete character becomes U+FFFD. Ids outside the vocabulary have no text. */
   decode(tokenIds: readonly number[], options: { readonly skipSpecialTokens: boolean }): string;
   /** The text of a token in UTF-8, which may be part of a character. A special token has its name. Empty for ids without a token. */
   bytesOf(tokenId: number): Uint8Array;
@@ -33,16 +36,18 @@ export interface ChatPromptOptions {
   readonly signal: AbortSignal;
 }
 
-/** Makes one prompt of the messages of a chat. */
+/** Turns a chat into a prompt. */
 export interface ChatTemplate {
   /**
    * Off the event loop and within a time limit. The prompt has all its special tokens: add no others.
-   * @throws {InvalidRequestError} the template cannot render the messages; the message says why
+   * @throws {ServingError} `invalid_request`: the template cannot render the messages; the message says why
+   * @throws {ServingError} `unavailable`: the model is closed
+   * @throws the reason of `signal` when it aborts
    */
   render(messages: readonly ChatMessage[], options: ChatPromptOptions): Promise<string>;
 }
 
-/** What the server tells of the model, and needs of it besides the generator. A fact is undefined if the generator does not tell it. */
+/** What the server tells of the model, and needs of it besides the generator. Facts that the generator does not report are undefined. */
 export interface ServedModel {
   /** The name in replies. */
   readonly name: string;

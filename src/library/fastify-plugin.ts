@@ -14,10 +14,11 @@ interface Own {
   readonly modelName: string;
 }
 
+/** What to serve, and two of the settings of `weft serve`. */
 export type WeftRoutesOptions = Served & {
-  /** The largest request body. */
+  /** The largest request body, in bytes: from 1024, by default 524,288. */
   readonly maxBodyBytes?: number | undefined;
-  /** How often a silent stream carries a comment, so that proxies keep it open. */
+  /** How often a stream carries a comment, so that proxies keep it open, in milliseconds; 15,000 by default. */
   readonly sseHeartbeatMs?: number | undefined;
 };
 
