@@ -9,7 +9,7 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import Fastify from 'fastify';
-import { EngineError, greedy, type StepRow } from '../../src/core/index.ts';
+import { greedy, ServingError, type StepRow } from '../../src/core/index.ts';
 import { OrtModelRunner } from '../../src/engine/index.ts';
 import { openModel } from '../../src/model/index.ts';
 import { maxBatchSize } from '../race/contestants.ts';
@@ -84,7 +84,7 @@ async function generate(bodies: readonly Body[]) {
     const results = await runner.run({ moves: [], rows });
     for (const [i, generated] of tokens.entries()) {
       const result = results[i];
-      if (result instanceof EngineError) throw result;
+      if (result instanceof ServingError) throw result;
       generated.push(result?.tokens[0]?.id ?? 0);
     }
     if (step === 0) prefilledAtMs = performance.now();

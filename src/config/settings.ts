@@ -67,7 +67,7 @@ export const settings = {
   }),
   maxPendingEvents: setting(integer(1, 1_048_576), {
     default: 4096,
-    description: 'Events of a stream that may wait for a slow client. One more ends the stream with an error.',
+    description: 'Events of each answer that may wait for a slow client. One more ends the request with an error.',
   }),
   maxConnections: setting(integer(1, 1_000_000), {
     default: 2048,

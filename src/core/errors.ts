@@ -165,6 +165,13 @@ export class EngineError extends ServingError {
   }
 }
 
+/** The parameters of a request leave no token that can be drawn. The engine is well. */
+export class NoTokenError extends ServingError {
+  constructor() {
+    super('invalid_request', 'no token can be drawn: every token is banned, not allowed or impossible');
+  }
+}
+
 /** A bug in this program. The log has the details; the client learns only that there was one. */
 export class InternalError extends ServingError {
   constructor() {

@@ -11,6 +11,7 @@ export {
   InvalidRequestError,
   ModelError,
   messageOf,
+  NoTokenError,
   ParameterError,
   type ParameterFault,
   QueueFullError,

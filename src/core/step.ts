@@ -1,4 +1,4 @@
-import type { EngineError } from './errors.ts';
+import type { EngineError, NoTokenError } from './errors.ts';
 import type { SamplingParams } from './request.ts';
 
 /** How to draw the next token of a row. */
@@ -85,7 +85,7 @@ export interface RowOutput {
 }
 
 /** The result of a row, or an error that concerns only this row. */
-export type RowResult = RowOutput | EngineError;
+export type RowResult = RowOutput | EngineError | NoTokenError;
 
 /** What one step may hold; the scheduler plans within it. */
 export interface StepLimits {

@@ -1,4 +1,11 @@
-import { EngineError, type RowOutput, type RowResult, type TokenLogprobs } from '../core/index.ts';
+import {
+  EngineError,
+  NoTokenError,
+  type RowOutput,
+  type RowResult,
+  ServingError,
+  type TokenLogprobs,
+} from '../core/index.ts';
 import type { Undrawable } from '../sampling/index.ts';
 import type { LogitRows } from './logit-rows.ts';
 import type { Sampled } from './row-sampler.ts';
@@ -9,7 +16,7 @@ export function rowResults(plan: LogitRows, { drawn, logprobs }: Sampled): Reado
   for (const row of plan.scored) results.set(row.index, scoresOf(logprobs.get(row) ?? []));
   for (const row of plan.drawn) {
     const scored = results.get(row.index);
-    if (scored instanceof EngineError) continue;
+    if (scored instanceof ServingError) continue;
     results.set(row.index, tokensOf(drawn.get(row) ?? [], logprobs.get(row), scored));
   }
   return results;
@@ -33,11 +40,11 @@ function tokensOf(
   return { ...scored, tokens };
 }
 
-function undrawable(reason: Undrawable): EngineError {
+function undrawable(reason: Undrawable): EngineError | NoTokenError {
   switch (reason) {
     case 'not finite':
       return new EngineError('the model computed logits that are not finite numbers');
     case 'all masked':
-      return new EngineError('no token can be drawn: every token is banned, not allowed or impossible');
+      return new NoTokenError();
   }
 }

@@ -5,6 +5,9 @@ import { type NativeArray, nativeArray, type Resources, Session, type SessionOpt
 /** Rows whose weights are computed together. */
 export const rowsPerBatch = 10;
 
+/** Far above where all tokens are equally likely, and within float32. */
+const maxTemperature = 1e30;
+
 /** A few rows on their way from logits to weights. */
 export interface Batch {
   logitsOf(nth: number): Float32Array;
@@ -46,7 +49,7 @@ export class Weigher {
       logitsOf: (row) => nthRow(logits.values, this.#vocabSize, row),
       weightsOf: (row) => nthRow(weights.values, this.#vocabSize, row),
       setTemperature: (row, temperature) => {
-        temperatures.values[row] = temperature;
+        temperatures.values[row] = Math.min(temperature, maxTemperature);
       },
     };
   }

@@ -31,7 +31,7 @@ export interface LlmEngineOptions {
   readonly eosTokenIds: readonly number[];
   readonly batchTimeoutMs: number;
   readonly maxQueueSize: number;
-  /** Events of one request that may wait for the client. */
+  /** Events of one answer that may wait for the client. */
   readonly maxPendingEvents: number;
   /** A step failed, or some of its rows did. Requests that end because of it receive the error. The engine continues. */
   readonly onFailure: (error: EngineError) => void;

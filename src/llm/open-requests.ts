@@ -1,16 +1,16 @@
 import {
   ClientTooSlowError,
   type Clock,
-  EngineError,
   type GenerateRequest,
   type SampledToken,
-  type ServingError,
+  ServingError,
 } from '../core/index.ts';
 import type { Scheduler, Sequence, SequenceOutput } from '../scheduler/index.ts';
 import type { Tokenizer } from '../tokenizer/index.ts';
 import { finishedEvent, type OpenRequest, type Output } from './output.ts';
 import { OutputStream } from './output-stream.ts';
 import { OutputText } from './output-text.ts';
+import { stopPattern } from './stop-strings.ts';
 
 export interface OpenRequestsOptions {
   readonly scheduler: Scheduler;
@@ -18,7 +18,7 @@ export interface OpenRequestsOptions {
   readonly tokenizer: Tokenizer | undefined;
   readonly clock: Clock;
   readonly eosTokenIds: readonly number[];
-  /** Events of one request that may wait for the client. */
+  /** Events of one answer that may wait for the client. Those of all answers to a request are counted together. */
   readonly maxPendingEvents: number;
   /** Called when the last open request has ended. */
   readonly onIdle: () => void;
@@ -51,9 +51,10 @@ export class OpenRequests {
     const { tokenizer, eosTokenIds, maxPendingEvents } = this.#options;
     const { reportPrompt, stop, includeStop, ignoreEos, minNewTokens: minTokens, skipSpecialTokens, n } = request;
     const abort = () => this.#abort(open);
-    const stream = new OutputStream(maxPendingEvents, abort);
-    signal?.addEventListener('abort', abort);
     const answers = sequences.flatMap((sequence) => [sequence, ...sequence.forks]);
+    const stream = new OutputStream(maxPendingEvents * answers.length, abort);
+    signal?.addEventListener('abort', abort);
+    const patterns = stop.map(stopPattern);
     const open: OpenRequest = {
       stream,
       sequences: answers,
@@ -68,7 +69,7 @@ export class OpenRequests {
     };
     for (const [choice, sequence] of answers.entries()) {
       const decoder = tokenizer?.createDecoder({ skipSpecialTokens });
-      const text = new OutputText(decoder, { stop: [...stop], includeStop, minTokens });
+      const text = new OutputText(decoder, { patterns, includeStop, minTokens });
       this.#outputs.set(sequence, { request: open, choice, text, detokenizeMs: 0 });
     }
     return stream;
@@ -77,7 +78,7 @@ export class OpenRequests {
   /** Publishes the results of a step. */
   publish(outputs: readonly SequenceOutput[]): void {
     for (const { sequence, result } of outputs) {
-      if (result instanceof EngineError) this.fail(sequence, result);
+      if (result instanceof ServingError) this.fail(sequence, result);
       else this.#publish(sequence, result);
     }
   }
@@ -100,7 +101,7 @@ export class OpenRequests {
     const { scheduler, clock, maxPendingEvents } = this.#options;
     const { request, choice } = output;
     if (request.stream.isFull) {
-      this.#fail(request, new ClientTooSlowError(maxPendingEvents));
+      this.#fail(request, new ClientTooSlowError(maxPendingEvents * request.sequences.length));
       return;
     }
     const index = sequence.outputTokenIds.length - 1;

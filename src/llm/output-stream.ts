@@ -2,24 +2,26 @@ import type { GenerationEvent } from '../core/index.ts';
 
 /**
  * The events of one request between the engine, which never waits, and the client, which may be slow.
- * The engine ends the request when the stream is full, so at most `maxEvents` and the last events of its answers wait.
+ * The engine ends the request when the stream is full, so at most `maxTokens` tokens and what comes with them wait.
  */
 export class OutputStream implements AsyncIterableIterator<GenerationEvent> {
   readonly #events: GenerationEvent[] = [];
-  readonly #maxEvents: number;
+  readonly #maxTokens: number;
+  /** That wait for the client. */
+  #numTokens = 0;
   readonly #onReturn: () => void;
   #isClosed = false;
   #wake: (() => void) | undefined;
 
   /** @param onReturn called when a loop over the events is left early */
-  constructor(maxEvents: number, onReturn: () => void = () => {}) {
-    this.#maxEvents = maxEvents;
+  constructor(maxTokens: number, onReturn: () => void = () => {}) {
+    this.#maxTokens = maxTokens;
     this.#onReturn = onReturn;
   }
 
-  /** Whether the maximum number of events waits for the client. */
+  /** Whether the maximum number of tokens waits for the client. */
   get isFull(): boolean {
-    return this.#events.length >= this.#maxEvents;
+    return this.#numTokens >= this.#maxTokens;
   }
 
   /** The stream of a request whose client left before it was accepted. */
@@ -32,6 +34,7 @@ export class OutputStream implements AsyncIterableIterator<GenerationEvent> {
   push(event: GenerationEvent): void {
     if (this.#isClosed) return;
     this.#events.push(event);
+    if (event.type === 'token') this.#numTokens++;
     this.#wake?.();
   }
 
@@ -51,6 +54,7 @@ export class OutputStream implements AsyncIterableIterator<GenerationEvent> {
   async next(): Promise<IteratorResult<GenerationEvent>> {
     for (;;) {
       const event = this.#events.shift();
+      if (event?.type === 'token') this.#numTokens--;
       if (event !== undefined) return { done: false, value: event };
       if (this.#isClosed) return { done: true, value: undefined };
       await new Promise<void>((resolve) => {

@@ -74,7 +74,7 @@ function toSequence(
     id: request.id,
     promptTokenIds,
     // A copy, as of the prompt: the caller may change its own objects.
-    sampling: { ...request.sampling },
+    sampling: { ...request.sampling, allowedTokenIds: distinct(request.sampling.allowedTokenIds) },
     endTokenIds: new Set([...(ignoreEos ? [] : eosTokenIds), ...stopTokenIds]),
     bannedSequences,
     maxNewTokens,
@@ -121,6 +121,11 @@ function checkTokenIds(
     path: [...path, index],
     problem: `is ${tokenIds[index]}, ${outOfVocabulary(vocabSize)}`,
   });
+}
+
+/** A copy without repetitions: masks cost as much as they have ids, at every step. */
+function distinct(tokenIds: readonly number[] | undefined): readonly number[] | undefined {
+  return tokenIds && [...new Set(tokenIds)];
 }
 
 function isTokenId(id: number, vocabSize: number): boolean {

@@ -78,16 +78,17 @@ async function tokenizePrompt(
  */
 async function tokenizeBadWords(
   words: readonly string[],
-  { tokenizer, signal }: TokenizeContext,
+  { tokenizer, maxModelLen, signal }: TokenizeContext,
 ): Promise<readonly (readonly number[])[]> {
   if (words.length > 0 && tokenizer === undefined) throw noTokenizer('badWords', [0]);
+  const bareWords = new Set(words.map((word) => word.trimStart()));
   const sequences: (readonly number[])[] = [];
-  for (const word of tokenizer === undefined ? [] : words) {
-    const bare = word.trimStart();
-    for (const written of [bare, ` ${bare}`]) {
-      const tokenIds = await tokenizer?.encode(written, { addSpecialTokens: false, signal });
-      if (tokenIds !== undefined && tokenIds.length > 0) sequences.push(tokenIds);
-    }
+  for (const written of [...bareWords].flatMap((bare) => [bare, ` ${bare}`])) {
+    // Each word may take some milliseconds.
+    await setImmediate();
+    const tokenIds = await tokenizer?.encode(written, { addSpecialTokens: false, signal });
+    // A longer sequence can never be completed.
+    if (tokenIds !== undefined && tokenIds.length > 0 && tokenIds.length <= maxModelLen) sequences.push(tokenIds);
   }
   return sequences;
 }

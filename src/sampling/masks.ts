@@ -15,8 +15,9 @@ export const bannedTokens: LogitsAdjuster = {
 export const allowedTokens: LogitsAdjuster = {
   appliesTo: ({ params }) => params.allowedTokenIds !== undefined,
   adjust(logits, { params: { allowedTokenIds = [] } }) {
-    const kept = Float32Array.from(allowedTokenIds, (id) => logits[id] ?? masked);
+    const kept = new Float32Array(allowedTokenIds.length);
+    for (let i = 0; i < kept.length; i++) kept[i] = logits[allowedTokenIds[i] ?? 0] ?? masked;
     logits.fill(masked);
-    for (const [i, id] of allowedTokenIds.entries()) logits[id] = kept[i] ?? masked;
+    for (let i = 0; i < kept.length; i++) logits[allowedTokenIds[i] ?? 0] = kept[i] ?? masked;
   },
 };

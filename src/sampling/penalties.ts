@@ -1,6 +1,10 @@
 import type { LogitsAdjuster } from './adjuster.ts';
 import { TokenCounts } from './token-counts.ts';
 
+/** Extreme penalties give logits that are finite in float32, also when they are divided by a temperature. */
+const largestLogit = 1e30;
+const smallestPenalty = 1e-30;
+
 /** Divides positive logits of tokens of the prompt and the output by the penalty, and multiplies negative ones; once per distinct token. */
 export function repetitionPenalty(vocabSize: number): LogitsAdjuster {
   const counts = new TokenCounts(vocabSize);
@@ -8,10 +12,12 @@ export function repetitionPenalty(vocabSize: number): LogitsAdjuster {
     appliesTo: ({ params }) => params.repetitionPenalty !== 1,
     adjust(logits, { params, context }) {
       if (context === undefined) return;
-      const penalty = Math.fround(params.repetitionPenalty);
+      const penalty = Math.max(Math.fround(params.repetitionPenalty), smallestPenalty);
       for (const id of counts.count(context.promptTokenIds, context.outputTokenIds)) {
         const logit = logits[id] ?? 0;
-        logits[id] = logit < 0 ? logit * penalty : logit / penalty;
+        if (logit === Number.NEGATIVE_INFINITY) continue;
+        const penalized = logit < 0 ? logit * penalty : logit / penalty;
+        logits[id] = Math.max(-largestLogit, Math.min(penalized, largestLogit));
       }
     },
   };

@@ -6,7 +6,13 @@ export function completingTokens(
   sequences: readonly (readonly number[])[],
   tokenAt: (indexFromEnd: number) => number | undefined,
 ): number[] {
-  const isBegun = (sequence: readonly number[]) =>
-    sequence.slice(0, -1).every((id, i) => tokenAt(sequence.length - 1 - i) === id);
-  return sequences.filter(isBegun).flatMap((sequence) => sequence.slice(-1));
+  return sequences.filter((sequence) => isBegun(sequence, tokenAt)).flatMap((sequence) => sequence.slice(-1));
+}
+
+/** Whether the tokens so far end with all of a sequence but its last token. Usually their last one already tells. */
+function isBegun(sequence: readonly number[], tokenAt: (indexFromEnd: number) => number | undefined): boolean {
+  for (let indexFromEnd = 1; indexFromEnd < sequence.length; indexFromEnd++) {
+    if (tokenAt(indexFromEnd) !== sequence.at(-1 - indexFromEnd)) return false;
+  }
+  return true;
 }

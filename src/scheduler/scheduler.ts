@@ -1,10 +1,10 @@
 import {
-  EngineError,
   type FinishReason,
   QueueFullError,
   type RowOutput,
   type RowResult,
   type SampledToken,
+  ServingError,
   type SlotMove,
   type Step,
   type StepLimits,
@@ -23,7 +23,7 @@ export interface SchedulerOptions {
 /** The result of a step for a sequence: a token, or the error that ended it. `sequence.status` tells whether the token was the last one. */
 export interface SequenceOutput {
   readonly sequence: Sequence;
-  readonly result: SampledToken | EngineError;
+  readonly result: SampledToken | ServingError;
 }
 
 /** A row of a step, on the scheduler's side. */
@@ -155,7 +155,7 @@ export class Scheduler {
     const outputs: SequenceOutput[] = [];
     for (const [index, planned] of this.#planned.entries()) {
       const result = results[index];
-      if (result instanceof EngineError) outputs.push(...this.#failRow(planned, result));
+      if (result instanceof ServingError) outputs.push(...this.#failRow(planned, result));
       else if (result !== undefined) outputs.push(...this.#takeRow(planned, result, nowMs));
     }
     return outputs;
@@ -178,7 +178,7 @@ export class Scheduler {
     }
   }
 
-  *#failRow({ sequence, drawing }: PlannedRow, error: EngineError): Generator<SequenceOutput> {
+  *#failRow({ sequence, drawing }: PlannedRow, error: ServingError): Generator<SequenceOutput> {
     for (const failed of drawing.length > 0 ? drawing : [sequence, ...sequence.waitingForks]) {
       if (failed.status === 'finished') continue;
       this.finish(failed, 'error');

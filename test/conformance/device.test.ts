@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { EngineError, greedy, type StepRow } from '../../src/core/index.ts';
+import { greedy, ServingError, type StepRow } from '../../src/core/index.ts';
 import type { Device } from '../../src/engine/index.ts';
 import { Sampler, type TokenSampler } from '../../src/sampling/index.ts';
 import {
@@ -128,7 +128,7 @@ describe(`on a device (${kind})`, () => {
       withRunner(folder, setup, async (runner) => {
         const results = [await runner.run({ moves: [], rows }), await runner.run({ moves: [], rows })];
         return results.flat().flatMap((result) => {
-          if (result instanceof EngineError) throw result;
+          if (result instanceof ServingError) throw result;
           // In half precision, another token may be drawn.
           const tokens = isCuda ? [] : result.tokens.map(({ logprobs }) => logprobs);
           return [...(result.scores ?? []), ...tokens].map((found) => found?.logprob);

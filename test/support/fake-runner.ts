@@ -1,8 +1,16 @@
-import type { EngineError, ModelRunner, RowResult, SampledToken, Step, StepLimits } from '../../src/core/index.ts';
+import type {
+  EngineError,
+  ModelRunner,
+  NoTokenError,
+  RowResult,
+  SampledToken,
+  Step,
+  StepLimits,
+} from '../../src/core/index.ts';
 import type { StepTrace } from './step-trace.ts';
 
 /** The token at an index of a sequence's output, or the error that its row fails with. */
-export type Script = (name: string, index: number, choice: number) => number | EngineError;
+export type Script = (name: string, index: number, choice: number) => number | EngineError | NoTokenError;
 
 /** A runner that follows a script instead of running a model. It records every step, and can be paused during one. */
 export class FakeRunner implements ModelRunner {

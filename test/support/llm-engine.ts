@@ -3,6 +3,7 @@ import {
   type EngineError,
   type GenerateRequest,
   type GenerationEvent,
+  type NoTokenError,
   requestDefaults,
   type StepLimits,
 } from '../../src/core/index.ts';
@@ -51,7 +52,7 @@ interface EngineChanges extends Partial<StepLimits> {
 }
 
 /** The tokens, or the errors that rows fail with, by the prompts of their sequences. `a#1` is the second answer to `a`. */
-type Replies = Readonly<Record<string, readonly (number | EngineError)[]>>;
+type Replies = Readonly<Record<string, readonly (number | EngineError | NoTokenError)[]>>;
 
 /** Names a sequence by the text of its prompt, or `warm-up` if the engine started it itself. */
 function nameOf(promptTokenIds: readonly number[]): string {

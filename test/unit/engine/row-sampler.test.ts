@@ -1,11 +1,12 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import {
-  EngineError,
   greedy,
+  NoTokenError,
   type RowOutput,
   type RowResult,
   type RowSampling,
   type SamplingParams,
+  ServingError,
   type StepRow,
   type TokenLogprobs,
 } from '../../../src/core/index.ts';
@@ -43,7 +44,7 @@ async function run(runner: OrtModelRunner, ...rows: StepRow[]): Promise<readonly
 }
 
 function outputOf(result: RowResult | undefined): RowOutput {
-  if (result === undefined || result instanceof EngineError) throw new Error(`the row has no output: ${result}`);
+  if (result === undefined || result instanceof ServingError) throw new Error(`the row has no output: ${result}`);
   return result;
 }
 
@@ -175,6 +176,17 @@ describe('several choices of a row', () => {
   });
 });
 
+test.each<[string, Partial<SamplingParams>]>([
+  ['penalties', { repetitionPenalty: 1e-300 }],
+  ['penalties', { repetitionPenalty: 1e300, temperature: 1e-4 }],
+  ['temperatures', { temperature: 1e300, allowedTokenIds: [5, 6] }],
+])('extreme %s give a token: %j', async (_, params) => {
+  const promptTokenIds = promptOf(0, 5);
+  const context = { promptTokenIds, outputTokenIds: [] };
+  const row = freshRow(0, promptTokenIds, { params: { ...sampled, ...params }, context });
+  expect(outputOf((await run(await runnerOf(), row))[0]).tokens).toHaveLength(1);
+});
+
 test('a row from which no token can be drawn fails alone, and says why', async () => {
   const masked = { params: sampled, bannedTokenIds: [7], numLogprobs: 3 };
   const onlyBanned = { ...masked, params: { ...sampled, allowedTokenIds: [7] } };
@@ -185,7 +197,7 @@ test('a row from which no token can be drawn fails alone, and says why', async (
   const [a, b, c, d] = await run(await runnerOf(), ...rows);
   expect(outputOf(a).tokens).toHaveLength(1);
   for (const result of [b, c]) {
-    expect(result).toBeInstanceOf(EngineError);
+    expect(result).toBeInstanceOf(NoTokenError);
     expect(result).toMatchObject({
       message: 'no token can be drawn: every token is banned, not allowed or impossible',
     });

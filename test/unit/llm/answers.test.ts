@@ -88,10 +88,16 @@ describe('several answers to a prompt', () => {
     expect(await story(failing.engine, requestFor('', { prompts: ['a', 'b'], n: 2 }))).toBe('engine_failed');
     expect(failing.engine.stats()).toMatchObject({ numRunning: 0, numWaiting: 0, numFreeSlots: 4 });
 
-    const slow = await startEngine({ a: idsOf('xyxyxy') }, { maxPendingEvents: 3 });
+    const slow = await startEngine({ a: idsOf('xyxyxy') }, { maxPendingEvents: 2 });
     const events = await slow.engine.submit(requestFor('a', { n: 2 }), never());
     expect(await story(slow.engine, requestFor('b'))).toBe('[] stop');
-    expect((await eventsOf(events)).at(-1)).toEqual({ type: 'error', error: new ClientTooSlowError(3) });
+    expect((await eventsOf(events)).at(-1)).toEqual({ type: 'error', error: new ClientTooSlowError(4) });
+  });
+
+  test('may all wait for a client that has had no chance to read', async () => {
+    const { engine } = await startEngine({ a: idsOf('x') }, { maxPendingEvents: 1 });
+    const events = await engine.submit(requestFor('a', { n: 4, maxNewTokens: 1 }), never());
+    expect((await eventsOf(events)).filter(({ type }) => type === 'finished')).toHaveLength(4);
   });
 
   test('start again together after a failed step', async () => {
@@ -216,6 +222,7 @@ describe('the end of an answer', () => {
   test('is not a stop string that is complete before the minimum length', async () => {
     const { engine } = await startEngine({ a: idsOf('.a.b') });
     expect(await story(engine, requestFor('a', { stop: ['.'], minNewTokens: 2 }))).toBe('[.] [a] [] stop(.)');
+    expect(await story(engine, requestFor('a', { stop: ['.a.'], minNewTokens: 3 }))).toBe('[] [] [] stop(.a.)');
   });
 
   test('is a stop string that the last, incomplete character completes', async () => {
@@ -254,7 +261,7 @@ describe('tokens that may not be drawn', () => {
   test('are those that complete a bad word, at the beginning of a word or within one', async () => {
     const [x = 0, y = 0] = idsOf('xy');
     expect(await banned({ badWords: ['y'], maxNewTokens: 1 })).toEqual([[y]]);
-    expect(await banned({ badWords: ['xy'], maxNewTokens: 3 })).toEqual([[], [y], []]);
+    expect(await banned({ badWords: ['xy', ' xy'], maxNewTokens: 3 })).toEqual([[], [y], []]);
     expect(await banned({ badWords: [' ax'], maxNewTokens: 1 })).toEqual([[x]]);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { EngineError } from '../../../src/core/index.ts';
+import { EngineError, NoTokenError } from '../../../src/core/index.ts';
 import { idsOf, requestFor, startEngine, story } from '../../support/llm-engine.ts';
 import { until } from '../../support/until.ts';
 
@@ -10,6 +10,13 @@ async function fallibleEngine(...[replies]: Parameters<typeof startEngine>) {
   const failures: EngineError[] = [];
   return { failures, ...(await startEngine(replies, { onFailure: (error) => failures.push(error) })) };
 }
+
+test('requests that leave no token to draw fail, and say nothing about the engine', async () => {
+  const { engine, failures } = await fallibleEngine({ a: [...idsOf('x'), new NoTokenError()] });
+  for (let i = 0; i < 4; i++) expect(await story(engine, requestFor('a'))).toBe('[x] invalid_request');
+  expect(failures).toEqual([]);
+  expect(engine.isReady).toBe(true);
+});
 
 describe('a failed step', () => {
   test('is reported and retried without losing anything', async () => {

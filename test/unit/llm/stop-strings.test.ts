@@ -1,10 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { StopStrings } from '../../../src/llm/stop-strings.ts';
+import { StopStrings, stopPattern } from '../../../src/llm/stop-strings.ts';
 
 /** What is sent of a text that arrives in these pieces. */
-function send(stops: readonly string[], pieces: readonly string[]): { sent: string[]; isStopped: boolean } {
-  const scanner = new StopStrings({ stop: stops, includeStop: false, minTokens: 0 });
+function send(
+  stops: readonly string[],
+  pieces: readonly string[],
+  minTokens = 0,
+): { sent: string[]; isStopped: boolean } {
+  const scanner = new StopStrings({ patterns: stops.map(stopPattern), includeStop: false, minTokens });
   const sent: string[] = [];
   for (const piece of pieces) {
     const { text, stoppedBy } = scanner.push(piece);
@@ -30,6 +34,12 @@ describe('stop strings', () => {
 
   test('end the text before the first of several', () => {
     expect(send(['dog', 'a', 'hat'], ['the hat']).sent).toEqual(['the ']);
+  });
+
+  test('do not count if they are complete before the minimum of tokens, but may begin there', () => {
+    expect(send(['aa'], [...'aaaaaa'], 5)).toEqual({ sent: ['', 'a', 'a', 'a', ''], isStopped: true });
+    expect(send(['ab'], [...'abab'], 3)).toEqual({ sent: ['', 'ab', '', ''], isStopped: true });
+    expect(send(['ab'], [...'abcd'], 3)).toEqual({ sent: ['', 'ab', 'c', 'd', ''], isStopped: false });
   });
 
   test('let everything before the first one pass, or the whole text if there is none, however it is split', () => {
