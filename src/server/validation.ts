@@ -5,7 +5,10 @@ import { InvalidRequestError, show } from '../core/index.ts';
 /** What Ajv adds to its errors with `verbose`. */
 interface VerboseError extends FastifySchemaValidationError {
   readonly data?: unknown;
-  readonly parentSchema?: { readonly description?: string; readonly properties?: Readonly<Record<string, unknown>> };
+  readonly parentSchema?: Bounds & {
+    readonly description?: string;
+    readonly properties?: Readonly<Record<string, unknown>>;
+  };
 }
 
 /** Shared, since it compiles each schema once. */
@@ -19,13 +22,15 @@ export function createValidatorCompiler(): FastifySchemaCompiler<object> {
 export function createValidator(schema: object) {
   const validate = ajv.compile(schema);
   return (value: unknown) =>
-    validate(value) ? { value } : { error: toInvalidRequest((validate.errors ?? []) as readonly VerboseError[]) };
+    validate(value)
+      ? { value }
+      : { error: toInvalidRequest((validate.errors ?? []) as readonly VerboseError[], value) };
 }
 
-function toInvalidRequest(findings: readonly VerboseError[]): InvalidRequestError {
+function toInvalidRequest(findings: readonly VerboseError[], body: unknown): InvalidRequestError {
   const finding = deepest(findings);
   const { keyword, params, data, parentSchema } = finding;
-  const field = fieldOf(finding.instancePath);
+  const field = fieldOf(finding.instancePath, body);
   const param = field.replace(/\[.*$/, '');
   if (keyword === 'required') {
     const missing = [field, String(params.missingProperty)].filter((name) => name !== '').join('.');
@@ -57,12 +62,18 @@ function fits(finding: VerboseError, best: VerboseError): boolean {
   return finding.keyword !== 'type' || best.keyword === 'type';
 }
 
-/** `/parameters/stop/1` → `parameters.stop[1]` */
-function fieldOf(instancePath: string): string {
-  return instancePath
-    .slice(1)
-    .replace(/\/(\d+)/g, '[$1]')
-    .replaceAll('/', '.');
+/** `/parameters/stop/1` → `parameters.stop[1]`, `/logit_bias/5` → `logit_bias["5"]` */
+function fieldOf(instancePath: string, body: unknown): string {
+  let value = body;
+  let field = '';
+  for (const segment of instancePath.split('/').slice(1)) {
+    const key = segment.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (Array.isArray(value)) field += `[${key}]`;
+    else if (/^[a-z_]\w*$/i.test(key)) field += field === '' ? key : `.${key}`;
+    else field += `[${show(key)}]`;
+    value = (value as Readonly<Record<string, unknown>>)[key];
+  }
+  return field;
 }
 
 function allowedBy({ keyword, params, parentSchema, message }: VerboseError): string {
@@ -77,26 +88,38 @@ function allowedBy({ keyword, params, parentSchema, message }: VerboseError): st
     case 'maximum':
     case 'exclusiveMinimum':
     case 'exclusiveMaximum':
-      return `${comparisons[String(params.comparison)] ?? params.comparison} ${params.limit}`;
+      return boundsOf(parentSchema ?? {});
     case 'minLength':
-      return 'text that is not empty';
+      return 'a string that is not empty';
     case 'maxLength':
-      return `of at most ${params.limit} characters`;
+      return `a string of at most ${params.limit} characters`;
     case 'minItems':
       return 'a list that is not empty';
     case 'maxItems':
-      return `a list of at most ${params.limit}`;
+      return `a list of at most ${params.limit} elements`;
     default:
       return message ?? keyword;
   }
 }
 
-const comparisons: Readonly<Record<string, string>> = {
-  '>=': 'at least',
-  '<=': 'at most',
-  '>': 'greater than',
-  '<': 'less than',
-};
+interface Bounds {
+  readonly minimum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMaximum?: number;
+}
+
+function boundsOf({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Bounds): string {
+  if (minimum !== undefined && maximum !== undefined) return `from ${minimum} to ${maximum}`;
+  const bounds = {
+    'at least': minimum,
+    'greater than': exclusiveMinimum,
+    'at most': maximum,
+    'less than': exclusiveMaximum,
+  };
+  const given = Object.entries(bounds).filter(([, bound]) => bound !== undefined);
+  return given.map(([words, bound]) => `${words} ${bound}`).join(' and ');
+}
 
 function withArticle(type: string): string {
   return `${/^[aeio]/.test(type) ? 'an' : 'a'} ${type}`;
