@@ -114,9 +114,10 @@ function checkOptions(messages: readonly ChatMessage[], options: ChatPromptOptio
 /** @throws {InvalidRequestError} it is too large, or nested too deeply */
 function toJson(job: RenderJob): string {
   const json = stringify(job);
-  if (json.length <= maxInputCharacters + job.template.length) return json;
+  const numCharacters = json.length - job.template.length;
+  if (numCharacters <= maxInputCharacters) return json;
   throw new InvalidRequestError(
-    `messages and chat_template_kwargs have more than ${maxInputCharacters} characters as JSON`,
+    `messages and chat_template_kwargs have ${numCharacters} characters as JSON; at most ${maxInputCharacters} are allowed`,
     'messages',
   );
 }
@@ -132,8 +133,7 @@ function stringify(job: RenderJob): string {
 
 function errorOf({ kind, reason }: RenderFailure, isOwn: boolean): InvalidRequestError {
   if (kind === 'refused') return new InvalidRequestError(reason, 'messages');
-  return new InvalidRequestError(
-    `the chat template cannot be rendered: ${reason}`,
-    isOwn ? 'chat_template' : 'messages',
-  );
+  return isOwn
+    ? new InvalidRequestError(`chat_template cannot be rendered: ${reason}`, 'chat_template')
+    : new InvalidRequestError(`the model's chat template cannot be rendered: ${reason}`, 'messages');
 }

@@ -60,14 +60,14 @@ function toSequence(
   if (maxNewTokens > left) {
     throw new ContextLengthError({
       parameter: 'maxNewTokens',
-      problem: `is ${maxNewTokens}, and the prompt of ${promptTokenIds.length} tokens leaves ${left} of the context of ${maxModelLen}`,
+      problem: `is ${maxNewTokens}; it must be at most ${left}: the prompt of ${promptTokenIds.length} tokens takes the rest of the context of ${maxModelLen}`,
     });
   }
   const { minNewTokens, stopTokenIds, ignoreEos, numLogprobs, numPromptLogprobs } = request;
   if (minNewTokens > maxNewTokens) {
     throw new InvalidParameterError({
       parameter: 'minNewTokens',
-      problem: `is ${minNewTokens}; it must be at most the maximum of new tokens, ${maxNewTokens}`,
+      problem: `is ${minNewTokens}; it must be at most ${maxNewTokens}, the maximum number of new tokens`,
     });
   }
   const init = {

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { type ChatMessage, InvalidRequestError, show } from '../../../core/index.ts';
-import { nullable } from './nullable.ts';
+import { nullable } from '../../nullable.ts';
 
 const contentPart = Type.Object({
   type: Type.String({ description: 'text is supported' }),
@@ -34,18 +34,20 @@ export function messagesOf(field: readonly Message[]): readonly ChatMessage[] {
 }
 
 /** The text of a message, null if it has none. */
-function contentOf({ role, content = null }: Message, name: string): string | null {
+function contentOf({ role, content }: Message, name: string): string | null {
   if (typeof content === 'string') return content;
-  if (content !== null) return content.map((part, index) => textOf(part, `${name}.content[${index}]`)).join('\n');
+  if (Array.isArray(content)) return content.map((part, index) => textOf(part, `${name}.content[${index}]`)).join('\n');
   // An assistant that calls a tool may say nothing.
   if (role === 'assistant') return null;
-  throw new InvalidRequestError(`${name}.content is missing; it must be a string or a list of text parts`, 'messages');
+  const state = content === null ? 'null' : 'missing';
+  throw new InvalidRequestError(`${name}.content is ${state}; it must be a string or a list of text parts`, 'messages');
 }
 
 function textOf({ type, text }: Static<typeof contentPart>, name: string): string {
   if (type !== 'text') {
     throw new InvalidRequestError(`${name}.type is ${show(type)}; only "text" is supported`, 'messages');
   }
-  if (text === undefined) throw new InvalidRequestError(`${name}.text is missing`, 'messages');
+  if (text === undefined)
+    throw new InvalidRequestError(`${name}.text is missing; a text part needs a string`, 'messages');
   return text;
 }
