@@ -51,10 +51,10 @@ export interface ChatTemplate {
 export interface ServedModel {
   /** The name in replies. */
   readonly name: string;
-  /** All names that a request may use. */
+  /** All names that the model is served under. */
   readonly names: readonly string[];
-  /** Seconds since 1970. */
-  readonly createdAt: number;
+  /** Since 1970. */
+  readonly createdAtSeconds: number;
   /** The context in tokens: prompt and output together. */
   readonly maxModelLen: number | undefined;
   /** Answers that can be generated together. */

@@ -1,10 +1,7 @@
 import type { ServedModel } from '../core/index.ts';
 
-/** Names that every model answers to: clients of TGI send one of these, whatever the model. */
-const aliases: readonly string[] = ['tgi', 'dummy'];
-
 /** Facts of a model that not every generator tells. */
-type Facts = Partial<Omit<ServedModel, 'name' | 'names' | 'createdAt'>>;
+type Facts = Partial<Omit<ServedModel, 'name' | 'names' | 'createdAtSeconds'>>;
 
 /** Describes a model that is served from now on. @param names the names that it is served under; the first is the one in replies */
 export function servedModel(names: readonly string[], facts: Facts = {}): ServedModel {
@@ -18,7 +15,7 @@ export function servedModel(names: readonly string[], facts: Facts = {}): Served
     chat: undefined,
     ...facts,
     name,
-    names: [...new Set([...names, ...aliases])],
-    createdAt: Math.floor(Date.now() / 1000),
+    names: [...new Set(names)],
+    createdAtSeconds: Math.floor(Date.now() / 1000),
   };
 }

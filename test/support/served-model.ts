@@ -6,7 +6,7 @@ export function fakeModel(changes: Partial<ServedModel> = {}): ServedModel {
   return {
     name,
     names: [name],
-    createdAt: 1_700_000_000,
+    createdAtSeconds: 1_700_000_000,
     maxModelLen: undefined,
     maxBatchSize: undefined,
     maxQueueSize: undefined,

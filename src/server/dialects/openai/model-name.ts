@@ -1,9 +1,15 @@
-import { type ServedModel, ServingError, show } from '../../../core/index.ts';
+import { type ServedModel, ServingError } from '../../../core/index.ts';
+
+/** Names that every model answers to: clients of TGI send one of these, whatever the model. */
+const aliases: readonly string[] = ['tgi', 'dummy'];
+
+const maxShown = 200;
 
 /** @throws {ServingError} the server has no model of that name */
 export function checkModelName(name: string | undefined, model: ServedModel): void {
-  if (name === undefined || model.names.includes(name)) return;
+  if (name === undefined || model.names.includes(name) || aliases.includes(name)) return;
   const known = model.names.map((each) => `\`${each}\``).join(', ');
-  const message = `The model \`${show(name, 200).slice(1, -1)}\` does not exist; this server has ${known}`;
+  const shown = name.length > maxShown ? `${name.slice(0, maxShown).toWellFormed()}…` : name;
+  const message = `The model \`${shown}\` does not exist; this server has ${known}`;
   throw new ServingError('model_not_found', message, { param: 'model' });
 }

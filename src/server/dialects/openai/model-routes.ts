@@ -52,11 +52,11 @@ function findCard(id: string, model: ServedModel): Static<typeof modelCard> {
   return cardOf(id, model);
 }
 
-function cardOf(id: string, { name, createdAt, maxModelLen }: ServedModel): Static<typeof modelCard> {
+function cardOf(id: string, { name, createdAtSeconds, maxModelLen }: ServedModel): Static<typeof modelCard> {
   return {
     id,
     object: 'model',
-    created: createdAt,
+    created: createdAtSeconds,
     owned_by: 'weft',
     root: name,
     parent: null,
