@@ -82,9 +82,18 @@ export class ParameterError extends ServingError {
     this.fault = fault;
   }
 
-  /** The same error for a client that knows the parameter by another name. */
-  named(param: string): ServingError {
-    return new ServingError(this.code, describeFault(this.fault, param), { param });
+  /**
+   * The same error for a client that knows the parameter by another name.
+   * @param options the place of the element at fault in the client's own value, and what the message calls the parameter
+   */
+  named(
+    param: string,
+    {
+      path = this.fault.path ?? [],
+      subject = param,
+    }: { readonly path?: readonly number[]; readonly subject?: string } = {},
+  ): ServingError {
+    return new ServingError(this.code, describeFault({ ...this.fault, path }, subject), { param });
   }
 }
 

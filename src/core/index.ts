@@ -1,4 +1,5 @@
 export { type Clock, systemClock } from './clock.ts';
+export { defined } from './defined.ts';
 export {
   ClientTooSlowError,
   ContextLengthError,
@@ -64,3 +65,4 @@ export type {
   TokenContext,
   TokenLogprobs,
 } from './step.ts';
+export { checkWellFormed } from './well-formed.ts';

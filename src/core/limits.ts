@@ -1,10 +1,13 @@
-/** What a request may contain at most, whatever the model. */
+/** What a request may contain at most, whatever the model and the API. */
 export const requestLimits = {
-  maxStops: 16,
+  /** OpenAI takes 4 stop strings. More are of use, but every one is looked for in every token. */
+  maxStops: 64,
   /** Characters of a stop string or of a bad word. */
-  maxStopLength: 256,
+  maxStopLength: 1024,
   maxStopTokenIds: 1024,
   maxBadWords: 256,
+  /** Characters. */
+  maxSaltLength: 1024,
   /** Of presence and frequency penalties, in either direction. */
   maxPenalty: 2,
   maxBiases: 1024,

@@ -13,11 +13,11 @@ export interface SamplingParams {
   readonly minP: number;
   /** Sample among the most typical tokens that together hold this probability; 1 is off. */
   readonly typicalP: number;
-  /** Divides positive logits of tokens of the prompt and the output, and multiplies negative ones; 1 is off. */
+  /** Divides positive logits of tokens of the prompt and the answer, and multiplies negative ones; 1 is off. */
   readonly repetitionPenalty: number;
-  /** Subtracted from the logits of tokens of the output; 0 is off. */
+  /** Subtracted from the logits of tokens of the answer; 0 is off. */
   readonly presencePenalty: number;
-  /** Subtracted from the logits of tokens of the output once per occurrence; 0 is off. */
+  /** Subtracted from the logits of tokens of the answer once per occurrence; 0 is off. */
   readonly frequencyPenalty: number;
   /** Added to the logits of these tokens. */
   readonly logitBias: readonly (readonly [tokenId: number, bias: number])[];

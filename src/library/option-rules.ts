@@ -1,4 +1,11 @@
-import { InvalidRequestError, maxLogprobs, type RequestParameter, requestLimits, show } from '../core/index.ts';
+import {
+  checkWellFormed,
+  InvalidRequestError,
+  maxLogprobs,
+  type RequestParameter,
+  requestLimits,
+  show,
+} from '../core/index.ts';
 import type { RequestOptions } from './generate-options.ts';
 
 /** What is allowed, in words, and whether a value is. */
@@ -7,14 +14,16 @@ interface Rule {
   isMet(value: unknown): boolean;
 }
 
-const { maxStops, maxStopLength, maxStopTokenIds, maxBadWords, maxPenalty, maxBiases, maxBias } = requestLimits;
+const { maxStops, maxStopLength, maxSaltLength, maxStopTokenIds, maxBadWords, maxPenalty, maxBiases, maxBias } =
+  requestLimits;
 
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 const isWithin = (value: unknown, [min, max]: readonly [number, number]) =>
   isNumber(value) && value >= min && value <= max;
 const isTokenId = (value: unknown) => Number.isInteger(value) && Number(value) >= 0;
-const isWord = (value: unknown) =>
-  typeof value === 'string' && value !== '' && [...value].length <= maxStopLength && value.isWellFormed();
+const isText = (value: unknown, maxLength: number) =>
+  typeof value === 'string' && value !== '' && [...value].length <= maxLength && value.isWellFormed();
+const isWord = (value: unknown) => isText(value, maxStopLength);
 const isListOf = (value: unknown, isElement: (value: unknown) => boolean, maxLength = Infinity) =>
   Array.isArray(value) && value.length <= maxLength && Array.from(value).every(isElement);
 
@@ -78,7 +87,10 @@ const rules: Readonly<Record<keyof RequestOptions, Rule>> = {
   logprobs: numLogprobs,
   promptLogprobs: numLogprobs,
   priority: { allowed: 'an integer', isMet: Number.isInteger },
-  cacheSalt: { allowed: `a ${word}`, isMet: isWord },
+  cacheSalt: {
+    allowed: `a string of 1 to ${maxSaltLength} characters`,
+    isMet: (value) => isText(value, maxSaltLength),
+  },
 };
 
 function isLogitBias(value: unknown): boolean {
@@ -90,9 +102,12 @@ function isLogitBias(value: unknown): boolean {
   );
 }
 
-/** @throws {InvalidRequestError} the prompt is neither text nor a list of token ids, or it is empty */
+/** @throws {InvalidRequestError} the prompt is neither well-formed text nor a list of token ids, or it is empty */
 export function checkPrompt(prompt: unknown): void {
-  if (typeof prompt === 'string' && prompt !== '') return;
+  if (typeof prompt === 'string' && prompt !== '') {
+    checkWellFormed('prompt', prompt);
+    return;
+  }
   if (!Array.isArray(prompt) || prompt.length === 0) {
     throw notAllowed('prompt', prompt, 'a non-empty string, or a non-empty list of token ids');
   }

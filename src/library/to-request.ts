@@ -1,5 +1,6 @@
-import { randomInt, randomUUID } from 'node:crypto';
-import { type GenerateRequest, greedy, ParameterError, type Prompt, requestDefaults } from '../core/index.ts';
+import { randomUUID } from 'node:crypto';
+import { defined, type GenerateRequest, greedy, ParameterError, type Prompt, requestDefaults } from '../core/index.ts';
+import { randomSeed } from '../server/index.ts';
 import type { RequestOptions } from './generate-options.ts';
 import { checkOptions, checkPrompt, optionOf } from './option-rules.ts';
 
@@ -7,39 +8,45 @@ import { checkOptions, checkPrompt, optionOf } from './option-rules.ts';
 export function toRequest(prompt: Prompt, options: RequestOptions): GenerateRequest {
   checkPrompt(prompt);
   checkOptions(options);
-  const { stop = [], logprobs, promptLogprobs } = options;
+  const { stop = [], logitBias = {}, logprobs, promptLogprobs, seed = randomSeed() } = options;
   return {
+    ...requestDefaults,
+    ...defined({
+      n: options.n,
+      addSpecialTokens: options.addSpecialTokens,
+      truncatePromptTokens: options.truncatePromptTokens,
+      maxNewTokens: options.maxNewTokens,
+      minNewTokens: options.minNewTokens,
+      stopTokenIds: options.stopTokenIds,
+      includeStop: options.includeStop,
+      ignoreEos: options.ignoreEos,
+      skipSpecialTokens: options.skipSpecialTokens,
+      badWords: options.badWords,
+      priority: options.priority,
+      cacheSalt: options.cacheSalt,
+    }),
     id: randomUUID(),
     prompts: [prompt],
-    n: options.n ?? requestDefaults.n,
-    addSpecialTokens: options.addSpecialTokens ?? requestDefaults.addSpecialTokens,
-    truncatePromptTokens: options.truncatePromptTokens,
-    maxNewTokens: options.maxNewTokens,
-    minNewTokens: options.minNewTokens ?? requestDefaults.minNewTokens,
     stop: [stop].flat(),
-    stopTokenIds: options.stopTokenIds ?? requestDefaults.stopTokenIds,
-    includeStop: options.includeStop ?? requestDefaults.includeStop,
-    ignoreEos: options.ignoreEos ?? requestDefaults.ignoreEos,
-    skipSpecialTokens: options.skipSpecialTokens ?? requestDefaults.skipSpecialTokens,
-    badWords: options.badWords ?? requestDefaults.badWords,
     sampling: {
-      temperature: options.temperature ?? greedy.temperature,
-      topK: options.topK ?? greedy.topK,
-      topP: options.topP ?? greedy.topP,
-      minP: options.minP ?? greedy.minP,
-      typicalP: options.typicalP ?? greedy.typicalP,
-      repetitionPenalty: options.repetitionPenalty ?? greedy.repetitionPenalty,
-      presencePenalty: options.presencePenalty ?? greedy.presencePenalty,
-      frequencyPenalty: options.frequencyPenalty ?? greedy.frequencyPenalty,
-      logitBias: Object.entries(options.logitBias ?? {}).map(([id, bias]) => [Number(id), bias]),
-      allowedTokenIds: options.allowedTokenIds,
-      seed: options.seed ?? randomInt(2 ** 47),
+      ...greedy,
+      ...defined({
+        temperature: options.temperature,
+        topK: options.topK,
+        topP: options.topP,
+        minP: options.minP,
+        typicalP: options.typicalP,
+        repetitionPenalty: options.repetitionPenalty,
+        presencePenalty: options.presencePenalty,
+        frequencyPenalty: options.frequencyPenalty,
+        allowedTokenIds: options.allowedTokenIds,
+      }),
+      logitBias: Object.entries(logitBias).map(([id, bias]) => [Number(id), bias]),
+      seed,
     },
     numLogprobs: logprobs,
     reportPrompt: promptLogprobs !== undefined,
     numPromptLogprobs: promptLogprobs,
-    priority: options.priority ?? requestDefaults.priority,
-    cacheSalt: options.cacheSalt,
   };
 }
 

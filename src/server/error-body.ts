@@ -1,12 +1,13 @@
 import Type, { type Static } from 'typebox';
 import { errorTable, type ServingError } from '../core/index.ts';
+import { nullable } from './nullable.ts';
 
 /** The body of an error reply, in the shape that OpenAI uses. */
 export const errorBody = Type.Object({
   error: Type.Object({
     message: Type.String(),
     type: Type.Enum([...new Set(Object.values(errorTable).map(({ type }) => type))]),
-    param: Type.Union([Type.String(), Type.Null()], { description: 'the field at fault' }),
+    param: nullable(Type.String(), { description: 'the field at fault' }),
     code: Type.Enum(Object.keys(errorTable)),
   }),
 });

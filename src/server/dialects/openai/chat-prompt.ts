@@ -1,6 +1,6 @@
-import Type, { type Static } from 'typebox';
-import { InvalidRequestError, type ServedModel } from '../../../core/index.ts';
-import { messagesField, messagesOf } from './messages.ts';
+import Type, { type Static, type TObject } from 'typebox';
+import { checkWellFormed, InvalidRequestError, type ServedModel } from '../../../core/index.ts';
+import { type messagesField, messagesOf } from './messages.ts';
 
 /** Fields that say how messages become a prompt. */
 export const templateFields = {
@@ -30,31 +30,19 @@ export const templateFields = {
   reasoning_effort: Type.Optional(Type.String({ description: 'a variable for the template' })),
 };
 
-const templateBody = Type.Object({ messages: messagesField, ...templateFields });
+type TemplateBody = Static<TObject<typeof templateFields & { messages: typeof messagesField }>>;
 
 /**
  * Renders the messages of a chat.
- * @throws {InvalidRequestError} the model has no tokenizer, or the template cannot render the messages
+ * @throws {InvalidRequestError} the model has no tokenizer, or the template cannot render the messages as well-formed text
  */
-export async function renderChat(
-  body: Static<typeof templateBody>,
-  { chat }: ServedModel,
-  signal: AbortSignal,
-): Promise<string> {
+export async function renderChat(body: TemplateBody, { chat }: ServedModel, signal: AbortSignal): Promise<string> {
   if (chat === undefined) {
     throw new InvalidRequestError('messages need a tokenizer, which this model does not have', 'messages');
   }
-  const continueFinalMessage = body.continue_final_message ?? false;
-  const addGenerationPrompt = body.add_generation_prompt ?? !continueFinalMessage;
-  if (continueFinalMessage && addGenerationPrompt) {
-    throw new InvalidRequestError(
-      'continue_final_message and add_generation_prompt are true; only one of them can be',
-      'continue_final_message',
-    );
-  }
-  const { documents, reasoning_effort: reasoningEffort } = body;
-  return chat.render(messagesOf(body.messages), {
-    addGenerationPrompt,
+  const { continue_final_message: continueFinalMessage = false, documents, reasoning_effort: reasoningEffort } = body;
+  const prompt = await chat.render(messagesOf(body.messages), {
+    addGenerationPrompt: body.add_generation_prompt ?? !continueFinalMessage,
     continueFinalMessage,
     template: body.chat_template,
     variables: {
@@ -64,4 +52,6 @@ export async function renderChat(
     },
     signal,
   });
+  checkWellFormed('messages', prompt);
+  return prompt;
 }

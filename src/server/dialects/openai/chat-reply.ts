@@ -1,5 +1,6 @@
 import type { FinishedEvent, GenerationEvent, TokenEvent } from '../../../core/index.ts';
 import type { Answer, Choice, ReplyContext, ReplyFormat, SseMessage } from '../../dialect.ts';
+import { type Usage, usageOf } from '../../usage.ts';
 import type { ChatBody, ChatChoice, ChatChunk, ChatChunkChoice, ChatCompletion } from './chat-schemas.ts';
 import { done } from './done.ts';
 import { chatErrors } from './errors.ts';
@@ -9,7 +10,7 @@ import { chatLogprobsOf, type LogprobsFormat, logprobsFormat, promptLogprobsOf }
 import { messagesOf } from './messages.ts';
 import { now } from './now.ts';
 import { type TokenTemplate, tokenTemplate } from './token-template.ts';
-import { type Usage, UsageTotals, usageOf } from './usage.ts';
+import { UsageTotals } from './usage.ts';
 
 /** The replies of `POST /v1/chat/completions`. */
 export class ChatReply implements ReplyFormat {

@@ -5,7 +5,7 @@ import { renderChat } from './chat-prompt.ts';
 import { ChatReply } from './chat-reply.ts';
 import { type ChatBody, chatBody, chatReplies } from './chat-schemas.ts';
 import { chatErrors } from './errors.ts';
-import { generationOf, truncationOf } from './generation.ts';
+import { commonPartsOf, truncationOf } from './generation.ts';
 import { checkModelName } from './model-name.ts';
 import { refuseUnsupported, unsupportedInChat } from './unsupported.ts';
 
@@ -28,10 +28,10 @@ export const chatRoute: GenerateRoute<typeof chatBody> = {
 async function toRequest(body: ChatBody, { requestId, model, signal }: RequestContext): Promise<GenerateRequest> {
   checkModelName(body.model, model);
   refuseUnsupported(body, unsupportedInChat);
-  const generation = generationOf(body);
+  const common = commonPartsOf(body);
   const { n = 1, max_tokens: olderName, max_completion_tokens: maxTokens = olderName } = body;
   return {
-    ...generation,
+    ...common,
     id: `chatcmpl-${requestId}`,
     n,
     addSpecialTokens: body.add_special_tokens ?? false,

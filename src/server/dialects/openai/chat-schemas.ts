@@ -1,16 +1,14 @@
 import Type, { type Static } from 'typebox';
-import { completionReasons, maxLogprobs } from '../../../core/index.ts';
+import { maxLogprobs } from '../../../core/index.ts';
 import { errorBody } from '../../error-body.ts';
+import { nullable } from '../../nullable.ts';
+import { usage } from '../../usage.ts';
 import { templateFields } from './chat-prompt.ts';
-import { fingerprint } from './fingerprint.ts';
-import { generationFields, ignoredFields } from './generation-fields.ts';
+import { generationFields, ignoredFields, noEffect } from './generation-fields.ts';
 import { chatLogprobs, promptLogprobs } from './logprobs.ts';
 import { messagesField } from './messages.ts';
-import { nullable } from './nullable.ts';
+import { finishReason, head, stopReason, tokenIds } from './reply-fields.ts';
 import { listUnsupported, unsupportedInChat } from './unsupported.ts';
-import { usage } from './usage.ts';
-
-const noEffect = 'accepted; has no effect';
 
 export const chatBody = Type.Object(
   {
@@ -50,11 +48,6 @@ export const chatBody = Type.Object(
 
 export type ChatBody = Static<typeof chatBody>;
 
-const finishReason = Type.Enum([...completionReasons], { description: '`stop` for an end-of-sequence token, too' });
-const stopReason = Type.Union([Type.String(), Type.Integer(), Type.Null()], {
-  description: 'the stop string or stop token that ended the answer',
-});
-const tokenIds = Type.Array(Type.Integer());
 const role = Type.String({ description: '`assistant`, or the role of the last message if that is continued' });
 
 const chatChoice = Type.Object({
@@ -65,13 +58,6 @@ const chatChoice = Type.Object({
   stop_reason: stopReason,
   token_ids: nullable(tokenIds),
 });
-
-const head = {
-  id: Type.String(),
-  created: Type.Integer({ description: 'seconds since 1970' }),
-  model: Type.String({ description: 'the first name of the model' }),
-  system_fingerprint: fingerprint,
-};
 
 export const chatCompletion = Type.Object({
   ...head,

@@ -1,8 +1,8 @@
 import type { PromptEvent } from '../../../core/index.ts';
 import type { Answer, Choice, ReplyContext } from '../../dialect.ts';
+import { likeliest } from '../../likeliest.ts';
 import { type CompletionParts, type Echo, logprobsOf } from './completion-parts.ts';
 import type { Completion, CompletionBody, CompletionChoice } from './completion-schemas.ts';
-import { likeliest } from './likeliest.ts';
 import { logprobsFormat, promptLogprobsOf } from './logprobs.ts';
 import { UsageTotals } from './usage.ts';
 

@@ -6,7 +6,7 @@ import {
   type LogprobsFormat,
   noCompletionLogprobs,
 } from './logprobs.ts';
-import { nothing, promptOffsets } from './prompt-text.ts';
+import { noBytes, promptOffsets } from './prompt-text.ts';
 import { TextOffsets } from './text-offsets.ts';
 
 /** The log probabilities of one answer, chunk by chunk. */
@@ -34,7 +34,7 @@ export class AnswerLogprobs {
 
   #bytesInText(id: number): Uint8Array {
     const { codec } = this.#model;
-    if (codec === undefined || (this.#skipsSpecial && codec.isSpecial(id))) return nothing;
+    if (codec === undefined || (this.#skipsSpecial && codec.isSpecial(id))) return noBytes;
     return codec.bytesOf(id);
   }
 }

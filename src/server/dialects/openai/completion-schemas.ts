@@ -1,13 +1,13 @@
 import Type, { type Static } from 'typebox';
-import { completionReasons, maxLogprobs } from '../../../core/index.ts';
+import { maxLogprobs, requestDefaults } from '../../../core/index.ts';
 import { errorBody } from '../../error-body.ts';
-import { fingerprint } from './fingerprint.ts';
-import { fieldDefaults, generationFields, ignoredFields } from './generation-fields.ts';
+import { nullable } from '../../nullable.ts';
+import { usage } from '../../usage.ts';
+import { generationFields, ignoredFields } from './generation-fields.ts';
 import { completionLogprobs, promptLogprobs } from './logprobs.ts';
-import { nullable } from './nullable.ts';
 import { promptField } from './prompts.ts';
+import { finishReason, head, stopReason, tokenIds } from './reply-fields.ts';
 import { listUnsupported, unsupportedInCompletions } from './unsupported.ts';
-import { usage } from './usage.ts';
 
 /** What OpenAI publishes. */
 export const defaultMaxTokens = 16;
@@ -27,7 +27,7 @@ export const completionBody = Type.Object(
     best_of: Type.Optional(
       Type.Integer({
         minimum: 1,
-        default: fieldDefaults.n,
+        default: requestDefaults.n,
         description: 'generate this many answers per prompt and reply with the n of the highest mean log probability',
       }),
     ),
@@ -49,12 +49,6 @@ export const completionBody = Type.Object(
 
 export type CompletionBody = Static<typeof completionBody>;
 
-const finishReason = Type.Enum([...completionReasons], { description: '`stop` for an end-of-sequence token, too' });
-const stopReason = Type.Union([Type.String(), Type.Integer(), Type.Null()], {
-  description: 'the stop string or stop token that ended the answer',
-});
-const tokenIds = Type.Array(Type.Integer());
-
 const completionChoice = Type.Object({
   index: Type.Integer({ description: 'answer j to prompt i has the index i * n + j' }),
   text: Type.String(),
@@ -66,15 +60,9 @@ const completionChoice = Type.Object({
   token_ids: nullable(tokenIds),
 });
 
-const head = {
-  id: Type.String(),
-  object: Type.Literal('text_completion'),
-  created: Type.Integer({ description: 'seconds since 1970' }),
-  model: Type.String({ description: 'the first name of the model' }),
-  system_fingerprint: fingerprint,
-};
+const completionHead = { ...head, object: Type.Literal('text_completion') };
 
-export const completion = Type.Object({ ...head, choices: Type.Array(completionChoice), usage });
+export const completion = Type.Object({ ...completionHead, choices: Type.Array(completionChoice), usage });
 
 const completionChunkChoice = Type.Object({
   index: Type.Integer(),
@@ -87,7 +75,7 @@ const completionChunkChoice = Type.Object({
 });
 
 export const completionChunk = Type.Object({
-  ...head,
+  ...completionHead,
   choices: Type.Array(completionChunkChoice),
   usage: Type.Optional(nullable(usage)),
 });

@@ -1,5 +1,6 @@
 import type { FinishedEvent, GenerationEvent, PromptEvent, TokenEvent } from '../../../core/index.ts';
 import type { ReplyContext, SseMessage } from '../../dialect.ts';
+import { type Usage, usageOf } from '../../usage.ts';
 import type { AnswerLogprobs } from './completion-logprobs.ts';
 import { type CompletionParts, type Echo, logprobsOf } from './completion-parts.ts';
 import type { CompletionBody, CompletionChunk, CompletionChunkChoice } from './completion-schemas.ts';
@@ -7,7 +8,7 @@ import { done } from './done.ts';
 import { completionErrors } from './errors.ts';
 import { hasContinuousUsage, hasUsageChunk } from './generation.ts';
 import { type TokenTemplate, tokenTemplate } from './token-template.ts';
-import { type Usage, UsageTotals, usageOf } from './usage.ts';
+import { UsageTotals } from './usage.ts';
 
 const unfinished = { logprobs: null, finish_reason: null, stop_reason: null };
 

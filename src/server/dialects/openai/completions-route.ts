@@ -4,7 +4,7 @@ import { errorBody } from '../../error-body.ts';
 import { createCompletionReply } from './completion-reply.ts';
 import { type CompletionBody, completionBody, completionReplies, defaultMaxTokens } from './completion-schemas.ts';
 import { completionErrors } from './errors.ts';
-import { generationOf, truncationOf } from './generation.ts';
+import { commonPartsOf, truncationOf } from './generation.ts';
 import { checkModelName } from './model-name.ts';
 import { promptsOf } from './prompts.ts';
 import { refuseUnsupported, unsupportedInCompletions } from './unsupported.ts';
@@ -28,7 +28,7 @@ export const completionsRoute: GenerateRoute<typeof completionBody> = {
 function toRequest(body: CompletionBody, { requestId, model }: RequestContext): GenerateRequest {
   checkModelName(body.model, model);
   refuseUnsupported(body, unsupportedInCompletions);
-  const generation = generationOf(body);
+  const common = commonPartsOf(body);
   const maxTokens = body.max_tokens ?? defaultMaxTokens;
   const isEcho = body.echo === true;
   if (maxTokens === 0 && !isEcho) {
@@ -39,7 +39,7 @@ function toRequest(body: CompletionBody, { requestId, model }: RequestContext): 
   // The token of `max_tokens: 0` is not shown.
   const numNewTokens = Math.max(1, maxTokens);
   return {
-    ...generation,
+    ...common,
     id: `cmpl-${requestId}`,
     prompts: promptsOf(body.prompt),
     n: numAnswers,
@@ -48,7 +48,7 @@ function toRequest(body: CompletionBody, { requestId, model }: RequestContext): 
     maxNewTokens: body.max_tokens === undefined ? { atMost: numNewTokens } : numNewTokens,
     numLogprobs: body.logprobs ?? (isRanked ? 0 : undefined),
     numPromptLogprobs: promptLogprobsOf(body),
-    reportPrompt: generation.reportPrompt || isEcho,
+    reportPrompt: common.reportPrompt || isEcho,
   };
 }
 

@@ -1,73 +1,55 @@
-import { ParameterError, type RequestParameter, ServingError } from '../../../core/index.ts';
+import { ParameterError, type RequestParameter, type ServingError } from '../../../core/index.ts';
 import type { ErrorFormat } from '../../dialect.ts';
 import { errorBodyOf } from '../../error-body.ts';
+import { snakeCase } from '../../snake-case.ts';
 
 /** Errors of routes that generate nothing. */
 export const openaiErrors: ErrorFormat = (error) => ({ status: error.status, body: errorBodyOf(error) });
 
 /** Errors of `POST /v1/completions`. */
-export const completionErrors: ErrorFormat = (error, body) => openaiErrors(named(error, nameInCompletion, body));
+export const completionErrors: ErrorFormat = (error, body) => openaiErrors(named(error, namesInCompletion, body));
 
 /** Errors of `POST /v1/chat/completions`. */
-export const chatErrors: ErrorFormat = (error, body) => openaiErrors(named(error, nameInChat, body));
+export const chatErrors: ErrorFormat = (error, body) => openaiErrors(named(error, namesInChat, body));
 
-/** The field of each parameter, where both routes agree. */
-const fields = {
-  addSpecialTokens: 'add_special_tokens',
-  truncatePromptTokens: 'truncate_prompt_tokens',
+type Names = Readonly<Partial<Record<RequestParameter, string>>>;
+
+/** Parameters whose field has another name, where both routes agree. */
+const ownNames = {
   minNewTokens: 'min_tokens',
-  stop: 'stop',
-  stopTokenIds: 'stop_token_ids',
   includeStop: 'include_stop_str_in_output',
-  ignoreEos: 'ignore_eos',
-  skipSpecialTokens: 'skip_special_tokens',
-  badWords: 'bad_words',
   numPromptLogprobs: 'prompt_logprobs',
   reportPrompt: 'return_token_ids',
-  priority: 'priority',
-  cacheSalt: 'cache_salt',
-  temperature: 'temperature',
-  topK: 'top_k',
-  topP: 'top_p',
-  minP: 'min_p',
-  typicalP: 'typical_p',
-  repetitionPenalty: 'repetition_penalty',
-  presencePenalty: 'presence_penalty',
-  frequencyPenalty: 'frequency_penalty',
-  logitBias: 'logit_bias',
-  allowedTokenIds: 'allowed_token_ids',
-  seed: 'seed',
-} as const satisfies Partial<Record<RequestParameter, string>>;
+} as const satisfies Names;
 
-type Fields = Readonly<Record<RequestParameter, string>>;
-
-function nameInCompletion(body: object): Fields {
+function namesInCompletion(body: object): Names {
   const n = has(body, 'best_of') ? 'best_of' : 'n';
-  return { ...fields, prompts: 'prompt', n, maxNewTokens: 'max_tokens', numLogprobs: 'logprobs' };
+  return { ...ownNames, prompts: 'prompt', n, maxNewTokens: 'max_tokens', numLogprobs: 'logprobs' };
 }
 
-function nameInChat(body: object): Fields {
+function namesInChat(body: object): Names {
   const maxNewTokens =
     has(body, 'max_tokens') && !has(body, 'max_completion_tokens') ? 'max_tokens' : 'max_completion_tokens';
-  return { ...fields, prompts: 'messages', n: 'n', maxNewTokens, numLogprobs: 'top_logprobs' };
+  return { ...ownNames, prompts: 'messages', maxNewTokens, numLogprobs: 'top_logprobs' };
 }
 
 function has(body: object, field: string): boolean {
   return (body as Readonly<Record<string, unknown>>)[field] !== undefined;
 }
 
-function named(error: ServingError, namesIn: (body: object) => Fields, body: unknown): ServingError {
+function named(error: ServingError, namesIn: (body: object) => Names, body: unknown): ServingError {
   if (!(error instanceof ParameterError)) return error;
   const sent = typeof body === 'object' && body !== null ? body : {};
-  const { parameter, path = [], problem } = error.fault;
-  const name = namesIn(sent)[parameter];
-  const place = pathIn(sent, parameter, path).map((index) => `[${index}]`);
-  return new ServingError(error.code, `${name}${place.join('')} ${problem}`, { param: name });
+  const { parameter, path = [] } = error.fault;
+  const name = namesIn(sent)[parameter] ?? snakeCase(parameter);
+  if (parameter !== 'prompts') return error.named(name);
+  // The prompt of a chat may be empty, or too long, where its messages are not.
+  if (name === 'messages') return error.named(name, { subject: 'the prompt made of messages', path: [] });
+  return error.named(name, { path: pathIn(sent, path) });
 }
 
-/** Where the element at fault is in the field. A path leaves out the only prompt of a request, and chats have no prompts. */
-function pathIn(body: object, parameter: RequestParameter, path: readonly number[]): readonly number[] {
-  if (parameter !== 'prompts') return path;
+/** Where the element at fault is in `prompt`. A path leaves out the only prompt of a request. */
+function pathIn(body: object, path: readonly number[]): readonly number[] {
   const { prompt } = body as { readonly prompt?: unknown };
   if (!Array.isArray(prompt)) return [];
   return prompt.length === 1 && typeof prompt[0] !== 'number' ? [0, ...path] : path;

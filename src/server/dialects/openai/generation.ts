@@ -1,55 +1,63 @@
-import { randomInt } from 'node:crypto';
 import {
+  checkWellFormed,
+  defined,
   type GenerateRequest,
   InvalidRequestError,
+  requestDefaults,
   type SamplingParams,
   type ServedModel,
   show,
 } from '../../../core/index.ts';
-import { fieldDefaults, type GenerationBody } from './generation-fields.ts';
+import { randomSeed } from '../../random-seed.ts';
+import { type GenerationBody, samplingDefaults } from './generation-fields.ts';
 
 /** The parts of a request that both routes have in common. */
-type Generation = Omit<
+type CommonParts = Omit<
   GenerateRequest,
   'id' | 'prompts' | 'n' | 'addSpecialTokens' | 'maxNewTokens' | 'numLogprobs' | 'truncatePromptTokens'
 >;
 
 /** @throws {InvalidRequestError} fields are not valid, or not together, in a way that the schema cannot express */
-export function generationOf(body: GenerationBody): Generation {
+export function commonPartsOf(body: GenerationBody): CommonParts {
   checkStream(body);
   const { stop = [], bad_words: badWords = [] } = body;
-  const stops = typeof stop === 'string' ? [stop] : stop;
-  checkWellFormed(stops, 'stop');
-  checkWellFormed(badWords, 'bad_words');
+  checkWellFormed('stop', stop);
+  checkWellFormed('bad_words', badWords);
   return {
-    minNewTokens: body.min_tokens ?? fieldDefaults.min_tokens,
-    stop: stops,
-    stopTokenIds: body.stop_token_ids ?? [],
-    includeStop: body.include_stop_str_in_output ?? false,
-    ignoreEos: body.ignore_eos ?? false,
-    skipSpecialTokens: body.skip_special_tokens ?? true,
+    ...requestDefaults,
+    ...defined({
+      minNewTokens: body.min_tokens,
+      stopTokenIds: body.stop_token_ids,
+      includeStop: body.include_stop_str_in_output,
+      ignoreEos: body.ignore_eos,
+      skipSpecialTokens: body.skip_special_tokens,
+      numPromptLogprobs: body.prompt_logprobs,
+      priority: body.priority,
+      cacheSalt: body.cache_salt,
+    }),
+    stop: [stop].flat(),
     badWords,
     sampling: samplingOf(body),
-    numPromptLogprobs: body.prompt_logprobs,
     reportPrompt: body.return_token_ids === true || body.prompt_logprobs !== undefined || hasContinuousUsage(body),
-    priority: body.priority ?? 0,
-    cacheSalt: body.cache_salt,
   };
 }
 
 function samplingOf(body: GenerationBody): SamplingParams {
   return {
-    temperature: body.temperature ?? fieldDefaults.temperature,
-    topK: Math.max(0, body.top_k ?? fieldDefaults.top_k),
-    topP: body.top_p ?? fieldDefaults.top_p,
-    minP: body.min_p ?? fieldDefaults.min_p,
-    typicalP: body.typical_p ?? fieldDefaults.typical_p,
-    repetitionPenalty: body.repetition_penalty ?? fieldDefaults.repetition_penalty,
-    presencePenalty: body.presence_penalty ?? fieldDefaults.presence_penalty,
-    frequencyPenalty: body.frequency_penalty ?? fieldDefaults.frequency_penalty,
+    ...samplingDefaults,
+    ...defined({
+      temperature: body.temperature,
+      topP: body.top_p,
+      minP: body.min_p,
+      typicalP: body.typical_p,
+      repetitionPenalty: body.repetition_penalty,
+      presencePenalty: body.presence_penalty,
+      frequencyPenalty: body.frequency_penalty,
+      allowedTokenIds: body.allowed_token_ids,
+    }),
+    topK: Math.max(0, body.top_k ?? samplingDefaults.topK),
     logitBias: logitBiasOf(body.logit_bias ?? {}),
-    allowedTokenIds: body.allowed_token_ids,
-    seed: body.seed === undefined || body.seed === -1 ? randomInt(2 ** 47) : body.seed,
+    seed: body.seed === undefined || body.seed === -1 ? randomSeed() : body.seed,
   };
 }
 
@@ -79,11 +87,6 @@ function checkStream({ stream, stream_options: options, prompt_logprobs: promptL
       'stream_options',
     );
   }
-}
-
-function checkWellFormed(texts: readonly string[], field: string): void {
-  if (texts.every((text) => text.isWellFormed())) return;
-  throw new InvalidRequestError(`${field} contains half of a surrogate pair; it must be well-formed text`, field);
 }
 
 /** Whether there is a chunk with the usage of the whole request. */

@@ -1,12 +1,14 @@
 import Type, { type Static } from 'typebox';
 import type { PromptEvent, ServedModel, TextCodec, TokenLogprobs } from '../../../core/index.ts';
-import { nullable } from './nullable.ts';
+import { nullable } from '../../nullable.ts';
 import { nameById, type TokenName, tokenNames } from './token-names.ts';
 
 const logprob = Type.Number({ description: 'natural logarithm of the probability; at least -9999' });
 
+const tokenName = Type.String({ description: 'the text of the token, or its bytes if it is part of a character' });
+
 export const completionLogprobs = Type.Object({
-  tokens: Type.Array(Type.String({ description: 'the text of the token, or its bytes if it is part of a character' })),
+  tokens: Type.Array(tokenName),
   token_logprobs: Type.Array(nullable(logprob), { description: 'null for the first token of a prompt' }),
   top_logprobs: Type.Array(nullable(Type.Record(Type.String(), logprob)), {
     description:
@@ -28,7 +30,7 @@ export const promptLogprobs = Type.Array(
 );
 
 const namedToken = {
-  token: Type.String({ description: 'the text of the token, or its bytes if it is part of a character' }),
+  token: tokenName,
   logprob,
   bytes: nullable(Type.Array(Type.Integer({ minimum: 0, maximum: 255 }), { description: 'UTF-8' })),
 };

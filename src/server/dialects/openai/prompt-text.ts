@@ -21,10 +21,10 @@ export function promptOffsets(tokenIds: readonly number[], text: string, codec: 
   return tokenIds.map((id) => {
     const token = codec.bytesOf(id);
     const isAdded = codec.isSpecial(id) && !bytes.subarray(at, at + token.length).equals(token);
-    if (isAdded) return offsets.add(nothing);
+    if (isAdded) return offsets.add(noBytes);
     at += token.length;
     return offsets.add(token);
   });
 }
 
-export const nothing = new Uint8Array();
+export const noBytes = new Uint8Array();

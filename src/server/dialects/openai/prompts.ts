@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { InvalidRequestError, type Prompt, show } from '../../../core/index.ts';
+import { checkWellFormed, InvalidRequestError, type Prompt, show } from '../../../core/index.ts';
 
 const promptItem = Type.Union([Type.String(), Type.Integer({ minimum: 0 }), Type.Array(Type.Integer({ minimum: 0 }))], {
   description: 'a string, a token id, or a list of token ids',
@@ -11,9 +11,10 @@ export const promptField = Type.Union([Type.String(), Type.Array(promptItem)], {
 
 /**
  * One prompt per text or list of ids.
- * @throws {InvalidRequestError} a prompt is empty, or items of a list are of different kinds
+ * @throws {InvalidRequestError} a prompt is empty or not well-formed, or items of a list are of different kinds
  */
 export function promptsOf(field: Static<typeof promptField>): readonly Prompt[] {
+  checkWellFormed('prompt', field);
   if (typeof field === 'string') return [notEmpty(field, 'prompt')];
   const [first] = notEmpty(field, 'prompt');
   if (typeof first === 'number') return [field.map((item, index) => ofKind(item, isId, { index, kind: 'a token id' }))];

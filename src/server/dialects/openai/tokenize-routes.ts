@@ -1,13 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type, { type Static } from 'typebox';
-import { InvalidRequestError, type ServedModel, type TextCodec } from '../../../core/index.ts';
+import { checkWellFormed, InvalidRequestError, type ServedModel, type TextCodec } from '../../../core/index.ts';
 import { clientGone } from '../../client-gone.ts';
 import { errorBody } from '../../error-body.ts';
+import { nullable } from '../../nullable.ts';
 import { dropNulls } from '../../nulls.ts';
 import { renderChat, templateFields } from './chat-prompt.ts';
 import { messagesField } from './messages.ts';
 import { checkModelName } from './model-name.ts';
-import { nullable } from './nullable.ts';
 
 const modelField = Type.Optional(Type.String({ description: 'a name that the server gives the model' }));
 
@@ -54,7 +54,7 @@ export const tokenizeRoutes: FastifyPluginAsyncTypebox<{ readonly model: ServedM
     },
     async ({ body, raw }, reply): Promise<Static<typeof tokenizeReply>> => {
       checkModelName(body.model, model);
-      const codec = codecOf(model);
+      const codec = codecOf(model, body.messages === undefined ? 'prompt' : 'messages');
       const signal = clientGone(raw, reply.raw);
       const text = await textOf(body, model, signal);
       const addSpecialTokens = body.add_special_tokens ?? body.messages === undefined;
@@ -81,14 +81,15 @@ export const tokenizeRoutes: FastifyPluginAsyncTypebox<{ readonly model: ServedM
     async ({ body: { model: name, tokens } }): Promise<Static<typeof detokenizeReply>> => {
       checkModelName(name, model);
       checkTokens(tokens, model);
-      return { prompt: codecOf(model).decode(tokens, { skipSpecialTokens: false }) };
+      return { prompt: codecOf(model, 'tokens').decode(tokens, { skipSpecialTokens: false }) };
     },
   );
 };
 
-function codecOf({ codec }: ServedModel): TextCodec {
-  if (codec === undefined) throw new InvalidRequestError('this model has no tokenizer');
-  return codec;
+/** @param field what the codec is needed for */
+function codecOf({ codec }: ServedModel, field: string): TextCodec {
+  if (codec !== undefined) return codec;
+  throw new InvalidRequestError(`${field} cannot be converted: this model has no tokenizer`, field);
 }
 
 async function textOf(body: Static<typeof tokenizeBody>, model: ServedModel, signal: AbortSignal): Promise<string> {
@@ -99,6 +100,7 @@ async function textOf(body: Static<typeof tokenizeBody>, model: ServedModel, sig
   if (messages !== undefined) return renderChat({ ...body, messages }, model, signal);
   if (prompt === undefined)
     throw new InvalidRequestError('prompt is missing; either it or messages must be set', 'prompt');
+  checkWellFormed('prompt', prompt);
   return prompt;
 }
 

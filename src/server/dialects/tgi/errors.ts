@@ -1,7 +1,8 @@
 import { type ErrorCode, ParameterError, type RequestParameter, type ServingError } from '../../../core/index.ts';
 import type { ErrorFormat } from '../../dialect.ts';
 import { cut, maxMessageBytes } from '../../error-body.ts';
-import type { ErrorReply } from './schemas.ts';
+import { snakeCase } from '../../snake-case.ts';
+import type { ErrorReply, Parameters } from './schemas.ts';
 
 interface Kind {
   readonly status: number;
@@ -25,22 +26,18 @@ const kindOf: Readonly<Partial<Record<ErrorCode, keyof typeof kinds>>> = {
   internal_error: 'incomplete_generation',
 };
 
-/** TGI's names of parameters. */
-const names: Readonly<Partial<Record<RequestParameter, string>>> = {
-  prompts: 'inputs',
+/** Parameters that TGI has under another name. */
+const ownNames: Readonly<Partial<Record<RequestParameter, keyof Parameters>>> = {
   n: 'best_of',
   truncatePromptTokens: 'truncate',
-  maxNewTokens: 'max_new_tokens',
-  stop: 'stop',
   numLogprobs: 'top_n_tokens',
-  temperature: 'temperature',
-  topK: 'top_k',
-  topP: 'top_p',
-  typicalP: 'typical_p',
-  repetitionPenalty: 'repetition_penalty',
-  frequencyPenalty: 'frequency_penalty',
-  seed: 'seed',
+  numPromptLogprobs: 'decoder_input_details',
+  reportPrompt: 'decoder_input_details',
 };
+
+function fieldOf(parameter: RequestParameter): string {
+  return parameter === 'prompts' ? 'inputs' : `parameters.${ownNames[parameter] ?? snakeCase(parameter)}`;
+}
 
 export const tgiErrors: ErrorFormat = (error) => {
   const type = kindOf[error.code];
@@ -52,7 +49,5 @@ export const tgiErrors: ErrorFormat = (error) => {
 const same = (message: string) => message;
 
 function messageOf(error: ServingError): string {
-  if (!(error instanceof ParameterError)) return error.message;
-  const { parameter } = error.fault;
-  return error.named(names[parameter] ?? parameter).message;
+  return error instanceof ParameterError ? error.named(fieldOf(error.fault.parameter)).message : error.message;
 }

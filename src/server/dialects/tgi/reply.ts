@@ -1,5 +1,6 @@
 import type { FinishedEvent, GenerationEvent, TokenEvent } from '../../../core/index.ts';
 import type { Answer, Choice, ReplyContext, ReplyFormat, SseMessage } from '../../dialect.ts';
+import { likeliest } from '../../likeliest.ts';
 import { tgiErrors } from './errors.ts';
 import { timeHeaders } from './headers.ts';
 import type {
@@ -132,11 +133,8 @@ function promptText({ body: { inputs, parameters } }: Context): string {
   return parameters?.return_full_text ? inputs : '';
 }
 
-/** The choice with the highest mean log probability; of equals, the first. */
 function bestOf({ choices }: Answer): Choice {
-  return choices.reduce((best, choice) => (meanLogprob(choice) > meanLogprob(best) ? choice : best));
-}
-
-function meanLogprob({ tokens }: Choice): number {
-  return tokens.reduce((sum, { token }) => sum + (token.logprobs?.logprob ?? 0), 0) / tokens.length;
+  const [best] = likeliest(choices, 1);
+  if (best === undefined) throw new Error('a request without an answer');
+  return best;
 }

@@ -1,10 +1,12 @@
 import Type, { type Static } from 'typebox';
 import { maxLogprobs, requestLimits } from '../../../core/index.ts';
+import { nullable } from '../../nullable.ts';
+import { frequencyPenalty, numLogprobs, repetitionPenalty, topK, topP, typicalP, word } from '../../sampling-fields.ts';
 
-const { maxPenalty, maxStops, maxStopLength } = requestLimits;
+const { maxStops } = requestLimits;
 
 /** New tokens if a request does not say how many, or what the context leaves if that is less. */
-export const defaultMaxNewTokens = 1024;
+export const tgiMaxNewTokens = 1024;
 
 export const parameters = Type.Object(
   {
@@ -22,36 +24,11 @@ export const parameters = Type.Object(
         description: 'divides the logits when sampling; 0, which TGI refuses, is greedy',
       }),
     ),
-    top_k: Type.Optional(Type.Integer({ minimum: 1, description: 'sample among this many of the likeliest tokens' })),
-    top_p: Type.Optional(
-      Type.Number({
-        exclusiveMinimum: 0,
-        maximum: 1,
-        description: 'sample among the likeliest tokens with this total probability; 1, which TGI refuses, is off',
-      }),
-    ),
-    typical_p: Type.Optional(
-      Type.Number({
-        exclusiveMinimum: 0,
-        maximum: 1,
-        description: 'sample among the most typical tokens with this total probability; 1, which TGI refuses, is off',
-      }),
-    ),
-    repetition_penalty: Type.Optional(
-      Type.Number({
-        exclusiveMinimum: 0,
-        default: 1,
-        description: 'makes tokens of the prompt and the output less likely; 1 is off',
-      }),
-    ),
-    frequency_penalty: Type.Optional(
-      Type.Number({
-        minimum: -maxPenalty,
-        maximum: maxPenalty,
-        default: 0,
-        description: 'subtracted from the logits of tokens of the output once per occurrence; 0 is off',
-      }),
-    ),
+    top_k: topK({ minimum: 1 }),
+    top_p: topP({ off: '1, which TGI refuses, is off' }),
+    typical_p: typicalP({ off: '1, which TGI refuses, is off' }),
+    repetition_penalty: repetitionPenalty,
+    frequency_penalty: frequencyPenalty,
     seed: Type.Optional(
       Type.Integer({
         minimum: 0,
@@ -69,12 +46,12 @@ export const parameters = Type.Object(
     max_new_tokens: Type.Optional(
       Type.Integer({
         minimum: 1,
-        default: defaultMaxNewTokens,
+        default: tgiMaxNewTokens,
         description: 'maximum number of new tokens; by default limited to what the context leaves',
       }),
     ),
     stop: Type.Optional(
-      Type.Array(Type.String({ minLength: 1, maxLength: maxStopLength }), {
+      Type.Array(word, {
         maxItems: maxStops,
         description: `generation ends after the first of these strings, which stays in the text; TGI allows 4, Weft ${maxStops}`,
       }),
@@ -95,12 +72,8 @@ export const parameters = Type.Object(
         description: 'report details, with the tokens of the inputs; not when streaming',
       }),
     ),
-    top_n_tokens: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: maxLogprobs,
-        description: `with details or a stream, report this many of the likeliest tokens at each position; TGI allows 5, Weft ${maxLogprobs}`,
-      }),
+    top_n_tokens: numLogprobs(
+      `with details or a stream, report this many of the likeliest tokens at each position; TGI allows 5, Weft ${maxLogprobs}`,
     ),
   },
   {
@@ -137,13 +110,13 @@ export const token = Type.Object({
 const prefillToken = Type.Object({
   id: Type.Integer(),
   text: Type.String(),
-  logprob: Type.Union([logprob, Type.Null()], { description: 'null for the first token, which nothing predicts' }),
+  logprob: nullable(logprob, { description: 'null for the first token, which nothing predicts' }),
 });
 
 const ending = {
   finish_reason: Type.Enum(['length', 'eos_token', 'stop_sequence']),
   generated_tokens: Type.Integer(),
-  seed: Type.Union([Type.Integer(), Type.Null()], { description: 'null without sampling' }),
+  seed: nullable(Type.Integer(), { description: 'null without sampling' }),
 };
 
 const sequence = {
@@ -172,8 +145,8 @@ export const streamData = Type.Object({
   index: Type.Integer({ description: 'from 1' }),
   token,
   top_tokens: Type.Optional(Type.Array(token)),
-  generated_text: Type.Union([Type.String(), Type.Null()], { description: 'the whole text, in the last event' }),
-  details: Type.Union([Type.Object({ ...ending, input_length: Type.Integer() }), Type.Null()], {
+  generated_text: nullable(Type.String(), { description: 'the whole text, in the last event' }),
+  details: nullable(Type.Object({ ...ending, input_length: Type.Integer() }), {
     description: 'in the last event, if asked for',
   }),
 });

@@ -1,7 +1,15 @@
-import { randomInt } from 'node:crypto';
-import { type GenerateRequest, greedy, InvalidRequestError, requestDefaults } from '../../../core/index.ts';
+import {
+  checkWellFormed,
+  defined,
+  type GenerateRequest,
+  greedy,
+  InvalidRequestError,
+  requestDefaults,
+  show,
+} from '../../../core/index.ts';
 import type { RequestContext } from '../../dialect.ts';
-import { defaultMaxNewTokens, type GenerateBody, type Parameters } from './schemas.ts';
+import { randomSeed } from '../../random-seed.ts';
+import { type GenerateBody, type Parameters, tgiMaxNewTokens } from './schemas.ts';
 
 /** Parameters of TGI that would change the answer and that Weft does not have. */
 const unsupported = ['watermark', 'grammar', 'adapter_id'] as const;
@@ -16,13 +24,13 @@ export function toRequest(
   // As in TGI, a request without parameters samples, and one with empty parameters does not.
   const isSampled = parameters === undefined || samples(parameters);
   checkSupport(given);
-  checkText('inputs', [inputs]);
-  checkText('parameters.stop', given.stop ?? []);
+  checkWellFormed('inputs', inputs);
+  checkWellFormed('parameters.stop', given.stop ?? []);
   checkBestOf(given, { isSampled, isStream });
   checkInputs(given, { isStream, maxModelLen: model.maxModelLen });
   const {
     best_of: n = requestDefaults.n,
-    max_new_tokens: maxNewTokens = { atMost: defaultMaxNewTokens },
+    max_new_tokens: maxNewTokens = { atMost: tgiMaxNewTokens },
     stop = [],
     truncate,
   } = given;
@@ -39,12 +47,14 @@ export function toRequest(
     sampling: {
       ...greedy,
       temperature: isSampled ? (given.temperature ?? 1) : 0,
-      topK: given.top_k ?? greedy.topK,
-      topP: given.top_p ?? greedy.topP,
-      typicalP: given.typical_p ?? greedy.typicalP,
-      repetitionPenalty: given.repetition_penalty ?? greedy.repetitionPenalty,
-      frequencyPenalty: given.frequency_penalty ?? greedy.frequencyPenalty,
-      seed: given.seed ?? randomInt(2 ** 47),
+      ...defined({
+        topK: given.top_k,
+        topP: given.top_p,
+        typicalP: given.typical_p,
+        repetitionPenalty: given.repetition_penalty,
+        frequencyPenalty: given.frequency_penalty,
+      }),
+      seed: given.seed ?? randomSeed(),
     },
     numLogprobs: numLogprobsOf(given, { isStream }),
     reportPrompt: isPrefillShown,
@@ -77,13 +87,9 @@ function samples({
 function checkSupport(parameters: Readonly<Record<string, unknown>>): void {
   for (const name of unsupported) {
     const value = parameters[name];
-    if (value !== undefined && value !== null && value !== false) throw refusal(name, `\`${name}\` is not supported`);
+    if (value === undefined || value === null || value === false) continue;
+    throw refusal(name, `parameters.${name} is ${show(value)}; this field is not supported`);
   }
-}
-
-function checkText(field: string, texts: readonly string[]): void {
-  if (texts.every((text) => text.isWellFormed())) return;
-  throw new InvalidRequestError(`${field} contains half of a surrogate pair; it must be well-formed text`, field);
 }
 
 interface Circumstances {

@@ -1,14 +1,10 @@
 import Type, { type Static } from 'typebox';
 import { completionReasons } from '../../../core/index.ts';
 import { errorBody } from '../../error-body.ts';
+import { nullable } from '../../nullable.ts';
+import { usage } from '../../usage.ts';
 
 const finishReason = Type.Enum([...completionReasons]);
-
-const usage = Type.Object({
-  prompt_tokens: Type.Integer(),
-  completion_tokens: Type.Integer(),
-  total_tokens: Type.Integer(),
-});
 
 const timings = Type.Object(
   {
@@ -45,7 +41,7 @@ const tokenLogprobs = Type.Object(
 const prompt = Type.Object(
   {
     token_ids: Type.Array(Type.Integer()),
-    logprobs: Type.Array(Type.Union([tokenLogprobs, Type.Null()]), {
+    logprobs: Type.Array(nullable(tokenLogprobs), {
       description: 'one per token; null for the first, which nothing predicts',
     }),
   },

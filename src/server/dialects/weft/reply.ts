@@ -5,9 +5,9 @@ import type {
   Timings,
   TokenEvent,
   TokenLogprobs,
-  Usage,
 } from '../../../core/index.ts';
 import type { Answer, Choice, ReplyContext, ReplyFormat, SseMessage } from '../../dialect.ts';
+import { usageOf } from '../../usage.ts';
 import { weftErrors } from './errors.ts';
 import type {
   AnswerReply,
@@ -110,10 +110,10 @@ class ChoicesFormat implements ReplyFormat {
     const [longest] = [...all].sort((a, b) => engineMs(b) - engineMs(a));
     if (longest === undefined) throw new Error('a request without an answer');
     return {
-      usage: usageOf({
-        promptTokens: sum(firsts.map(({ usage }) => usage.promptTokens)),
-        completionTokens: sum(all.map(({ usage }) => usage.completionTokens)),
-      }),
+      usage: usageOf(
+        sum(firsts.map(({ usage }) => usage.promptTokens)),
+        sum(all.map(({ usage }) => usage.completionTokens)),
+      ),
       timings: timingsOf(longest.timings, this.#context),
     };
   }
@@ -149,7 +149,7 @@ function answerReply({ tokens, finished }: Choice): AnswerReply {
 }
 
 function endingOf({ finishReason, usage }: FinishedEvent) {
-  return { finish_reason: finishReason, usage: usageOf(usage) };
+  return { finish_reason: finishReason, usage: usageOf(usage.promptTokens, usage.completionTokens) };
 }
 
 function promptReply({ tokenIds, logprobs = [] }: PromptEvent): PromptReply {
@@ -161,14 +161,6 @@ function promptReply({ tokenIds, logprobs = [] }: PromptEvent): PromptReply {
 
 function logprobsData({ logprob, rank, top }: TokenLogprobs): LogprobsData {
   return { logprob, rank, top: top.map(({ id, logprob }) => ({ token_id: id, logprob })) };
-}
-
-function usageOf({ promptTokens, completionTokens }: Usage) {
-  return {
-    prompt_tokens: promptTokens,
-    completion_tokens: completionTokens,
-    total_tokens: promptTokens + completionTokens,
-  };
 }
 
 function timingsOf(timings: Timings, { stopwatch }: Context) {

@@ -1,6 +1,6 @@
-import type { Choice } from '../../dialect.ts';
+import type { Choice } from './dialect.ts';
 
-/** The answers with the highest mean log probability per token, the best first. All of them stay in their order. */
+/** The `number` answers with the highest mean log probability per token, best first. If all are wanted, they keep their order. */
 export function likeliest(choices: readonly Choice[], number: number): readonly Choice[] {
   if (number >= choices.length) return choices;
   return choices
