@@ -82,8 +82,8 @@ async function generate(
     await sendEvents(reply, events, { format, stopwatch, gone, heartbeatMs });
     return undefined;
   }
-  const answer = await collect(events, gone);
-  if (answer === undefined) return undefined;
-  if (format.headersOf) reply.headers(format.headersOf(answer));
-  return format.bodyOf(answer);
+  const whole = await collect(events, gone);
+  if (whole === undefined) return undefined;
+  if (format.headersOf) reply.headers(format.headersOf(whole));
+  return format.bodyOf(whole);
 }

@@ -5,13 +5,16 @@ import {
   ServingError,
   type TokenEvent,
 } from '../core/index.ts';
-import type { Answer } from './dialect.ts';
+import type { WholeReply } from './dialect.ts';
 
 /**
- * Everything that a request gives; undefined if the client has disconnected.
+ * Gathers the whole reply; undefined if the client has disconnected.
  * @throws {ServingError} generation ended with an error
  */
-export async function collect(events: AsyncIterable<GenerationEvent>, gone: AbortSignal): Promise<Answer | undefined> {
+export async function collect(
+  events: AsyncIterable<GenerationEvent>,
+  gone: AbortSignal,
+): Promise<WholeReply | undefined> {
   const prompts: PromptEvent[] = [];
   const choices: { readonly tokens: TokenEvent[]; finished?: FinishedEvent }[] = [];
   const choiceOf = ({ choice }: TokenEvent | FinishedEvent) => (choices[choice] ??= { tokens: [] });

@@ -21,8 +21,8 @@ export interface Choice {
   readonly finished: FinishedEvent;
 }
 
-/** Everything that a request has given. */
-export interface Answer {
+/** Everything that goes into a reply that is not streamed. */
+export interface WholeReply {
   /** If the request asks for them. */
   readonly prompts: readonly PromptEvent[];
   /** In the order of their indices. */
@@ -34,9 +34,9 @@ export interface ReplyFormat {
   /** What a stream carries for one event: no message, one or several. */
   messagesOf(event: GenerationEvent): readonly SseMessage[];
   /** The body of a reply that is not streamed. */
-  bodyOf(answer: Answer): object;
+  bodyOf(reply: WholeReply): object;
   /** Further headers of a reply that is not streamed. */
-  headersOf?(answer: Answer): Readonly<Record<string, string>>;
+  headersOf?(reply: WholeReply): Readonly<Record<string, string>>;
 }
 
 /** What a dialect may use to understand a request. */

@@ -1,5 +1,5 @@
 import type { FinishedEvent, GenerationEvent, TokenEvent } from '../../../core/index.ts';
-import type { Answer, Choice, ReplyContext, ReplyFormat, SseMessage } from '../../dialect.ts';
+import type { Choice, ReplyContext, ReplyFormat, SseMessage, WholeReply } from '../../dialect.ts';
 import { type Usage, usageOf } from '../../usage.ts';
 import type { ChatBody, ChatChoice, ChatChunk, ChatChunkChoice, ChatCompletion } from './chat-schemas.ts';
 import { done } from './done.ts';
@@ -66,7 +66,7 @@ export class ChatReply implements ReplyFormat {
     }
   }
 
-  bodyOf({ prompts: [prompt], choices }: Answer): ChatCompletion {
+  bodyOf({ prompts: [prompt], choices }: WholeReply): ChatCompletion {
     const { request, body, model } = this.#context;
     for (const { finished } of choices) this.#totals.add(finished, finished.usage.completionTokens);
     return {

@@ -1,8 +1,8 @@
 import type { ReplyContext, ReplyFormat } from '../../dialect.ts';
-import { completionOf } from './completion-body.ts';
 import { CompletionParts } from './completion-parts.ts';
 import type { CompletionBody } from './completion-schemas.ts';
 import { CompletionStream } from './completion-stream.ts';
+import { completionOf } from './whole-completion.ts';
 
 /** The replies of `POST /v1/completions`. */
 export function createCompletionReply(context: ReplyContext<CompletionBody>): ReplyFormat {

@@ -86,10 +86,11 @@ export const tokenizeRoutes: FastifyPluginAsyncTypebox<{ readonly model: ServedM
   );
 };
 
-/** @param field what the codec is needed for */
-function codecOf({ codec }: ServedModel, field: string): TextCodec {
+/** @throws {InvalidRequestError} there is none for this field */
+function codecOf({ codec }: ServedModel, field: 'prompt' | 'messages' | 'tokens'): TextCodec {
   if (codec !== undefined) return codec;
-  throw new InvalidRequestError(`${field} cannot be converted: this model has no tokenizer`, field);
+  const action = field === 'tokens' ? 'decoded' : 'tokenized';
+  throw new InvalidRequestError(`${field} cannot be ${action}: this model has no tokenizer`, field);
 }
 
 async function textOf(body: Static<typeof tokenizeBody>, model: ServedModel, signal: AbortSignal): Promise<string> {

@@ -1,5 +1,5 @@
 import type { FinishedEvent, GenerationEvent, TokenEvent } from '../../../core/index.ts';
-import type { Answer, Choice, ReplyContext, ReplyFormat, SseMessage } from '../../dialect.ts';
+import type { Choice, ReplyContext, ReplyFormat, SseMessage, WholeReply } from '../../dialect.ts';
 import { likeliest } from '../../likeliest.ts';
 import { tgiErrors } from './errors.ts';
 import { timeHeaders } from './headers.ts';
@@ -21,15 +21,15 @@ export function createReply(context: Context): ReplyFormat {
   const stream = new TokenStream(context);
   return {
     messagesOf: (event) => stream.messagesOf(event),
-    bodyOf: (answer) => bodyOf(answer, context),
-    headersOf: (answer) => timeHeaders(bestOf(answer), context),
+    bodyOf: (reply) => bodyOf(reply, context),
+    headersOf: (reply) => timeHeaders(bestOf(reply), context),
   };
 }
 
 /** As {@link createReply}, with the reply in a list. */
 export function createListReply(context: Context): ReplyFormat {
   const format = createReply(context);
-  return { ...format, bodyOf: (answer) => [format.bodyOf(answer)] };
+  return { ...format, bodyOf: (reply) => [format.bodyOf(reply)] };
 }
 
 /** The events of a stream: one per token. The last token waits for the end of the answer, which follows it at once. */
@@ -77,21 +77,21 @@ class TokenStream {
   }
 }
 
-function bodyOf(answer: Answer, context: Context): GenerateReply {
-  const best = bestOf(answer);
+function bodyOf(reply: WholeReply, context: Context): GenerateReply {
+  const best = bestOf(reply);
   const generated_text = textOf(best, context);
   if (!hasDetails(context.body.parameters ?? {})) return { generated_text };
   const { n } = context.request;
-  const others = answer.choices.filter((choice) => choice !== best);
+  const others = reply.choices.filter((choice) => choice !== best);
   const details = {
-    ...detailsOf(best, { answer, context }),
-    ...(n > 1 && { best_of_sequences: others.map((choice) => sequenceOf(choice, { answer, context })) }),
+    ...detailsOf(best, { reply, context }),
+    ...(n > 1 && { best_of_sequences: others.map((choice) => sequenceOf(choice, { reply, context })) }),
   };
   return { generated_text, details };
 }
 
 interface Whole {
-  readonly answer: Answer;
+  readonly reply: WholeReply;
   readonly context: Context;
 }
 
@@ -99,10 +99,10 @@ function sequenceOf(choice: Choice, whole: Whole): BestOfSequence {
   return { generated_text: textOf(choice, whole.context), ...detailsOf(choice, whole) };
 }
 
-function detailsOf({ tokens, finished }: Choice, { answer, context }: Whole): SequenceDetails {
+function detailsOf({ tokens, finished }: Choice, { reply, context }: Whole): SequenceDetails {
   const { request, model } = context;
   const { codec } = model;
-  const [prompt] = answer.prompts;
+  const [prompt] = reply.prompts;
   return {
     ...endingOf(finished, context),
     prefill: prompt === undefined ? [] : prefillTokens(prompt, codec),
@@ -133,7 +133,7 @@ function promptText({ body: { inputs, parameters } }: Context): string {
   return parameters?.return_full_text ? inputs : '';
 }
 
-function bestOf({ choices }: Answer): Choice {
+function bestOf({ choices }: WholeReply): Choice {
   const [best] = likeliest(choices, 1);
   if (best === undefined) throw new Error('a request without an answer');
   return best;

@@ -6,11 +6,11 @@ import type {
   TokenEvent,
   TokenLogprobs,
 } from '../../../core/index.ts';
-import type { Answer, Choice, ReplyContext, ReplyFormat, SseMessage } from '../../dialect.ts';
+import type { Choice, ReplyContext, ReplyFormat, SseMessage, WholeReply } from '../../dialect.ts';
 import { usageOf } from '../../usage.ts';
 import { weftErrors } from './errors.ts';
 import type {
-  AnswerReply,
+  ChoiceBody,
   ChoicesReply,
   DoneData,
   FinishedData,
@@ -55,7 +55,7 @@ function singleFormat(context: Context): ReplyFormat {
       return {
         ...identityOf(context),
         ...(prompts[0] && { prompt: promptReply(prompts[0]) }),
-        ...answerReply(choice),
+        ...choiceBody(choice),
         timings: timingsOf(choice.finished.timings, context),
       };
     },
@@ -84,11 +84,11 @@ class ChoicesFormat implements ReplyFormat {
     }
   }
 
-  bodyOf({ prompts, choices }: Answer): ChoicesReply {
+  bodyOf({ prompts, choices }: WholeReply): ChoicesReply {
     return {
       ...identityOf(this.#context),
       ...(prompts.length > 0 && { prompts: prompts.map(promptReply) }),
-      choices: choices.map((choice, index) => ({ index, ...answerReply(choice) })),
+      choices: choices.map((choice, index) => ({ index, ...choiceBody(choice) })),
       ...this.#totalsOf(choices.map(({ finished }) => finished)),
     };
   }
@@ -138,7 +138,7 @@ function identityOf({ request, model }: Context) {
   return { id: request.id, model: model.name };
 }
 
-function answerReply({ tokens, finished }: Choice): AnswerReply {
+function choiceBody({ tokens, finished }: Choice): ChoiceBody {
   const logprobs = tokens.flatMap(({ token }) => (token.logprobs ? [logprobsData(token.logprobs)] : []));
   return {
     text: tokens.map(({ text }) => text).join(''),

@@ -1,5 +1,5 @@
 import type { PromptEvent } from '../../../core/index.ts';
-import type { Answer, Choice, ReplyContext } from '../../dialect.ts';
+import type { Choice, ReplyContext, WholeReply } from '../../dialect.ts';
 import { likeliest } from '../../likeliest.ts';
 import { type CompletionParts, type Echo, logprobsOf } from './completion-parts.ts';
 import type { Completion, CompletionBody, CompletionChoice } from './completion-schemas.ts';
@@ -8,7 +8,7 @@ import { UsageTotals } from './usage.ts';
 
 /** The whole reply of `POST /v1/completions`. */
 export function completionOf(
-  { prompts, choices }: Answer,
+  { prompts, choices }: WholeReply,
   context: ReplyContext<CompletionBody>,
   parts: CompletionParts,
 ): Completion {
