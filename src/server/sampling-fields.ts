@@ -95,9 +95,7 @@ export const commonFields = {
   allowed_token_ids: Type.Optional(
     Type.Array(tokenId, { minItems: 1, description: 'the only tokens that may be generated; by default all' }),
   ),
-  bad_words: Type.Optional(
-    Type.Array(word, { maxItems: maxBadWords, description: `up to ${maxBadWords} texts that are never generated` }),
-  ),
+  bad_words: Type.Optional(Type.Array(word, { maxItems: maxBadWords, description: 'texts that are never generated' })),
   stop: Type.Optional(
     Type.Union([word, Type.Array(word, { maxItems: maxStops })], {
       description: `text to stop in front of: a string of 1 to ${maxStopLength} characters, or a list of up to ${maxStops} of them`,
@@ -106,7 +104,7 @@ export const commonFields = {
   stop_token_ids: Type.Optional(
     Type.Array(tokenId, {
       maxItems: maxStopTokenIds,
-      description: `up to ${maxStopTokenIds} tokens; generation ends with the first of them`,
+      description: 'generation ends with the first of these tokens',
     }),
   ),
   ignore_eos: flag(requestDefaults.ignoreEos, 'keep going past the end-of-sequence token'),

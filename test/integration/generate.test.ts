@@ -132,7 +132,8 @@ describe('a reply', () => {
       error: {
         code: 'context_length_exceeded',
         param: 'max_new_tokens',
-        message: 'max_new_tokens is 13, and the prompt of 500 tokens leaves 12 of the context of 512',
+        message:
+          'max_new_tokens is 13; it must be at most 12: the prompt of 500 tokens takes the rest of the context of 512',
       },
     });
   });

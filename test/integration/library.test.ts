@@ -104,7 +104,7 @@ describe('a model', () => {
     const { codec, chat, ...served } = model.served;
     expect(served).toMatchObject({
       name: 'opt-stories',
-      names: ['opt-stories', 'tgi', 'dummy'],
+      names: ['opt-stories'],
       vocabSize: 3072,
       maxBatchSize: 2,
     });

@@ -115,14 +115,14 @@ describe('a chat is refused that', () => {
       'has a template with a syntax error',
       [user],
       { template: '{% if %}' },
-      'the chat template cannot be rendered: ',
+      'chat_template cannot be rendered: ',
       'chat_template',
     ],
     [
       'calls a function that does not exist',
       [user],
       { template: '{{ nothing() }}' },
-      'the chat template cannot be rendered: Cannot call something that is not a function',
+      'chat_template cannot be rendered: Cannot call something that is not a function',
       'chat_template',
     ],
     [
@@ -136,7 +136,7 @@ describe('a chat is refused that', () => {
       'is long',
       [{ role: 'user', content: 'x'.repeat(2 ** 21) }],
       {},
-      'messages and chat_template_kwargs have more than 2097152 characters as JSON',
+      'messages and chat_template_kwargs have 2097282 characters as JSON; at most 2097152 are allowed',
       'messages',
     ],
     [
@@ -169,12 +169,12 @@ describe('a chat is refused that', () => {
   });
 
   test.each([
-    [undefined, 'messages'],
-    ['own', 'chat_template'],
-  ])('takes too long; the fault is of the template if it is the request’s own (%s)', async (template, param) => {
+    [undefined, "the model's chat template", 'messages'],
+    ['own', 'chat_template', 'chat_template'],
+  ])('takes too long; the fault is of the template if it is the request’s own (%s)', async (template, name, param) => {
     const failure = { kind: 'too slow', reason: 'it takes longer than 1000 ms' } as const;
     expect(await refusal(promptsOf(model, { failure }).render([user], { ...options, template }))).toEqual({
-      message: 'the chat template cannot be rendered: it takes longer than 1000 ms',
+      message: `${name} cannot be rendered: it takes longer than 1000 ms`,
       param,
     });
   });

@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
 import { servedModel } from '../../../src/library/served-model.ts';
 
-test('the first name is the one in replies, and all names are accepted, also that of TGI clients', () => {
-  expect(servedModel(['a', 'b', 'a'])).toMatchObject({ name: 'a', names: ['a', 'b', 'tgi', 'dummy'] });
-  expect(servedModel(['tgi'])).toMatchObject({ name: 'tgi', names: ['tgi', 'dummy'] });
+test('the first name is the one in replies, and each name is listed once', () => {
+  expect(servedModel(['a', 'b', 'a'])).toMatchObject({ name: 'a', names: ['a', 'b'] });
 });
 
 test('facts are undefined unless they are given', () => {

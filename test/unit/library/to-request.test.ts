@@ -70,14 +70,15 @@ test('options that are left out or undefined have their defaults', () => {
 
 describe('an error names the parameter, its value and what is allowed:', () => {
   const prompts = 'a non-empty string, or a non-empty list of token ids';
-  const stops = 'a string of 1 to 256 characters, or a list of up to 16 of them';
-  const badWords = 'a list of up to 256, each a string of 1 to 256 characters';
+  const stops = 'a string of 1 to 1024 characters, or a list of up to 64 of them';
+  const badWords = 'a list of up to 256, each a string of 1 to 1024 characters';
   const logitBias = 'an object of up to 1024 token ids and numbers from -100 to 100';
   test.each<[unknown, unknown, string, string]>([
     ['', {}, 'prompt', `prompt is ""; it must be ${prompts}`],
     [[], {}, 'prompt', `prompt is []; it must be ${prompts}`],
     [undefined, {}, 'prompt', `prompt is undefined; it must be ${prompts}`],
     [[1, -2], {}, 'prompt', 'prompt[1] is -2; it must be an integer of at least 0'],
+    ['a\ud800', {}, 'prompt', 'prompt contains half of a surrogate pair; it must be well-formed text'],
     ['x', { n: 0 }, 'n', 'n is 0; it must be an integer of at least 1'],
     ['x', { maxNewTokens: 0 }, 'maxNewTokens', 'maxNewTokens is 0; it must be an integer of at least 1'],
     ['x', { maxNewTokens: '7' }, 'maxNewTokens', 'maxNewTokens is "7"; it must be an integer of at least 1'],
@@ -117,7 +118,7 @@ describe('an error names the parameter, its value and what is allowed:', () => {
     ['x', { logprobs: 21 }, 'logprobs', 'logprobs is 21; it must be an integer from 0 to 20'],
     ['x', { promptLogprobs: 0.5 }, 'promptLogprobs', 'promptLogprobs is 0.5; it must be an integer from 0 to 20'],
     ['x', { priority: 0.5 }, 'priority', 'priority is 0.5; it must be an integer'],
-    ['x', { cacheSalt: '' }, 'cacheSalt', 'cacheSalt is ""; it must be a string of 1 to 256 characters'],
+    ['x', { cacheSalt: '' }, 'cacheSalt', 'cacheSalt is ""; it must be a string of 1 to 1024 characters'],
     [
       'x',
       { max_new_tokens: 5 },

@@ -170,7 +170,7 @@ describe('admission is all or nothing', () => {
     [
       'more tokens at least than at most',
       { minNewTokens: 4, maxNewTokens: 3 },
-      /^minNewTokens is 4; it must be at most the maximum of new tokens, 3/,
+      /^minNewTokens is 4; it must be at most 3, the maximum number of new tokens/,
     ],
   ])('%s: refused', async (_, changes, message) => {
     const { engine, runner } = await startEngine({});

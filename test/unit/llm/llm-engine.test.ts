@@ -109,7 +109,7 @@ describe('the engine immediately refuses', () => {
     [
       'more new tokens than the prompt leaves room for',
       { prompts: [Array(60).fill(5)], maxNewTokens: 5 },
-      /^maxNewTokens is 5, .* of 60 tokens leaves 4 of the context of 64/,
+      /^maxNewTokens is 5; it must be at most 4: .* of 60 tokens takes the rest of the context of 64/,
     ],
   ])('%s', async (_, changes, message) => {
     const { engine } = await startEngine({});

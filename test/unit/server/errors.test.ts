@@ -12,7 +12,7 @@ describe('a bad request is a 400 that names the field, its value and what is all
   const long = 'y'.repeat(5000);
   const noDialect = "the body must have exactly one of the fields prompt (Weft's own API) or inputs (TGI)";
   const fields =
-    'prompt, n, max_new_tokens, min_new_tokens, temperature, top_k, top_p, min_p, typical_p, repetition_penalty, presence_penalty, frequency_penalty, logit_bias, allowed_token_ids, bad_words, seed, stop, stop_token_ids, include_stop, ignore_eos, skip_special_tokens, add_special_tokens, truncate_prompt_tokens, logprobs, prompt_logprobs, priority, cache_salt, stream';
+    'prompt, n, max_new_tokens, min_new_tokens, temperature, top_p, top_k, min_p, typical_p, repetition_penalty, presence_penalty, frequency_penalty, allowed_token_ids, bad_words, stop, stop_token_ids, ignore_eos, skip_special_tokens, priority, cache_salt, logit_bias, seed, include_stop, add_special_tokens, truncate_prompt_tokens, logprobs, prompt_logprobs, stream';
   test.each<[unknown, string | null, string]>([
     ...[{}, { prompt: null }, { prompt: 'x', inputs: 'x' }].map(
       (body) => [body, null, noDialect] satisfies [unknown, null, string],
@@ -41,20 +41,20 @@ describe('a bad request is a 400 that names the field, its value and what is all
     [{ prompt: 'x', temperature: -0.1 }, 'temperature', 'temperature is -0.1; it must be at least 0'],
     [{ prompt: 'x', temperature: true }, 'temperature', 'temperature is true; it must be a number'],
     [{ prompt: 'x', top_k: -2 }, 'top_k', 'top_k is -2; it must be at least -1'],
-    [{ prompt: 'x', top_p: 0 }, 'top_p', 'top_p is 0; it must be greater than 0'],
-    [{ prompt: 'x', top_p: 1.01 }, 'top_p', 'top_p is 1.01; it must be at most 1'],
+    [{ prompt: 'x', top_p: 0 }, 'top_p', 'top_p is 0; it must be greater than 0 and at most 1'],
+    [{ prompt: 'x', top_p: 1.01 }, 'top_p', 'top_p is 1.01; it must be greater than 0 and at most 1'],
     [{ prompt: 'x', seed: 1.5 }, 'seed', 'seed is 1.5; it must be an integer'],
     [
       { prompt: 'x', stop: '' },
       'stop',
-      'stop is ""; it must be text to stop in front of: a string of 1 to 256 characters, or a list of up to 16 of them',
+      'stop is ""; it must be text to stop in front of: a string of 1 to 1024 characters, or a list of up to 64 of them',
     ],
-    [{ prompt: 'x', stop: ['a', ''] }, 'stop', 'stop[1] is ""; it must be text that is not empty'],
+    [{ prompt: 'x', stop: ['a', ''] }, 'stop', 'stop[1] is ""; it must be a string that is not empty'],
     [{ prompt: 'x', foo: null }, 'foo', `unknown field "foo"; the fields are ${fields}`],
     [
       '{"prompt": "x", "stop": ["ok", "\\ude00"]}',
       'stop',
-      'stop contains half of a surrogate pair; it must be well-formed text',
+      'stop[1] contains half of a surrogate pair; it must be well-formed text',
     ],
     [{ prompt: 'x', stop: ['a', 3] }, 'stop', 'stop[1] is 3; it must be a string'],
     [{ prompt: 'x', stream: 'yes' }, 'stream', 'stream is "yes"; it must be a boolean'],

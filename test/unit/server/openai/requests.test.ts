@@ -122,7 +122,8 @@ describe('a completion', () => {
     [{ prompt: [{}] }, 'prompt[0] is {}; it must be a string, a token id, or a list of token ids', 'prompt'],
     [{ prompt: [-1] }, 'prompt[0] is -1; it must be a string, a token id, or a list of token ids', 'prompt'],
     [{ prompt: 5 }, /^prompt is 5; it must be a string, a list of strings/, 'prompt'],
-    [{ logprobs: 21 }, 'logprobs is 21; it must be at most 20', 'logprobs'],
+    [{ logprobs: 21 }, 'logprobs is 21; it must be from 0 to 20', 'logprobs'],
+    [{ prompt: ['x', '\ud800'] }, 'prompt[1] contains half of a surrogate pair; it must be well-formed text', 'prompt'],
     [{ max_tokens: -1 }, 'max_tokens is -1; it must be at least 0', 'max_tokens'],
     [{ max_tokens: 0 }, 'max_tokens is 0; it must be at least 1, or echo must be true', 'max_tokens'],
     [{ best_of: 2, n: 3 }, 'best_of is 2; it must be at least n, which is 3', 'best_of'],
@@ -158,7 +159,7 @@ describe('a chat', () => {
     [{ messages: [] }, 'messages is []; it must be a list that is not empty', 'messages'],
     [{ messages: [{ content: 'a' }] }, 'messages[0].role is missing', 'messages'],
     [{ messages: [{ role: 'user' }] }, /^messages\[0\]\.content is missing; it must be/, 'messages'],
-    [{ messages: [{ role: 'user', content: null }] }, /^messages\[0\]\.content is missing; it must be/, 'messages'],
+    [{ messages: [{ role: 'user', content: null }] }, /^messages\[0\]\.content is null; it must be/, 'messages'],
     [
       {
         messages: [
@@ -181,12 +182,12 @@ describe('a chat', () => {
     ],
     [{ max_tokens: 0 }, 'max_tokens is 0; it must be at least 1', 'max_tokens'],
     [{ max_completion_tokens: 0 }, 'max_completion_tokens is 0; it must be at least 1', 'max_completion_tokens'],
-    [{ logprobs: true, top_logprobs: 21 }, 'top_logprobs is 21; it must be at most 20', 'top_logprobs'],
+    [{ logprobs: true, top_logprobs: 21 }, 'top_logprobs is 21; it must be from 0 to 20', 'top_logprobs'],
     [{ top_logprobs: 1 }, 'top_logprobs is 1; it is only possible if logprobs is true', 'top_logprobs'],
     [
-      { continue_final_message: true, add_generation_prompt: true },
-      'continue_final_message and add_generation_prompt are true; only one of them can be',
-      'continue_final_message',
+      { messages: [{ role: 'user', content: 'a\ud800' }] },
+      'messages contains half of a surrogate pair; it must be well-formed text',
+      'messages',
     ],
     [{ tools: [{ type: 'function' }] }, 'tools is [{"type":"function"}]; only [] is supported', 'tools'],
     [{ tool_choice: 'required' }, 'tool_choice is "required"; only "none" or "auto" is supported', 'tool_choice'],
@@ -271,41 +272,50 @@ describe.each(routes)('%s', (route, body) => {
   test.each([
     [{ n: 0 }, 'n is 0; it must be at least 1', 'n'],
     [{ n: '2' }, 'n is "2"; it must be an integer', 'n'],
-    [{ temperature: -0.1 }, 'temperature is -0.1; it must be at least 0', 'temperature'],
-    [{ temperature: 2.1 }, 'temperature is 2.1; it must be at most 2', 'temperature'],
-    [{ top_p: 0 }, 'top_p is 0; it must be greater than 0', 'top_p'],
-    [{ top_p: 1.1 }, 'top_p is 1.1; it must be at most 1', 'top_p'],
+    [{ temperature: -0.1 }, 'temperature is -0.1; it must be from 0 to 2', 'temperature'],
+    [{ temperature: 2.1 }, 'temperature is 2.1; it must be from 0 to 2', 'temperature'],
+    [{ top_p: 0 }, 'top_p is 0; it must be greater than 0 and at most 1', 'top_p'],
+    [{ top_p: 1.1 }, 'top_p is 1.1; it must be greater than 0 and at most 1', 'top_p'],
     [{ top_k: -2 }, 'top_k is -2; it must be at least -1', 'top_k'],
-    [{ min_p: 2 }, 'min_p is 2; it must be at most 1', 'min_p'],
-    [{ typical_p: 0 }, 'typical_p is 0; it must be greater than 0', 'typical_p'],
+    [{ min_p: 2 }, 'min_p is 2; it must be from 0 to 1', 'min_p'],
+    [{ typical_p: 0 }, 'typical_p is 0; it must be greater than 0 and at most 1', 'typical_p'],
     [{ repetition_penalty: 0 }, 'repetition_penalty is 0; it must be greater than 0', 'repetition_penalty'],
-    [{ presence_penalty: 3 }, 'presence_penalty is 3; it must be at most 2', 'presence_penalty'],
-    [{ frequency_penalty: -3 }, 'frequency_penalty is -3; it must be at least -2', 'frequency_penalty'],
-    [{ seed: 2 ** 63 }, /^seed is 9223372036854776000; it must be less than/, 'seed'],
-    [{ logit_bias: { 5: 101 } }, 'logit_bias[5] is 101; it must be at most 100', 'logit_bias'],
-    [{ logit_bias: { 5: 'x' } }, 'logit_bias[5] is "x"; it must be a number', 'logit_bias'],
+    [{ presence_penalty: 3 }, 'presence_penalty is 3; it must be from -2 to 2', 'presence_penalty'],
+    [{ frequency_penalty: -3 }, 'frequency_penalty is -3; it must be from -2 to 2', 'frequency_penalty'],
+    [
+      { seed: 2 ** 63 },
+      /^seed is 9223372036854776000; it must be greater than -9223372036854776000 and less than/,
+      'seed',
+    ],
+    [{ logit_bias: { 5: 101 } }, 'logit_bias["5"] is 101; it must be from -100 to 100', 'logit_bias'],
+    [{ logit_bias: { 5: 'x' } }, 'logit_bias["5"] is "x"; it must be a number', 'logit_bias'],
     [{ logit_bias: { a: 1, '-1': 1 } }, 'logit_bias has the keys "a", "-1"; its keys must be token ids', 'logit_bias'],
     [{ allowed_token_ids: [] }, 'allowed_token_ids is []; it must be a list that is not empty', 'allowed_token_ids'],
+    [
+      { logit_bias: Object.fromEntries(Array.from({ length: 1025 }, (_, id) => [id, 1])) },
+      /^logit_bias is {.*; it must be an object of up to 1024 token ids/,
+      'logit_bias',
+    ],
     [{ stop_token_ids: [-1] }, 'stop_token_ids[0] is -1; it must be at least 0', 'stop_token_ids'],
     [{ stop: '' }, /^stop is ""; it must be .* a string of 1 to 1024 characters, or a list of up to 64/, 'stop'],
     [{ stop: Array(10_000).fill('a') }, /^stop is \["a",.*; it must be .* a list of up to 64 of them/, 'stop'],
     [{ stop: '\ud800' }, 'stop contains half of a surrogate pair; it must be well-formed text', 'stop'],
     [
       { bad_words: ['\ud800'] },
-      'bad_words contains half of a surrogate pair; it must be well-formed text',
+      'bad_words[0] contains half of a surrogate pair; it must be well-formed text',
       'bad_words',
     ],
-    [{ bad_words: [''] }, 'bad_words[0] is ""; it must be text that is not empty', 'bad_words'],
+    [{ bad_words: [''] }, 'bad_words[0] is ""; it must be a string that is not empty', 'bad_words'],
     [{ min_tokens: -1 }, 'min_tokens is -1; it must be at least 0', 'min_tokens'],
-    [{ prompt_logprobs: 21 }, 'prompt_logprobs is 21; it must be at most 20', 'prompt_logprobs'],
-    [{ prompt_logprobs: -1 }, 'prompt_logprobs is -1; it must be at least 0', 'prompt_logprobs'],
+    [{ prompt_logprobs: 21 }, 'prompt_logprobs is 21; it must be from 0 to 20', 'prompt_logprobs'],
+    [{ prompt_logprobs: -1 }, 'prompt_logprobs is -1; it must be from 0 to 20', 'prompt_logprobs'],
     [
       { prompt_logprobs: 1, stream: true },
       'prompt_logprobs is 1; it is only possible without stream',
       'prompt_logprobs',
     ],
     [{ truncate_prompt_tokens: 0 }, /^truncate_prompt_tokens is 0; it must be at least 1/, 'truncate_prompt_tokens'],
-    [{ cache_salt: '' }, 'cache_salt is ""; it must be text that is not empty', 'cache_salt'],
+    [{ cache_salt: '' }, 'cache_salt is ""; it must be a string that is not empty', 'cache_salt'],
     [{ stream_options: {} }, 'stream_options is {}; it is only possible if stream is true', 'stream_options'],
     [
       { stream: true, stream_options: { include_usage: 1 } },
@@ -336,6 +346,15 @@ describe.each(routes)('%s', (route, body) => {
     expect(refusal).toMatchObject({ status: 400, param, code: 'invalid_request' });
     expect(refusal.message).toMatch(message);
     expect(JSON.stringify(refusal).length).toBeLessThan(2000);
+  });
+
+  test.each(['tgi', 'dummy'])('%s is a name of every model', async (model) => {
+    expect(await requestFor(route, { ...body, model })).toMatchObject({ n: 1 });
+  });
+
+  test('a long name of an unknown model is cut', async () => {
+    const { message } = await refusalOf(route, { ...body, model: 'x'.repeat(300) });
+    expect(message).toContain(`The model \`${'x'.repeat(200)}…\` does not exist`);
   });
 
   test('an unknown model is not found', async () => {
@@ -372,7 +391,7 @@ describe('an error of the engine names the field', () => {
       'stop_token_ids[2]',
       'stop_token_ids',
     ],
-    ['chat', chat, { parameter: 'prompts', problem: outside }, 'messages', 'messages'],
+    ['chat', chat, { parameter: 'prompts', problem: outside }, 'the prompt made of messages', 'messages'],
     ['chat', { ...chat, max_tokens: 5 }, { parameter: 'maxNewTokens', problem: outside }, 'max_tokens', 'max_tokens'],
     [
       'chat',

@@ -27,6 +27,7 @@ describe('models', () => {
     ['facebook/opt-125m', 'facebook/opt-125m'],
     ['facebook%2Fopt-125m', 'facebook/opt-125m'],
     ['facebook%2fopt%2D125m', 'facebook/opt-125m'],
+    ['tgi', 'tgi'],
   ])('%s is found', async (name, id) => {
     const { app } = await startOpenai();
     expect((await app.inject(`/v1/models/${name}`)).json()).toEqual({ id, ...card });
@@ -106,8 +107,18 @@ describe('tokenize', () => {
 
   test('needs a tokenizer', async () => {
     const { tokenize, detokenize } = await startOpenai({ codec: undefined });
-    for (const reply of [await tokenize({ prompt: 'a' }), await detokenize({ tokens: [1] })]) {
-      expect([reply.status, reply.json().error.message]).toEqual([400, 'this model has no tokenizer']);
+    const refusals = [
+      { reply: await tokenize({ prompt: 'a' }), message: 'prompt cannot be tokenized', param: 'prompt' },
+      {
+        reply: await tokenize({ messages: [{ role: 'user', content: 'a' }] }),
+        message: 'messages cannot be tokenized',
+        param: 'messages',
+      },
+      { reply: await detokenize({ tokens: [1] }), message: 'tokens cannot be decoded', param: 'tokens' },
+    ];
+    for (const { reply, message, param } of refusals) {
+      expect(reply.status).toBe(400);
+      expect(reply.json().error).toMatchObject({ message: `${message}: this model has no tokenizer`, param });
     }
   });
 });

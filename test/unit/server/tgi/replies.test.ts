@@ -202,7 +202,7 @@ describe('GET /info', () => {
       model_pipeline_tag: 'text-generation',
       max_concurrent_requests: 1050,
       max_best_of: 50,
-      max_stop_sequences: 16,
+      max_stop_sequences: 64,
       max_input_tokens: 2047,
       max_total_tokens: 2048,
       validation_workers: 1,

@@ -122,7 +122,7 @@ describe('log probabilities are computed only where they are shown or needed:', 
 describe('a refused body is answered with status 422 and what is wrong:', () => {
   test.each<[string, unknown, string]>([
     ['/', {}, 'inputs is missing'],
-    ['/', { inputs: '' }, 'inputs is ""; it must be text that is not empty'],
+    ['/', { inputs: '' }, 'inputs is ""; it must be a string that is not empty'],
     ['/', { inputs: ['a'] }, 'inputs is ["a"]; it must be a string'],
     ['/', { inputs: '\ud800' }, 'inputs contains half of a surrogate pair; it must be well-formed text'],
     ['/', '[]', 'the body is []; it must be a JSON object'],
@@ -144,24 +144,24 @@ describe('a refused parameter is answered with status 422 and what is wrong:', (
     ['/generate', { temperature: -1 }, 'parameters.temperature is -1; it must be at least 0'],
     ['/generate', { temperature: '1' }, 'parameters.temperature is "1"; it must be a number'],
     ['/generate', { top_k: 0 }, 'parameters.top_k is 0; it must be at least 1'],
-    ['/generate', { top_p: 0 }, 'parameters.top_p is 0; it must be greater than 0'],
-    ['/generate', { top_p: 1.1 }, 'parameters.top_p is 1.1; it must be at most 1'],
-    ['/generate', { typical_p: 0 }, 'parameters.typical_p is 0; it must be greater than 0'],
+    ['/generate', { top_p: 0 }, 'parameters.top_p is 0; it must be greater than 0 and at most 1'],
+    ['/generate', { top_p: 1.1 }, 'parameters.top_p is 1.1; it must be greater than 0 and at most 1'],
+    ['/generate', { typical_p: 0 }, 'parameters.typical_p is 0; it must be greater than 0 and at most 1'],
     ['/generate', { repetition_penalty: 0 }, 'parameters.repetition_penalty is 0; it must be greater than 0'],
-    ['/generate', { frequency_penalty: 2.5 }, 'parameters.frequency_penalty is 2.5; it must be at most 2'],
+    ['/generate', { frequency_penalty: 2.5 }, 'parameters.frequency_penalty is 2.5; it must be from -2 to 2'],
     ['/generate', { max_new_tokens: 0 }, 'parameters.max_new_tokens is 0; it must be at least 1'],
     ['/generate', { seed: -1 }, 'parameters.seed is -1; it must be at least 0'],
-    ['/generate', { top_n_tokens: 21 }, 'parameters.top_n_tokens is 21; it must be at most 20'],
-    ['/generate', { stop: [''] }, 'parameters.stop[0] is ""; it must be text that is not empty'],
+    ['/generate', { top_n_tokens: 21 }, 'parameters.top_n_tokens is 21; it must be from 0 to 20'],
+    ['/generate', { stop: [''] }, 'parameters.stop[0] is ""; it must be a string that is not empty'],
     [
       '/generate',
-      { stop: Array(17).fill('x') },
-      'parameters.stop is ["x","x","x","x","x","x","x","x","x","x","x","x","x","x","x"…; it must be a list of at most 16',
+      { stop: Array(65).fill('x') },
+      'parameters.stop is ["x","x","x","x","x","x","x","x","x","x","x","x","x","x","x"…; it must be a list of at most 64 elements',
     ],
     [
       '/generate',
       { stop: ['\udc00'] },
-      'parameters.stop contains half of a surrogate pair; it must be well-formed text',
+      'parameters.stop[0] contains half of a surrogate pair; it must be well-formed text',
     ],
     ['/generate', { best_of: 0 }, 'parameters.best_of is 0; it must be at least 1'],
     ['/generate', { best_of: 2 }, 'you must use sampling when `best_of` is > 1'],
@@ -175,9 +175,13 @@ describe('a refused parameter is answered with status 422 and what is wrong:', (
     ],
     ['/generate', { truncate: 0 }, 'parameters.truncate is 0; it must be at least 1'],
     ['/generate', { truncate: 100 }, '`truncate` must be strictly positive and less than 100. Given: 100'],
-    ['/generate', { watermark: true }, '`watermark` is not supported'],
-    ['/generate', { grammar: { type: 'regex', value: 'a' } }, '`grammar` is not supported'],
-    ['/generate', { adapter_id: 'x' }, '`adapter_id` is not supported'],
+    ['/generate', { watermark: true }, 'parameters.watermark is true; this field is not supported'],
+    [
+      '/generate',
+      { grammar: { type: 'regex', value: 'a' } },
+      'parameters.grammar is {"type":"regex","value":"a"}; this field is not supported',
+    ],
+    ['/generate', { adapter_id: 'x' }, 'parameters.adapter_id is "x"; this field is not supported'],
   ])('%s %j', async (url, parameters, message) => {
     const response = await post(url, { inputs: 'Hi', parameters });
     expect([response.statusCode, response.json()]).toEqual([
@@ -214,8 +218,8 @@ describe('an error of the generator has the status and the type that TGI gives i
   const invalid = (...[parameter, problem, path]: ['n' | 'stop', string, number[]?]) =>
     new InvalidParameterError(path ? { parameter, problem, path } : { parameter, problem });
   test.each<[ServingError, number, string, string]>([
-    [invalid('n', 'is 9'), 422, 'validation', 'Input validation error: best_of is 9'],
-    [invalid('stop', 'is odd', [3]), 422, 'validation', 'Input validation error: stop[3] is odd'],
+    [invalid('n', 'is 9'), 422, 'validation', 'Input validation error: parameters.best_of is 9'],
+    [invalid('stop', 'is odd', [3]), 422, 'validation', 'Input validation error: parameters.stop[3] is odd'],
     [
       new ContextLengthError({ parameter: 'prompts', problem: 'has 200 tokens' }),
       422,
