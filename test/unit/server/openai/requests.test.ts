@@ -357,6 +357,10 @@ describe.each(routes)('%s', (route, body) => {
     expect(message).toContain(`The model \`${'x'.repeat(200)}…\` does not exist`);
   });
 
+  test.each(['opt', 'http://127.0.0.1:8080', 'https://weft.example/api'])('%s names the model', async (model) => {
+    expect(await requestFor(route, { ...body, model })).toBeDefined();
+  });
+
   test('an unknown model is not found', async () => {
     expect(await refusalOf(route, { ...body, model: 'gpt-5' })).toEqual({
       status: 404,
