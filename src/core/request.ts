@@ -51,8 +51,10 @@ export interface GenerateRequest {
   readonly n: number;
   /** Whether prompts that are text get the model's special tokens, such as a beginning-of-sequence token. */
   readonly addSpecialTokens: boolean;
-  /** Longer prompts lose tokens from the front, but no special tokens. Undefined means that they are refused. */
+  /** Longer prompts lose tokens, but no special tokens in front. Undefined means that they are refused. */
   readonly truncatePromptTokens: number | undefined;
+  /** Where longer prompts lose tokens: `left` keeps their end. */
+  readonly truncationSide: 'left' | 'right';
   /**
    * Upper limit of new tokens, which has to fit into the context together with the prompt; `atMost` is cut to what the context leaves.
    * Undefined means at most {@link defaultMaxNewTokens}.
@@ -90,6 +92,7 @@ export const requestDefaults = {
   n: 1,
   addSpecialTokens: true,
   truncatePromptTokens: undefined,
+  truncationSide: 'left',
   maxNewTokens: undefined,
   minNewTokens: 0,
   stop: [],

@@ -58,18 +58,33 @@ async function tokenizePrompt(
   prompt: GenerateRequest['prompts'][number],
   { tokenizer, maxModelLen, request, path, signal }: PromptContext,
 ): Promise<readonly number[]> {
-  const { addSpecialTokens, truncatePromptTokens: maxTokens } = request;
+  const { addSpecialTokens, truncatePromptTokens: maxTokens, truncationSide: side } = request;
   // A copy, made before anything is awaited: the caller may change its own list.
-  if (typeof prompt !== 'string') return maxTokens === undefined ? [...prompt] : prompt.slice(-maxTokens);
+  if (typeof prompt !== 'string') return truncated(prompt, { maxTokens, numPrefixTokens: 0, side });
   if (tokenizer === undefined) throw noTokenizer('prompts', path);
   const minTokens = tokenizer.minTokens(prompt, { addSpecialTokens });
   if (maxTokens === undefined && minTokens >= maxModelLen) {
     throw promptTooLong(`at least ${minTokens}`, { maxModelLen, path });
   }
   const tokenIds = await tokenizer.encode(prompt, { addSpecialTokens, signal });
-  if (maxTokens === undefined || tokenIds.length <= maxTokens) return tokenIds;
-  const numPrefixTokens = addSpecialTokens ? Math.min(tokenizer.numPrefixTokens, maxTokens) : 0;
-  return [...tokenIds.slice(0, numPrefixTokens), ...tokenIds.slice(tokenIds.length - maxTokens + numPrefixTokens)];
+  return truncated(tokenIds, { maxTokens, numPrefixTokens: addSpecialTokens ? tokenizer.numPrefixTokens : 0, side });
+}
+
+interface Truncation {
+  readonly maxTokens: number | undefined;
+  /** Tokens in front that are kept in any case. */
+  readonly numPrefixTokens: number;
+  readonly side: GenerateRequest['truncationSide'];
+}
+
+/** A copy, without what is too much. */
+function truncated(
+  tokenIds: readonly number[],
+  { maxTokens = tokenIds.length, numPrefixTokens, side }: Truncation,
+): number[] {
+  const numCut = Math.max(0, tokenIds.length - maxTokens);
+  const start = side === 'left' ? Math.min(numPrefixTokens, maxTokens) : maxTokens;
+  return tokenIds.toSpliced(start, numCut);
 }
 
 /**

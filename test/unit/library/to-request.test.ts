@@ -43,6 +43,7 @@ test('options become a request', () => {
     ...same,
     id: expect.any(String),
     prompts: [[5, 6]],
+    truncationSide: 'left',
     stop: ['x'],
     sampling: {
       ...sampling,

@@ -180,7 +180,7 @@ describe('admission is all or nothing', () => {
   });
 });
 
-test('a prompt that is truncated keeps its end and its special tokens', async () => {
+test('a prompt that is truncated keeps its end or its start, and its special tokens', async () => {
   const { engine } = await startEngine({});
   const truncated = async (changes: Partial<GenerateRequest>) => {
     const request = requestFor('abcd', { reportPrompt: true, ...changes });
@@ -193,6 +193,10 @@ test('a prompt that is truncated keeps its end and its special tokens', async ()
   expect(await truncated({ truncatePromptTokens: 2, addSpecialTokens: false })).toEqual(idsOf('cd'));
   expect(await truncated({ truncatePromptTokens: 2, prompts: [idsOf('abc')] })).toEqual(idsOf('bc'));
   expect(await truncated({ truncatePromptTokens: 50, prompts: ['x'.repeat(90)] })).toHaveLength(50);
+  const right: Partial<GenerateRequest> = { truncationSide: 'right' };
+  expect(await truncated({ ...right, truncatePromptTokens: 3 })).toEqual([EOS, ...idsOf('ab')]);
+  expect(await truncated({ ...right, truncatePromptTokens: 9 })).toEqual([EOS, ...idsOf('abcd')]);
+  expect(await truncated({ ...right, truncatePromptTokens: 2, prompts: [idsOf('abc')] })).toEqual(idsOf('ab'));
 });
 
 describe('the end of an answer', () => {

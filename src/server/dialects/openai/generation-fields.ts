@@ -49,7 +49,13 @@ export const generationFields = {
   ),
   truncate_prompt_tokens: Type.Optional(
     Type.Union([Type.Literal(-1), Type.Integer({ minimum: 1 })], {
-      description: 'at least 1: keep this many of the last tokens of the prompt; or -1: as many as fit',
+      description: 'at least 1: keep this many tokens of the prompt; or -1: as many as fit',
+    }),
+  ),
+  truncation_side: Type.Optional(
+    Type.Union([Type.Literal('left'), Type.Literal('right')], {
+      default: requestDefaults.truncationSide,
+      description: '`left` to truncate to the last tokens of the prompt, or `right` to the first ones',
     }),
   ),
   return_token_ids: flag(false, 'report the token ids of prompts and answers'),

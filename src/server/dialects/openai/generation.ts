@@ -26,6 +26,7 @@ export function commonPartsOf(body: GenerationBody): CommonParts {
   return {
     ...requestDefaults,
     ...defined({
+      truncationSide: body.truncation_side,
       minNewTokens: body.min_tokens,
       stopTokenIds: body.stop_token_ids,
       includeStop: body.include_stop_str_in_output,

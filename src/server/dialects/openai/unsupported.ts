@@ -15,7 +15,6 @@ const ofBothRoutes: UnsupportedFields = {
   use_beam_search: ['false'],
   logprob_token_ids: [],
   repetition_detection: [],
-  truncation_side: ['"left"'],
   prompt_logprobs_temperature: ['1'],
 };
 

@@ -37,6 +37,7 @@ describe('a completion', () => {
       n: 1,
       addSpecialTokens: true,
       truncatePromptTokens: undefined,
+      truncationSide: 'left',
       maxNewTokens: { atMost: 16 },
       minNewTokens: 0,
       stop: [],
@@ -256,7 +257,8 @@ describe.each(routes)('%s', (route, body) => {
     [{ user: 'u', store: true, metadata: { a: 'b' }, service_tier: 'auto', unknown: {} }, {}],
     [{ safety_identifier: 's', prompt_cache_key: 'k', spaces_between_special_tokens: true }, {}],
     [{ response_format: { type: 'text' }, structured_outputs: null, use_beam_search: false }, {}],
-    [{ truncation_side: 'left' }, {}],
+    [{ truncation_side: 'left' }, { truncationSide: 'left' }],
+    [{ truncation_side: 'right' }, { truncationSide: 'right' }],
     [{ prompt_logprobs_temperature: 1 }, {}],
   ])('%j', async (fields, parts) => {
     expect(await requestFor(route, { ...body, ...fields })).toMatchObject(parts);
@@ -335,7 +337,7 @@ describe.each(routes)('%s', (route, body) => {
     ],
     [{ guided_regex: 'a' }, 'guided_regex is "a"; this field is not supported', 'guided_regex'],
     [{ use_beam_search: true }, 'use_beam_search is true; only false is supported', 'use_beam_search'],
-    [{ truncation_side: 'right' }, 'truncation_side is "right"; only "left" is supported', 'truncation_side'],
+    [{ truncation_side: 'middle' }, /^truncation_side is "middle"; it must be .*`left` to truncate/, 'truncation_side'],
     [
       { prompt_logprobs_temperature: 2 },
       'prompt_logprobs_temperature is 2; only 1 is supported',

@@ -59,6 +59,7 @@ test('every field reaches the generator', async () => {
     skipSpecialTokens: false,
     addSpecialTokens: false,
     truncatePromptTokens: 4,
+    truncationSide: 'left',
     badWords: ['bad'],
     sampling: {
       temperature: 0.5,
