@@ -125,6 +125,14 @@ export class QueueFullError extends ServingError {
   }
 }
 
+/** Too much work of other clients waits for a thread. */
+export class BusyError extends ServingError {
+  /** @param problem what waits, and how much of it may */
+  constructor(problem: string) {
+    super('queue_full', `${problem}; retry in ${retryAfterSeconds} s`, { retryAfterSeconds });
+  }
+}
+
 /** A connection has too many unanswered requests. */
 export class TooManyPipelinedError extends ServingError {
   constructor(limit: number) {

@@ -1,6 +1,7 @@
 export { type Clock, systemClock } from './clock.ts';
 export { defined } from './defined.ts';
 export {
+  BusyError,
   ClientTooSlowError,
   ContextLengthError,
   EngineError,
@@ -50,7 +51,14 @@ export {
   requestDefaults,
   type SamplingParams,
 } from './request.ts';
-export type { ChatMessage, ChatPromptOptions, ChatTemplate, ServedModel, TextCodec } from './served-model.ts';
+export type {
+  ChatMessage,
+  ChatPromptOptions,
+  ChatTemplate,
+  EncodeOptions,
+  ServedModel,
+  TextCodec,
+} from './served-model.ts';
 export type {
   ModelRunner,
   RowOutput,

@@ -1,13 +1,19 @@
+export interface EncodeOptions {
+  readonly addSpecialTokens: boolean;
+  readonly signal: AbortSignal;
+  /** Whether a long text waits until no other does, such as the prompt of a request. False by default. */
+  readonly goesLast?: boolean;
+}
+
 /** Converts text to tokens and back, as the model's tokenizer does. */
 export interface TextCodec {
   /**
    * The ids of a text. Half of a surrogate pair counts as U+FFFD. Long texts are converted off the event loop.
    * @throws the reason of `signal` if it aborts while a long text is converted
+   * @throws {ServingError} `queue_full`: too much text that goes last is waiting
+   * @throws {ServingError} `unavailable`: the model is closed
    */
-  encode(
-    text: string,
-    options: { readonly addSpecialTokens: boolean; readonly signal: AbortSignal },
-  ): Promise<number[]>;
+  encode(text: string, options: EncodeOptions): Promise<number[]>;
   /** The text of tokens. An incomplete character becomes U+FFFD. Ids outside the vocabulary have no text. */
   decode(tokenIds: readonly number[], options: { readonly skipSpecialTokens: boolean }): string;
   /** The text of a token in UTF-8, which may be part of a character. A special token has its name. Empty for ids without a token. */
@@ -41,7 +47,8 @@ export interface ChatTemplate {
   /**
    * Off the event loop and within a time limit. The prompt has all its special tokens: add no others.
    * @throws {ServingError} `invalid_request`: the template cannot render the messages; the message says why
-   * @throws {ServingError} `unavailable`: the model is closed
+   * @throws {ServingError} `queue_full`: too many chats are waiting
+   * @throws {ServingError} `unavailable`: the model is closed, or the server is shutting down
    * @throws the reason of `signal` when it aborts
    */
   render(messages: readonly ChatMessage[], options: ChatPromptOptions): Promise<string>;
