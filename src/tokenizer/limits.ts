@@ -11,3 +11,6 @@ export const tokenizerLimits = {
   /** UTF-16 code units in an added token. At worst, this many comparisons are needed at every position of a text. */
   maxAddedTokenLength: 256,
 } as const;
+
+/** UTF-16 code units of all the long texts that wait behind others; tokenizing them takes a few seconds. */
+export const maxCharactersGoingLast = 2 ** 22;

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { TextCodec } from '../core/index.ts';
+import type { EncodeOptions, TextCodec } from '../core/index.ts';
 import { BytePairEncoder } from './byte-pair-encoder.ts';
 import { encoderTables } from './encoder-tables.ts';
 import { TokenCountBound } from './min-tokens.ts';
@@ -30,13 +30,10 @@ export class Tokenizer implements TextCodec {
     this.#tokenCountBound = new TokenCountBound(spec);
   }
 
-  async encode(
-    text: string,
-    { addSpecialTokens, signal }: { readonly addSpecialTokens: boolean; readonly signal: AbortSignal },
-  ): Promise<number[]> {
+  async encode(text: string, { addSpecialTokens, ...options }: EncodeOptions): Promise<number[]> {
     return Buffer.byteLength(text) <= maxBytesOnLoop
       ? this.#encoder.encode(text, { addSpecialTokens })
-      : this.#offLoop.encode({ text, addSpecialTokens }, signal);
+      : this.#offLoop.encode({ text, addSpecialTokens }, options);
   }
 
   /** A lower bound for the number of ids that {@link encode} returns, found without tokenizing. */

@@ -39,8 +39,8 @@ describe('a text whose client disconnects', () => {
   test('while it is being encoded is cancelled at once; the next text follows when the thread has noticed', async () => {
     const { encoder, thread, isCancelled } = startEncoder();
     const leaving = new AbortController();
-    const first = encoder.encode(job('first'), leaving.signal);
-    const second = encoder.encode(job('second'), new AbortController().signal);
+    const first = encoder.encode(job('first'), { signal: leaving.signal });
+    const second = encoder.encode(job('second'), { signal: new AbortController().signal });
     expect(isCancelled()).toBe(false);
     leaving.abort(new Error('left'));
     await expect(first).rejects.toThrow('left');
@@ -56,9 +56,9 @@ describe('a text whose client disconnects', () => {
   test('while it waits never reaches the thread', async () => {
     const { encoder, thread, isCancelled } = startEncoder();
     const leaving = new AbortController();
-    const first = encoder.encode(job('first'), new AbortController().signal);
-    const second = encoder.encode(job('second'), leaving.signal);
-    const third = encoder.encode(job('third'), new AbortController().signal);
+    const first = encoder.encode(job('first'), { signal: new AbortController().signal });
+    const second = encoder.encode(job('second'), { signal: leaving.signal });
+    const third = encoder.encode(job('third'), { signal: new AbortController().signal });
     leaving.abort(new Error('left'));
     await expect(second).rejects.toThrow('left');
     expect(isCancelled()).toBe(false);
@@ -70,17 +70,19 @@ describe('a text whose client disconnects', () => {
 
   test('before it arrives starts no thread', async () => {
     const { encoder, thread } = startEncoder();
-    await expect(encoder.encode(job('first'), AbortSignal.abort(new Error('left')))).rejects.toThrow('left');
+    await expect(encoder.encode(job('first'), { signal: AbortSignal.abort(new Error('left')) })).rejects.toThrow(
+      'left',
+    );
     expect(thread.texts).toEqual([]);
   });
 
   test('after it was encoded makes no difference', async () => {
     const { encoder, thread, isCancelled } = startEncoder();
     const leaving = new AbortController();
-    const first = encoder.encode(job('first'), leaving.signal);
+    const first = encoder.encode(job('first'), { signal: leaving.signal });
     thread.emit('message', { ids: [1] });
     await first;
-    const second = encoder.encode(job('second'), new AbortController().signal);
+    const second = encoder.encode(job('second'), { signal: new AbortController().signal });
     leaving.abort();
     expect(isCancelled()).toBe(false);
     thread.emit('message', { ids: [2] });
@@ -91,13 +93,57 @@ describe('a text whose client disconnects', () => {
 test('an error affects one text; a thread that exits fails all that are waiting', async () => {
   const { encoder, thread } = startEncoder();
   const [first, second, third] = ['first', 'second', 'third'].map((text) =>
-    encoder.encode(job(text), new AbortController().signal),
+    encoder.encode(job(text), { signal: new AbortController().signal }),
   );
   thread.emit('message', { error: 'broken' });
   await expect(first).rejects.toThrow('broken');
   thread.emit('exit');
   await expect(second).rejects.toThrow('the tokenizer thread has exited');
   await expect(third).rejects.toThrow('the tokenizer thread has exited');
+});
+
+describe('texts that go last', () => {
+  const { signal } = new AbortController();
+  const last = { signal, goesLast: true };
+
+  test('wait until no other does', async () => {
+    const { encoder, thread } = startEncoder();
+    const open = [encoder.encode(job('a'), last), encoder.encode(job('b'), last)];
+    open.push(encoder.encode(job('c'), { signal }), encoder.encode(job('d'), { signal }));
+    for (const id of [1, 3, 4, 2]) thread.emit('message', { ids: [id] });
+    expect(await Promise.all(open)).toEqual([[1], [2], [3], [4]]);
+    expect(thread.texts).toEqual(['a', 'c', 'd', 'b']);
+  });
+
+  test('are refused while too many characters of them wait; others are not', async () => {
+    const { encoder, thread } = startEncoder();
+    const half = job('x'.repeat(2 ** 21));
+    const leaving = new AbortController();
+    const open = [encoder.encode(job('a'), last), encoder.encode(half, last)];
+    const left = encoder.encode(half, { signal: leaving.signal, goesLast: true });
+    const problem = 'texts of 4194304 characters are waiting to be tokenized, and at most 4194304 may';
+    const busy = { code: 'queue_full', message: `${problem}; there is no room for 1 more; retry in 1 s` };
+    await expect(encoder.encode(job('b'), last)).rejects.toMatchObject(busy);
+    open.push(encoder.encode(job('c'), { signal }));
+    leaving.abort(new Error('left'));
+    await expect(left).rejects.toThrow('left');
+    open.push(encoder.encode(job('d'), last));
+    for (const id of [1, 3, 2, 4]) thread.emit('message', { ids: [id] });
+    expect(await Promise.all(open)).toEqual([[1], [2], [3], [4]]);
+  });
+});
+
+test('disposing ends the thread and fails what is open', async () => {
+  const { encoder, thread } = startEncoder();
+  const { signal } = new AbortController();
+  const open = [job('a'), job('b')].map((each) => encoder.encode(each, { signal }));
+  open.push(encoder.encode(job('c'), { signal, goesLast: true }));
+  await Promise.all([
+    encoder.dispose(),
+    ...open.map((each) => expect(each).rejects.toMatchObject({ code: 'unavailable' })),
+  ]);
+  await expect(encoder.encode(job('d'), { signal })).rejects.toMatchObject({ code: 'unavailable' });
+  expect(thread.texts).toEqual(['a']);
 });
 
 test('a job says whether special tokens are added', () => {
@@ -161,9 +207,11 @@ test('a thread that cannot start fails only the text that needed it', async () =
     if (!canStart) throw new Error('no more threads');
     return thread;
   });
-  await expect(encoder.encode(job('first'), new AbortController().signal)).rejects.toThrow('no more threads');
+  await expect(encoder.encode(job('first'), { signal: new AbortController().signal })).rejects.toThrow(
+    'no more threads',
+  );
   canStart = true;
-  const second = encoder.encode(job('second'), new AbortController().signal);
+  const second = encoder.encode(job('second'), { signal: new AbortController().signal });
   thread.emit('message', { ids: [2] });
   expect(await second).toEqual([2]);
 });

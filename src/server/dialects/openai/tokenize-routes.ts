@@ -58,7 +58,7 @@ export const tokenizeRoutes: FastifyPluginAsyncTypebox<{ readonly model: ServedM
       const signal = clientGone(raw, reply.raw);
       const text = await textOf(body, model, signal);
       const addSpecialTokens = body.add_special_tokens ?? body.messages === undefined;
-      const tokens = await codec.encode(text, { addSpecialTokens, signal });
+      const tokens = await codec.encode(text, { addSpecialTokens, signal, goesLast: true });
       return {
         count: tokens.length,
         max_model_len: model.maxModelLen ?? null,
