@@ -4,6 +4,7 @@ import {
   type ChatTemplate,
   InvalidRequestError,
   messageOf,
+  type ServingError,
   show,
 } from '../core/index.ts';
 import { defaultTemplate } from './default-template.ts';
@@ -68,9 +69,9 @@ export class ChatPrompts implements ChatTemplate {
     return reply.prompt;
   }
 
-  /** Ends the threads that render. Chats that are waiting for them fail. */
-  async dispose(): Promise<void> {
-    await Promise.all([this.#renderer.dispose(), this.#rendererOfRequests.dispose()]);
+  /** Ends the threads that render. @param reason for chats that are not rendered yet, and for later ones */
+  async dispose(reason?: ServingError): Promise<void> {
+    await Promise.all([this.#renderer.dispose(reason), this.#rendererOfRequests.dispose(reason)]);
   }
 
   /** @param asked the name of a template, or a template; undefined is the model's default */

@@ -13,6 +13,10 @@ export const chatLimits = {
   /** Of an error's reason, which a template may write. */
   maxReasonCharacters: 500,
   deadlineMs: 1000,
+  /** How long a chat may wait for those before it. */
+  maxWaitMs: 3000,
+  /** Of all the chats that wait, as `maxInputCharacters` counts them. */
+  maxWaitingCharacters: 2 ** 25,
   /** The heap of the thread. Each single string or list must be small compared to it: see `bounded-strings.ts`. */
   maxHeapMegabytes: 128,
 } as const;

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { UnavailableError } from '../core/index.ts';
+import { BusyError, type ServingError, UnavailableError } from '../core/index.ts';
 import { chatLimits } from './limits.ts';
 import type { RenderFailure, RenderReply, RenderWorkerData } from './render-job.ts';
 
@@ -36,7 +36,8 @@ export class OffLoopRenderer {
   readonly #waiting = new Set<Waiting>();
   #thread: RenderThread | undefined;
   #state: 'starting' | 'ready' | 'ending' = 'starting';
-  #isDisposed = false;
+  /** Why nothing is rendered any more. */
+  #closed: ServingError | undefined;
   /** What the thread is working on, even if nobody waits for it any more. */
   #current: Waiting | undefined;
   #deadline: NodeJS.Timeout | undefined;
@@ -49,11 +50,15 @@ export class OffLoopRenderer {
   /**
    * @param job a `RenderJob` as JSON
    * @param signal rejects the promise at once when it aborts
+   * @throws {BusyError} too much is waiting, or the job has waited too long
+   * @throws {ServingError} the renderer is disposed of
    */
   async render(job: string, signal: AbortSignal): Promise<RenderReply> {
     signal.throwIfAborted();
-    if (this.#isDisposed) throw closed();
+    if (this.#closed !== undefined) throw this.#closed;
+    this.#checkRoom(job);
     let cancel = () => {};
+    let timer: NodeJS.Timeout | undefined;
     try {
       return await new Promise((resolve, reject) => {
         const entry = { job, resolve, reject };
@@ -62,20 +67,38 @@ export class OffLoopRenderer {
           reject(signal.reason);
         };
         signal.addEventListener('abort', cancel);
+        timer = setTimeout(() => this.#giveUp(entry), chatLimits.maxWaitMs);
         this.#waiting.add(entry);
         if (this.#current === undefined) this.#next();
       });
     } finally {
       signal.removeEventListener('abort', cancel);
+      clearTimeout(timer);
     }
   }
 
-  /** Ends the thread. What is still waiting fails. */
-  async dispose(): Promise<void> {
-    this.#isDisposed = true;
-    for (const { reject } of this.#waiting) reject(closed());
+  /** Ends the thread. @param reason for every job that is not done, and for later ones */
+  async dispose(reason: ServingError = new UnavailableError('the model is closed')): Promise<void> {
+    this.#closed ??= reason;
+    this.#current?.reject(reason);
+    for (const { reject } of this.#waiting) reject(reason);
     this.#waiting.clear();
     await this.#thread?.terminate();
+  }
+
+  /** @throws {BusyError} */
+  #checkRoom(job: string): void {
+    const { maxWaitingCharacters } = chatLimits;
+    const numCharacters = [...this.#waiting].reduce((sum, waiting) => sum + waiting.job.length, 0);
+    if (numCharacters + job.length <= maxWaitingCharacters) return;
+    throw new BusyError(
+      `chats of ${numCharacters} characters are waiting to be rendered, and at most ${maxWaitingCharacters} may; there is no room for ${job.length} more`,
+    );
+  }
+
+  #giveUp(entry: Waiting): void {
+    if (!this.#waiting.delete(entry)) return;
+    entry.reject(new BusyError(`the rendering of other chats has taken ${chatLimits.maxWaitMs} ms`));
   }
 
   #next(): void {
@@ -132,8 +155,7 @@ export class OffLoopRenderer {
       clearTimeout(this.#deadline);
       this.#thread = undefined;
       this.#state = 'starting';
-      if (this.#isDisposed) this.#current?.reject(closed());
-      else if ('failure' in end) this.#current?.resolve({ failure: end.failure });
+      if ('failure' in end) this.#current?.resolve({ failure: end.failure });
       else this.#current?.reject(end.error);
       this.#next();
     });
@@ -146,8 +168,4 @@ function startWorker(workerData: RenderWorkerData): RenderThread {
     workerData,
     resourceLimits: { maxOldGenerationSizeMb: chatLimits.maxHeapMegabytes },
   });
-}
-
-function closed(): UnavailableError {
-  return new UnavailableError('the model is closed');
 }

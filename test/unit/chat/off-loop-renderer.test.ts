@@ -82,7 +82,7 @@ describe('a job that is too slow', () => {
   test('is not one that waits for a thread to start, or for other jobs', async () => {
     const { render, thread } = startRenderer();
     const [a, b] = [render('a'), render('b')];
-    vi.advanceTimersByTime(5000);
+    vi.advanceTimersByTime(2000);
     thread(0).emit('message', 'ready');
     vi.advanceTimersByTime(900);
     thread(0).emit('message', { prompt: 'A' });
@@ -126,6 +126,38 @@ describe('a job whose client disconnects', () => {
   });
 });
 
+describe('a job is refused, with the time to retry,', () => {
+  const busy = (message: string) => expect.objectContaining({ code: 'queue_full', retryAfterSeconds: 1, message });
+
+  test('after waiting for slow ones for too long; others still have their turn', async () => {
+    const { render, thread } = startRenderer();
+    const [a, b] = [render('a'), render('b')];
+    const refused = expect(b).rejects.toEqual(busy('the rendering of other chats has taken 3000 ms; retry in 1 s'));
+    thread(0).emit('message', 'ready');
+    vi.advanceTimersByTime(999);
+    const c = render('c');
+    vi.advanceTimersByTime(2001);
+    await refused;
+    thread(0).emit('exit');
+    expect(await a).toMatchObject({ failure: { kind: 'too slow' } });
+    expect(thread(1).jobs).toEqual(['c']);
+    thread(1).emit('message', { prompt: 'C' });
+    expect(await c).toEqual({ prompt: 'C' });
+  });
+
+  test('if too many characters are waiting, until there is room again', async () => {
+    const { render, thread } = startRenderer();
+    const half = 'x'.repeat(2 ** 24);
+    const open = [render('a'), render(half), render(half)];
+    const problem = 'chats of 33554432 characters are waiting to be rendered, and at most 33554432 may';
+    await expect(render('b')).rejects.toEqual(busy(`${problem}; there is no room for 1 more; retry in 1 s`));
+    thread(0).emit('message', { prompt: 'A' });
+    open.push(render('c'));
+    for (const prompt of ['1', '2', 'C']) thread(0).emit('message', { prompt });
+    expect(await Promise.all(open)).toEqual(['A', '1', '2', 'C'].map((prompt) => ({ prompt })));
+  });
+});
+
 test('a job that takes too much memory fails; the next one gets a new thread', async () => {
   const { render, thread } = startRenderer();
   const [a, b] = [render('a'), render('b')];
@@ -160,8 +192,8 @@ test('disposing ends the thread and fails what is open', async () => {
   const disposed = renderer.dispose();
   expect(thread(0).isEnding).toBe(true);
   await expect(b).rejects.toThrow('the model is closed');
-  thread(0).emit('exit');
   await expect(a).rejects.toThrow('the model is closed');
+  thread(0).emit('exit');
   await disposed;
   await expect(render('c')).rejects.toThrow('the model is closed');
   expect(numThreads()).toBe(1);
