@@ -13,7 +13,7 @@ import type { StopSignals } from './stop-signals.ts';
 /** `weft serve`: wires everything together and runs until it is told to stop. */
 export async function serve(line: CommandLine, signals: StopSignals): Promise<void> {
   const settings = serveSettings(line);
-  const { engine, model, limits, device, served, watchFiles } = await openEngine(settings, {
+  const { engine, chat, model, limits, device, served, watchFiles } = await openEngine(settings, {
     environment: process.env,
     reporter,
     nameOf: flagOf,
@@ -34,7 +34,7 @@ export async function serve(line: CommandLine, signals: StopSignals): Promise<vo
       `${flagOf('maxConnections')} is ${settings.maxConnections}, but the limit of open files (ulimit -n) only allows ${maxConnections}`,
     );
   }
-  const shutdown = new Shutdown({ engine, server, drainTimeoutMs: settings.drainTimeoutMs });
+  const shutdown = new Shutdown({ engine, chat, server, drainTimeoutMs: settings.drainTimeoutMs });
   await watchFiles((problem) => shutdown.onDamage(problem));
   // Requests can arrive as soon as the first address is open; `localhost` has two.
   server.app.server.once('listening', () => signals.handOver((signal) => shutdown.onSignal(signal)));

@@ -1,5 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { inspect } from 'node:util';
+import type { ChatPrompts } from '../chat/index.ts';
+import { UnavailableError } from '../core/index.ts';
 import { exitNow } from '../engine/index.ts';
 import type { LlmEngine } from '../llm/index.ts';
 import type { HttpServer } from '../server/index.ts';
@@ -11,6 +13,8 @@ const sameSignalMs = 1000;
 /** What is running, and how long it may take to finish. */
 interface Stoppable {
   readonly engine: LlmEngine;
+  /** Undefined without a tokenizer. */
+  readonly chat: ChatPrompts | undefined;
   readonly server: HttpServer;
   readonly drainTimeoutMs: number;
 }
@@ -30,7 +34,7 @@ export class Shutdown {
   }
 
   /**
-   * Refuses new requests, lets accepted ones finish until the deadline, ends the rest with an error, frees the engine and exits with 0.
+   * Refuses new requests and chats that are not rendered yet, lets accepted ones finish until the deadline, ends the rest with an error, frees the engine and exits with 0.
    * A second signal exits at once, unless it comes within a second of the first.
    */
   onSignal(signal: StopSignal): void {
@@ -87,13 +91,19 @@ export class Shutdown {
 const graceMs = 2000;
 
 /** @returns whether the engine was freed; if not, a step does not end */
-async function stop({ engine, server, drainTimeoutMs }: Stoppable, drainCutShort: Promise<void>): Promise<boolean> {
+async function stop(
+  { engine, chat, server, drainTimeoutMs }: Stoppable,
+  drainCutShort: Promise<void>,
+): Promise<boolean> {
+  // The engine does not know of these chats, and would not accept them any more.
+  const rendered = chat?.dispose(new UnavailableError());
   const deadline = Promise.race([setTimeout(drainTimeoutMs), drainCutShort]);
   await endsBefore(deadline, engine.drain());
   const grace = setTimeout(graceMs);
   const [isFree] = await Promise.all([
     endsBefore(grace, engine.dispose()),
     close(server, Promise.all([deadline, grace])),
+    rendered,
   ]);
   return isFree;
 }

@@ -120,6 +120,25 @@ describe('SIGHUP', () => {
   });
 });
 
+onPosix('SIGTERM refuses chats that are not rendered yet, at once and with a reply', async () => {
+  const { program, client } = await start(weft('serve'), { environment: { WEFT_DRAIN_TIMEOUT_MS: '1000' } });
+  const loops = '{% for i in range(100000) %}'.repeat(2) + '{% endfor %}'.repeat(2);
+  const chat = (stream: boolean) =>
+    fetch(`${client.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ messages: [{ role: 'user', content: 'Hi' }], chat_template: loops, stream }),
+    });
+  const replies = [true, false, true, false, true, false].map(chat);
+  // Their connections are older than that of the stream, so they have arrived before its first token.
+  await streamWhile(client, () => program.kill('SIGTERM'));
+  const statuses = (await Promise.all(replies)).map(({ status }) => status);
+  // On a slow machine, some have already taken too long before the signal.
+  expect(statuses).toContain(503);
+  expect(statuses.filter((status) => status !== 400 && status !== 503)).toEqual([]);
+  expect((await program.ended).exitCode).toBe(0);
+});
+
 describe('before the server accepts requests', () => {
   onPosix.each([
     ['SIGHUP', 129],
