@@ -17,7 +17,7 @@ test('docs/limits.md names settings that exist', () => {
 
 // `npx vitest run test/unit/docs -u` updates the table.
 test('docs/limits.md lists the limits of one request as they are', async () => {
-  const { maxStops, maxStopLength, maxStopTokenIds, maxBadWords, maxBiases } = requestLimits;
+  const { maxStops, maxStopLength, maxStopTokenIds, maxBadWords, maxBiases, maxSaltLength } = requestLimits;
   const rows = {
     'prompt and new tokens': 'the context: `--max-model-len`',
     'answers to one prompt (`n`, `best_of`)': '`--max-batch-size`',
@@ -26,6 +26,7 @@ test('docs/limits.md lists the limits of one request as they are', async () => {
     'stop tokens': maxStopTokenIds,
     'forbidden words': `${maxBadWords}, of up to ${maxStopLength} characters`,
     'entries of a logit bias': maxBiases,
+    'characters of a cache salt': maxSaltLength,
     'log probabilities per token': `${maxLogprobs} of the likeliest tokens, and the token's own`,
   };
   const lines = Object.entries(rows).map(([limit, value]) => `| ${limit} | ${value} |`);
