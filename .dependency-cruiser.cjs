@@ -109,7 +109,8 @@ module.exports = {
     },
     {
       name: 'bench-uses-http',
-      comment: 'all but servers that are made of parts of Weft, and steps without a server; the load itself is a room of src',
+      comment:
+        'all but servers that are made of parts of Weft, and steps without a server; the load itself is a room of src',
       severity: 'error',
       from: { path: '^bench/', pathNot: '^bench/(contestants/|sampling\\.ts$)' },
       to: { path: '^src/', pathNot: '^src/load/index\\.ts$' },

@@ -15,7 +15,6 @@ export {
   messageOf,
   NoTokenError,
   ParameterError,
-  type ParameterFault,
   QueueFullError,
   type Remedy,
   type RequestParameter,
@@ -70,7 +69,6 @@ export type {
   Step,
   StepLimits,
   StepRow,
-  TokenContext,
   TokenLogprobs,
 } from './step.ts';
 export { checkWellFormed } from './well-formed.ts';

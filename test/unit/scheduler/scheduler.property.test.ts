@@ -95,6 +95,22 @@ test('whatever arrives, is aborted or fails, each sequence finishes once, slots 
           ends.set(each, each.finishReason);
         }
       };
+      /** An answer alone ends at a stop string, which takes a token. A client that leaves ends all of its answers. */
+      const end = (victim: Sequence) => {
+        const ended = victim.outputTokenIds.length > 0 ? [victim] : (answersWith.get(victim) ?? []);
+        for (const each of ended) target.finish(each, 'abort');
+      };
+      const arrive = (arrival: {
+        readonly promptLength: number;
+        readonly maxNewTokens: number;
+        readonly n: number;
+      }) => {
+        const arrived = sequence(String(all.length), { ...arrival, arrivedAtMs: nowMs });
+        const answers = [arrived, ...arrived.forks];
+        all.push(...answers);
+        for (const answer of answers) answersWith.set(answer, answers);
+        target.add(arrived);
+      };
       const live = () => all.filter(({ status }) => status !== 'finished');
       const runStep = ({
         arrivals,
@@ -104,13 +120,7 @@ test('whatever arrives, is aborted or fails, each sequence finishes once, slots 
         isBroken,
         elapsedMs,
       }: typeof stepEvents extends fc.Arbitrary<infer T> ? T : never) => {
-        for (const arrival of arrivals) {
-          const arrived = sequence(String(all.length), { ...arrival, arrivedAtMs: nowMs });
-          const answers = [arrived, ...arrived.forks];
-          all.push(...answers);
-          for (const answer of answers) answersWith.set(answer, answers);
-          target.add(arrived);
-        }
+        for (const arrival of arrivals) arrive(arrival);
         const planned = target.schedule(nowMs);
         nowMs += elapsedMs;
         expect(planned === undefined).toBe(live().length === 0);
@@ -120,9 +130,7 @@ test('whatever arrives, is aborted or fails, each sequence finishes once, slots 
         cache.run(planned);
         cache.checkAttended(planned, running);
         const victim = aborted === null ? undefined : live()[aborted];
-        // An answer alone ends at a stop string, which takes a token. A client that leaves ends all of its answers.
-        if (victim !== undefined && victim.outputTokenIds.length > 0) target.finish(victim, 'abort');
-        else for (const each of (victim && answersWith.get(victim)) ?? []) target.finish(each, 'abort');
+        if (victim !== undefined) end(victim);
         if (mayFail && fails) {
           target.fail();
           return;
