@@ -33,6 +33,15 @@ export const unsupportedInChat: UnsupportedFields = {
   web_search_options: [],
 };
 
+/** Empty for a value that is nested so deeply that it cannot be written. */
+function jsonOf(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return '';
+  }
+}
+
 /** For the description of a body. */
 export function listUnsupported(fields: UnsupportedFields): string {
   const names = Object.entries(fields).map(([name, allowed]) =>
@@ -46,7 +55,7 @@ export function refuseUnsupported(body: object, fields: UnsupportedFields): void
   for (const [name, value] of Object.entries(body)) {
     if (value === null || !Object.hasOwn(fields, name)) continue;
     const allowed = fields[name] ?? [];
-    if (allowed.includes(JSON.stringify(value))) continue;
+    if (allowed.length > 0 && allowed.includes(jsonOf(value))) continue;
     const rule = allowed.length === 0 ? 'this field is not supported' : `only ${allowed.join(' or ')} is supported`;
     throw new InvalidRequestError(`${name} is ${show(value)}; ${rule}`, name);
   }

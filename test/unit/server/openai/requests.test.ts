@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ContextLengthError, InvalidParameterError } from '../../../../src/core/index.ts';
+import { unsupportedInChat, unsupportedInCompletions } from '../../../../src/server/dialects/openai/unsupported.ts';
 import { startOpenai } from './openai-app.ts';
 
 const completion = { prompt: 'Hello' };
@@ -121,7 +122,8 @@ describe('a completion', () => {
     [{ prompt: [5, 'a'] }, 'prompt[1] is "a"; it must be a token id, as the items before it are', 'prompt'],
     [{ prompt: [[5], 6] }, 'prompt[1] is 6; it must be a list of token ids, as the items before it are', 'prompt'],
     [{ prompt: [{}] }, 'prompt[0] is {}; it must be a string, a token id, or a list of token ids', 'prompt'],
-    [{ prompt: [-1] }, 'prompt[0] is -1; it must be a string, a token id, or a list of token ids', 'prompt'],
+    [{ prompt: [-1] }, 'prompt[0] is -1; it must be at least 0', 'prompt'],
+    [{ prompt: [[5, 'a']] }, 'prompt[0][1] is "a"; it must be an integer', 'prompt'],
     [{ prompt: 5 }, /^prompt is 5; it must be a string, a list of strings/, 'prompt'],
     [{ logprobs: 21 }, 'logprobs is 21; it must be from 0 to 20', 'logprobs'],
     [{ prompt: ['x', '\ud800'] }, 'prompt[1] contains half of a surrogate pair; it must be well-formed text', 'prompt'],
@@ -428,5 +430,21 @@ describe('an error of the engine names the field', () => {
         },
       },
     ]);
+  });
+});
+
+describe('a field that is not supported is refused even if it is nested too deeply to be written:', () => {
+  const deep = '['.repeat(100_000) + ']'.repeat(100_000);
+  const fieldsOf = (url: string, fields: object) => Object.keys(fields).map((field) => [url, field] as const);
+
+  test.each([
+    ...fieldsOf('/v1/completions', unsupportedInCompletions),
+    ...fieldsOf('/v1/chat/completions', unsupportedInChat),
+  ])('%s with %s', async (url, field) => {
+    const { app } = await startOpenai();
+    const body = `{"${field}":${deep},${JSON.stringify({ ...completion, ...chat }).slice(1)}`;
+    const reply = await app.inject({ method: 'POST', url, headers: { 'content-type': 'application/json' }, body });
+    expect(reply.statusCode).toBe(400);
+    expect(reply.json().error).toMatchObject({ code: 'invalid_request', param: field });
   });
 });
