@@ -12,7 +12,13 @@ interface VerboseError extends FastifySchemaValidationError {
 }
 
 /** Shared, since it compiles each schema once. */
-const ajv = new Ajv({ coerceTypes: false, allErrors: false, verbose: true, addUsedSchema: false });
+const ajv = new Ajv({
+  coerceTypes: false,
+  allErrors: false,
+  verbose: true,
+  addUsedSchema: false,
+  allowUnionTypes: true,
+});
 
 /** Validates strictly: "7" is not 7, and unknown fields are errors. Errors name the field, its value and what is allowed. */
 export function createValidatorCompiler(): FastifySchemaCompiler<object> {
@@ -59,7 +65,12 @@ function fits(finding: VerboseError, best: VerboseError): boolean {
   if (path.length !== bestPath.length) return path.length > bestPath.length;
   const position = Number(path.at(-1)) - Number(bestPath.at(-1));
   if (position !== 0 && !Number.isNaN(position)) return position > 0;
-  return finding.keyword !== 'type' || best.keyword === 'type';
+  return !isOfOneType(finding) || isOfOneType(best);
+}
+
+/** Whether a single type would be allowed. Otherwise the description says what is. */
+function isOfOneType({ keyword, params }: VerboseError): boolean {
+  return keyword === 'type' && !Array.isArray(params.type);
 }
 
 /** `/parameters/stop/1` → `parameters.stop[1]`, `/logit_bias/5` → `logit_bias["5"]` */
@@ -76,10 +87,11 @@ function fieldOf(instancePath: string, body: unknown): string {
   return field;
 }
 
-function allowedBy({ keyword, params, parentSchema, message }: VerboseError): string {
+function allowedBy(finding: VerboseError): string {
+  const { keyword, params, parentSchema, message } = finding;
+  if (isOfOneType(finding)) return withArticle(String(params.type));
   switch (keyword) {
     case 'type':
-      return withArticle(String(params.type));
     case 'anyOf':
     case 'propertyNames':
     case 'maxProperties':

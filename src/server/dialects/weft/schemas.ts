@@ -5,7 +5,14 @@ import { commonFields, flag, logitBias, minNewTokens, numLogprobs, tokenId } fro
 const text = Type.String({ minLength: 1 });
 const tokenIds = Type.Array(tokenId, { minItems: 1 });
 
-const prompt = Type.Union([text, tokenIds], { description: 'a non-empty string, or a non-empty list of token ids' });
+/** Not a union: validating one creates an error for every kind that an item is not of, and there may be 100,000 items. */
+const prompt = Type.Unsafe<string | number[]>({
+  type: ['string', 'array'],
+  minLength: 1,
+  minItems: 1,
+  items: tokenId,
+  description: 'a non-empty string, or a non-empty list of token ids',
+});
 
 export const generateBody = Type.Object(
   {
