@@ -45,8 +45,8 @@ export class RowSampler {
     this.#vocabSize = vocabSize;
     this.#logits = logits;
     this.#sampler = sampler;
-    // While these sessions run, the event loop draws: it needs a core.
-    const session = { threads: Math.max(1, threads - 1), spinning: false };
+    // While these sessions run, the event loop draws: spinning threads would take its core.
+    const session = { threads, spinning: false };
     this.#weigher = new Weigher(vocabSize, session, owned);
     this.#scorer = new Scorer({ vocabSize, maxTop: maxLogprobs }, session, owned);
   }

@@ -1,6 +1,6 @@
 import type { TokenLogprobs } from '../core/index.ts';
 import { scoreGraph } from '../model/index.ts';
-import type { HostRows } from './logits.ts';
+import { type HostRows, nthRow } from './logits.ts';
 import { type NativeArray, nativeArray, type Resources, Session, type SessionOptions } from './ort/index.ts';
 
 /** Rows that are scored in one run. */
@@ -22,7 +22,6 @@ export class Scorer {
   readonly #count: NativeArray<BigInt64Array>;
   readonly #tokens: NativeArray<BigInt64Array>;
   readonly #logprobs: NativeArray<Float32Array>;
-  readonly #numLikelier: NativeArray<Float32Array>;
   readonly #topIds: NativeArray<BigInt64Array>;
   readonly #topLogprobs: NativeArray<Float32Array>;
   #running: Promise<unknown> = Promise.resolve();
@@ -38,7 +37,6 @@ export class Scorer {
     this.#count = owned.own(nativeArray(BigInt64Array, 1));
     this.#tokens = owned.own(nativeArray(BigInt64Array, maxRows));
     this.#logprobs = owned.own(nativeArray(Float32Array, maxRows));
-    this.#numLikelier = owned.own(nativeArray(Float32Array, maxRows));
     this.#topIds = owned.own(nativeArray(BigInt64Array, maxRows * maxTop));
     this.#topLogprobs = owned.own(nativeArray(Float32Array, maxRows * maxTop));
   }
@@ -64,7 +62,10 @@ export class Scorer {
   }
 
   /** @param tokens of neighbouring rows */
-  async #run({ array: { buffer }, placeOf }: HostRows, tokens: readonly ScoredToken[]): Promise<TokenLogprobs[]> {
+  async #run(
+    { array: { buffer, values }, placeOf }: HostRows,
+    tokens: readonly ScoredToken[],
+  ): Promise<TokenLogprobs[]> {
     const numRows = tokens.length;
     const numTop = Math.min(Math.max(1, ...tokens.map((token) => token.numTop)), this.#vocabSize);
     this.#count.values[0] = BigInt(numTop);
@@ -74,25 +75,29 @@ export class Scorer {
     session.bindInput('rows', { buffer, byteOffset, type: 'float32', shape: [numRows, this.#vocabSize] });
     session.bindInput('token', { buffer: this.#tokens.buffer, type: 'int64', shape: [numRows, 1] });
     session.bindInput('count', { buffer: this.#count.buffer, type: 'int64', shape: [1] });
-    for (const [name, output] of [
-      ['logprob', this.#logprobs],
-      ['num_likelier', this.#numLikelier],
-    ] as const) {
-      session.bindOutput(name, { buffer: output.buffer, type: 'float32', shape: [numRows, 1] });
-    }
+    session.bindOutput('logprob', { buffer: this.#logprobs.buffer, type: 'float32', shape: [numRows, 1] });
     const shape = [numRows, numTop];
     session.bindOutput('top_ids', { buffer: this.#topIds.buffer, type: 'int64', shape });
     session.bindOutput('top_logprobs', { buffer: this.#topLogprobs.buffer, type: 'float32', shape });
     await session.run();
-    return tokens.map((token, i) => ({
-      logprob: this.#logprobs.values[i] ?? Number.NaN,
-      rank: (this.#numLikelier.values[i] ?? Number.NaN) + 1,
-      top: Array.from({ length: Math.min(token.numTop, numTop) }, (_, j) => ({
+    return tokens.map(({ at, id, numTop: wanted }, i) => {
+      const top = Array.from({ length: numTop }, (_, j) => ({
         id: Number(this.#topIds.values[i * numTop + j]),
         logprob: this.#topLogprobs.values[i * numTop + j] ?? Number.NaN,
-      })),
-    }));
+      }));
+      const rank = rankOf(id, nthRow(values, this.#vocabSize, placeOf(at)), top);
+      return { logprob: this.#logprobs.values[i] ?? Number.NaN, rank, top: top.slice(0, wanted) };
+    });
   }
+}
+
+/** The number of likelier tokens, and one. Only a token that is not among the likeliest needs a look at all others. */
+function rankOf(id: number, logits: Float32Array, top: readonly { readonly id: number }[]): number {
+  const logit = logits[id] ?? Number.NaN;
+  if (top.some((each) => each.id === id)) return 1 + top.filter((each) => (logits[each.id] ?? 0) > logit).length;
+  let rank = 1;
+  for (let other = 0; other < logits.length; other++) if ((logits[other] ?? 0) > logit) rank++;
+  return rank;
 }
 
 /** Cuts a list of tokens into groups whose rows are next to each other in memory. */

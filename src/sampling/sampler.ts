@@ -7,8 +7,8 @@ import { outputPenalties, repetitionPenalty } from './penalties.ts';
 import { uniform } from './random.ts';
 import { RankedTokens } from './ranked-tokens.ts';
 import { restrict } from './restrict.ts';
-import { selectLargest, sumOf } from './select.ts';
-import { typical } from './typical-p.ts';
+import { sumOf } from './select.ts';
+import { TypicalTokens } from './typical-p.ts';
 
 /** Below this temperature the likeliest token is practically certain, and dividing by it would overflow. */
 const greedyBelow = 1e-5;
@@ -54,6 +54,7 @@ export class Sampler implements TokenSampler {
   readonly #vocabSize: number;
   readonly #adjusters: readonly LogitsAdjuster[];
   readonly #tokens: RankedTokens;
+  readonly #typical: TypicalTokens;
 
   constructor(vocabSize: number) {
     this.#vocabSize = vocabSize;
@@ -65,6 +66,7 @@ export class Sampler implements TokenSampler {
       allowedTokens,
     ];
     this.#tokens = new RankedTokens(vocabSize);
+    this.#typical = new TypicalTokens(vocabSize);
   }
 
   needs(sampling: RowSampling): NeededLogits {
@@ -91,10 +93,9 @@ export class Sampler implements TokenSampler {
     this.#prepare(sampling.params, numbers);
     const kept = restrict(this.#tokens, sampling.params);
     if (typicalP < 1) {
-      const ids = typical(this.#tokens.ids(kept), weights, typicalP);
+      const ids = this.#typical.of(this.#tokens.ids(kept), weights, typicalP);
       const mass = sumOf(ids, weights);
-      const tokens = { ids, keys: logits, weights };
-      return numbers.map((number) => selectLargest(tokens, { mass: number * mass }).at(-1) ?? 0);
+      return numbers.map((number) => reaching(number * mass, ids, weights));
     }
     const masses = numbers.map((number) => number * kept.mass);
     this.#tokens.prepare(masses);
@@ -124,6 +125,17 @@ function numbersOf({ params, tokenIndex, choices }: RowSampling): number[] {
 
 export function isGreedy({ temperature }: SamplingParams): boolean {
   return temperature < greedyBelow;
+}
+
+/** The id at which the running sum of weights reaches the mass. */
+function reaching(mass: number, ids: Uint32Array, weights: Float32Array): number {
+  let reached = 0;
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i] ?? 0;
+    reached += weights[id] ?? 0;
+    if (reached >= mass) return id;
+  }
+  return ids.at(-1) ?? 0;
 }
 
 /** The index of the largest logit; the first one of equals. Undefined if that logit is not finite. */

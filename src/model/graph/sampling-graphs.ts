@@ -1,5 +1,5 @@
-import { attribute, elementType, encodeModel } from '../onnx-schema.ts';
-import { int64Constant, node } from './graph-nodes.ts';
+import { attribute, encodeModel } from '../onnx-schema.ts';
+import { node } from './graph-nodes.ts';
 
 /**
  * A graph that turns logits into probabilities: `rows` float32 [n, vocabulary], divided by `temperature` [n, 1], give their softmax
@@ -31,12 +31,11 @@ export function weightsGraph(): Uint8Array {
  * | `token` | int64 [n, 1] | a token of each row |
  * | `count` | int64 [1] | how many of the likeliest tokens to find |
  * | `logprob` | float32 [n, 1] | of the token: the logarithm of the softmax |
- * | `num_likelier` | float32 [n, 1] | tokens with a larger logit |
  * | `top_ids`, `top_logprobs` | int64, float32 [n, count] | the likeliest tokens, the likeliest first; of equals, the smaller id |
  */
 export function scoreGraph(): Uint8Array {
   return encodeModel({
-    initializers: [int64Constant('last_axis', -1)],
+    initializers: [],
     inputs: [
       { name: 'rows', type: 'float32', shape: ['n', 'vocabulary'] },
       { name: 'token', type: 'int64', shape: ['n', 1] },
@@ -45,16 +44,11 @@ export function scoreGraph(): Uint8Array {
     nodes: [
       { ...node('LogSoftmax', ['rows'], 'logprobs'), attribute: [attribute('axis', -1)] },
       takeAlong('logprobs', 'token', 'logprob'),
-      takeAlong('rows', 'token', 'logit'),
-      node('Greater', ['rows', 'logit'], 'is_likelier'),
-      { ...node('Cast', ['is_likelier'], 'likelier'), attribute: [attribute('to', elementType.float32)] },
-      node('ReduceSum', ['likelier', 'last_axis'], 'num_likelier'),
       { ...node('TopK', ['rows', 'count'], 'top_logits'), output: ['top_logits', 'top_ids'] },
       takeAlong('logprobs', 'top_ids', 'top_logprobs'),
     ],
     outputs: [
       { name: 'logprob', type: 'float32', shape: ['n', 1] },
-      { name: 'num_likelier', type: 'float32', shape: ['n', 1] },
       { name: 'top_ids', type: 'int64', shape: ['n', 'count'] },
       { name: 'top_logprobs', type: 'float32', shape: ['n', 'count'] },
     ],

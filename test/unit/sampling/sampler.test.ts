@@ -5,7 +5,7 @@ import { Sampler, type Undrawable } from '../../../src/sampling/index.ts';
 import { philox, uniform } from '../../../src/sampling/random.ts';
 import { RankedTokens } from '../../../src/sampling/ranked-tokens.ts';
 import { restrict } from '../../../src/sampling/restrict.ts';
-import { typical } from '../../../src/sampling/typical-p.ts';
+import { TypicalTokens } from '../../../src/sampling/typical-p.ts';
 import { randomLogits, weightsOf } from '../../support/random-logits.ts';
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
@@ -241,7 +241,9 @@ test('draws come from the kept tokens only, whatever the parameters, ties and ma
       const tokens = new RankedTokens(logits.length);
       tokens.load(logits, weights);
       const left = tokens.ids(restrict(tokens, params));
-      const kept = new Set(params.typicalP < 1 ? typical(left, weights, params.typicalP) : left);
+      const kept = new Set(
+        params.typicalP < 1 ? new TypicalTokens(weights.length).of(left, weights, params.typicalP) : left,
+      );
       expect(kept.size).toBeGreaterThan(0);
       expect(Array.from(ids, Number).filter((id) => !kept.has(id) || weights[id] === 0)).toEqual([]);
     }),

@@ -5,7 +5,7 @@ import { greedy, type SamplingParams } from '../../../src/core/index.ts';
 import { Sampler } from '../../../src/sampling/index.ts';
 import { RankedTokens } from '../../../src/sampling/ranked-tokens.ts';
 import { restrict } from '../../../src/sampling/restrict.ts';
-import { typical } from '../../../src/sampling/typical-p.ts';
+import { TypicalTokens } from '../../../src/sampling/typical-p.ts';
 import { type LogitsShape, randomLogits, weightsOf } from '../../support/random-logits.ts';
 
 interface SamplingCase extends LogitsShape, SamplingParams {
@@ -63,7 +63,7 @@ function keptOf(logits: Float32Array, weights: Float32Array, params: SamplingPar
   const tokens = new RankedTokens(logits.length);
   expect(tokens.load(logits, weights)).toBe(true);
   const ids = tokens.ids(restrict(tokens, params));
-  return [...(params.typicalP < 1 ? typical(ids, weights, params.typicalP) : ids)];
+  return [...(params.typicalP < 1 ? new TypicalTokens(weights.length).of(ids, weights, params.typicalP) : ids)];
 }
 
 function bitsOf(ids: readonly number[], vocabSize: number): Uint8Array {
