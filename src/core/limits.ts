@@ -10,6 +10,8 @@ export const requestLimits = {
   maxSaltLength: 1024,
   /** Of presence and frequency penalties, in either direction. */
   maxPenalty: 2,
+  /** Log probabilities in one reply, of which a part is written at once: see `checkReplySize`. */
+  maxReplyLogprobs: 100_000,
   maxBiases: 1024,
   /** Of a logit, in either direction. */
   maxBias: 100,

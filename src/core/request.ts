@@ -79,6 +79,8 @@ export interface GenerateRequest {
   readonly numLogprobs: number | undefined;
   /** Reports the log probability of each token of a prompt but the first, and of this many of the likeliest ones. */
   readonly numPromptLogprobs: number | undefined;
+  /** Whether the reply has the log probabilities of a prompt in each of its answers. False by default. */
+  readonly repeatsPrompt?: boolean;
   /** Reports each prompt in a `prompt` event. */
   readonly reportPrompt: boolean;
   /** Lower values go first. */
