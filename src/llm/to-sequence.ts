@@ -4,6 +4,7 @@ import {
   type GenerateRequest,
   InvalidParameterError,
   type RequestParameter,
+  requestLimits,
 } from '../core/index.ts';
 import { Sequence } from '../scheduler/index.ts';
 
@@ -24,12 +25,13 @@ export interface TokenizedRequest {
 
 /**
  * Makes a sequence of each prompt of a request, checked against the model. Further answers to a prompt are forks of its sequence.
- * @throws {InvalidParameterError} the vocabulary has no such token id
+ * @throws {InvalidParameterError} the vocabulary has no such token id, or the reply would have too many log probabilities
  * @throws {ContextLengthError} a prompt and its new tokens do not fit into the context
  */
 export function toSequences(tokenized: TokenizedRequest, limits: PromptLimits): Sequence[] {
   const { request, prompts } = tokenized;
   checkSamplingTokens(request, limits);
+  checkPromptLogprobs(tokenized);
   return prompts.map((promptTokenIds, i) => {
     // A request with one prompt says `prompt[3]`, one with several `prompt[0][3]`.
     const path = prompts.length > 1 ? [i] : [];
@@ -95,6 +97,25 @@ export function promptTooLong(
     parameter: 'prompts',
     path,
     problem: `has ${numTokens} tokens, and the context of ${maxModelLen} takes prompts of up to ${maxModelLen - 1}`,
+  });
+}
+
+/** A reply is written at once, so the log probabilities of many long prompts would block the event loop. */
+function checkPromptLogprobs({
+  request: { numPromptLogprobs, repeatsPrompt = false, n },
+  prompts,
+}: TokenizedRequest): void {
+  if (numPromptLogprobs === undefined) return;
+  const numTokens = prompts.reduce((sum, { length }) => sum + length, 0);
+  const perToken = 1 + numPromptLogprobs;
+  const copies = repeatsPrompt ? n : 1;
+  const count = numTokens * perToken * copies;
+  const { maxReplyLogprobs: most } = requestLimits;
+  if (count <= most) return;
+  const repeated = copies > 1 ? `, in each of ${copies} answers` : '';
+  throw new InvalidParameterError({
+    parameter: 'numPromptLogprobs',
+    problem: `asks for ${count} log probabilities: ${perToken} for each of ${numTokens} prompt tokens${repeated}; at most ${most} can be in a reply`,
   });
 }
 

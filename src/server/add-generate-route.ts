@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { InternalError, type ServedModel, ServingError, type TextGenerator } from '../core/index.ts';
 import { acceptsEventStream } from './accept.ts';
+import { checkReplySize } from './check-reply-size.ts';
 import { clientGone } from './client-gone.ts';
 import { collect } from './collect.ts';
 import type { GenerateRoute } from './dialect.ts';
@@ -76,9 +77,11 @@ async function generate(
   const gone = clientGone(raw, reply.raw);
   const request = await route.toRequest(body, { requestId: requestIdOf(raw), model, headers, signal: gone });
   stopwatch.validated();
+  const isStream = route.isStream(body) ?? acceptsEventStream(headers.accept);
+  if (!isStream) checkReplySize(request, model);
   const format = route.createReply({ body, request, model, version, stopwatch });
   const events = await generator.submit(request, gone);
-  if (route.isStream(body) ?? acceptsEventStream(headers.accept)) {
+  if (isStream) {
     await sendEvents(reply, events, { format, stopwatch, gone, heartbeatMs });
     return undefined;
   }

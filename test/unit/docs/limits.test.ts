@@ -17,7 +17,8 @@ test('docs/limits.md names settings that exist', () => {
 
 // `npx vitest run test/unit/docs -u` updates the table.
 test('docs/limits.md lists the limits of one request as they are', async () => {
-  const { maxStops, maxStopLength, maxStopTokenIds, maxBadWords, maxBiases, maxSaltLength } = requestLimits;
+  const { maxStops, maxStopLength, maxStopTokenIds, maxBadWords, maxBiases, maxSaltLength, maxReplyLogprobs } =
+    requestLimits;
   const rows = {
     'prompt and new tokens': 'the context: `--max-model-len`',
     'answers to one prompt (`n`, `best_of`)': '`--max-batch-size`',
@@ -28,6 +29,8 @@ test('docs/limits.md lists the limits of one request as they are', async () => {
     'entries of a logit bias': maxBiases,
     'characters of a cache salt': maxSaltLength,
     'log probabilities per token': `${maxLogprobs} of the likeliest tokens, and the token's own`,
+    'log probabilities of prompts': `${maxReplyLogprobs}, counted as often as the reply has them`,
+    'log probabilities of new tokens': `${maxReplyLogprobs}, if the reply is not streamed`,
   };
   const lines = Object.entries(rows).map(([limit, value]) => `| ${limit} | ${value} |`);
   const table = ['| limit | value |', '| --- | --- |', ...lines].join('\n');

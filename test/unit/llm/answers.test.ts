@@ -269,3 +269,36 @@ describe('tokens that may not be drawn', () => {
     expect(await banned({ badWords: [' ax'], maxNewTokens: 1 })).toEqual([[x]]);
   });
 });
+
+describe('log probabilities of prompts that would be too many for a reply', () => {
+  const prompts = [Array<number>(99).fill(5), Array<number>(1).fill(5)];
+  const limits = { maxBatchSize: 50, maxStepTokens: 100, maxModelLen: 2100, maxQueueSize: 100 };
+
+  test.each([
+    [
+      { prompts, n: 48, numPromptLogprobs: 20, repeatsPrompt: true },
+      '100800 log probabilities: 21 for each of 100 prompt tokens, in each of 48 answers',
+    ],
+    [
+      {
+        prompts: [Array<number>(2000).fill(5), Array<number>(2000).fill(5), Array<number>(1000).fill(5)],
+        numPromptLogprobs: 20,
+      },
+      '105000 log probabilities: 21 for each of 5000 prompt tokens',
+    ],
+  ])('%#: are refused', async (request, count) => {
+    const { engine } = await startEngine({}, limits);
+    await expect(engine.submit(requestFor('a', request), never())).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: `numPromptLogprobs asks for ${count}; at most 100000 can be in a reply`,
+    });
+    expect(engine.stats()).toMatchObject({ numRunning: 0, numWaiting: 0 });
+  });
+
+  test('are not, if the reply has them once for all answers', async () => {
+    const { engine } = await startEngine({}, limits);
+    const leaving = new AbortController();
+    await engine.submit(requestFor('a', { prompts, n: 48, numPromptLogprobs: 20 }), leaving.signal);
+    leaving.abort();
+  });
+});

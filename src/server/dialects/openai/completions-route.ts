@@ -48,6 +48,7 @@ function toRequest(body: CompletionBody, { requestId, model }: RequestContext): 
     maxNewTokens: body.max_tokens === undefined ? { atMost: numNewTokens } : numNewTokens,
     numLogprobs: body.logprobs ?? (isRanked ? 0 : undefined),
     numPromptLogprobs: promptLogprobsOf(body),
+    repeatsPrompt: true,
     reportPrompt: common.reportPrompt || isEcho,
   };
 }

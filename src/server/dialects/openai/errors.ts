@@ -24,7 +24,9 @@ const ownNames = {
 
 function namesInCompletion(body: object): Names {
   const n = has(body, 'best_of') ? 'best_of' : 'n';
-  return { ...ownNames, prompts: 'prompt', n, maxNewTokens: 'max_tokens', numLogprobs: 'logprobs' };
+  // With echo, those of the prompt are asked for by the same field as those of the answers.
+  const numPromptLogprobs = has(body, 'prompt_logprobs') ? 'prompt_logprobs' : 'logprobs';
+  return { ...ownNames, prompts: 'prompt', n, maxNewTokens: 'max_tokens', numLogprobs: 'logprobs', numPromptLogprobs };
 }
 
 function namesInChat(body: object): Names {

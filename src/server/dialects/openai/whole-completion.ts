@@ -3,7 +3,7 @@ import type { Choice, ReplyContext, WholeReply } from '../../dialect.ts';
 import { likeliest } from '../../likeliest.ts';
 import { type CompletionParts, type Echo, logprobsOf } from './completion-parts.ts';
 import type { Completion, CompletionBody, CompletionChoice } from './completion-schemas.ts';
-import { logprobsFormat, promptLogprobsOf } from './logprobs.ts';
+import { logprobsFormat, type PromptLogprobs, promptLogprobsOf } from './logprobs.ts';
 import { UsageTotals } from './usage.ts';
 
 /** The whole reply of `POST /v1/completions`. */
@@ -18,9 +18,16 @@ export function completionOf(
   for (const { finished } of choices) totals.add(finished, parts.numTokensOf(finished));
   const chosen = request.prompts.flatMap((_, i) => {
     const event = prompts.find(({ prompt }) => prompt === i);
-    const prompt = event && { ...parts.echoOf(event), event };
+    const { prompt_logprobs: numTop } = body;
+    // Written once: all answers to a prompt have the same.
+    const prompt = event && {
+      ...parts.echoOf(event),
+      event,
+      promptLogprobs:
+        numTop === undefined ? null : promptLogprobsOf(event, logprobsFormat(body, numTop, context.model)),
+    };
     const answers = choices.slice(i * request.n, (i + 1) * request.n);
-    return likeliest(answers, body.n ?? 1).map((choice) => choiceOf(choice, prompt, { context, parts }));
+    return likeliest(answers, body.n ?? 1).map((choice) => choiceOf(choice, prompt, parts));
   });
   return {
     id,
@@ -33,12 +40,17 @@ export function completionOf(
   };
 }
 
+interface ReportedPrompt extends Echo {
+  readonly event: PromptEvent;
+  /** Null if the request does not ask for them. */
+  readonly promptLogprobs: PromptLogprobs | null;
+}
+
 function choiceOf(
   { tokens, finished }: Choice,
-  prompt: (Echo & { readonly event: PromptEvent }) | undefined,
-  { context, parts }: { readonly context: ReplyContext<CompletionBody>; readonly parts: CompletionParts },
+  prompt: ReportedPrompt | undefined,
+  parts: CompletionParts,
 ): Omit<CompletionChoice, 'index'> {
-  const { body, model } = context;
   const { returnsIds } = parts;
   const shown = parts.showsTokens ? tokens : [];
   return {
@@ -46,10 +58,7 @@ function choiceOf(
     logprobs: logprobsOf(shown, parts.startLogprobs(prompt), prompt),
     finish_reason: parts.finishReasonOf(finished),
     stop_reason: parts.stopReasonOf(finished),
-    prompt_logprobs:
-      body.prompt_logprobs === undefined || prompt === undefined
-        ? null
-        : promptLogprobsOf(prompt.event, logprobsFormat(body, body.prompt_logprobs, model)),
+    prompt_logprobs: prompt?.promptLogprobs ?? null,
     prompt_token_ids: returnsIds && prompt !== undefined ? [...prompt.event.tokenIds] : null,
     token_ids: returnsIds ? shown.map(({ token }) => token.id) : null,
   };

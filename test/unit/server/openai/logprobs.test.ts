@@ -169,6 +169,28 @@ describe('completions', () => {
     ]);
   });
 
+  test('of the prompt are written once, however many answers report them', async () => {
+    let numLookups = 0;
+    const codec = codecOf();
+    const bytesOf = (id: number) => {
+      numLookups++;
+      return codec.bytesOf(id);
+    };
+    const lookupsFor = async (n: number) => {
+      const { complete, generator } = await startOpenai({ codec: { ...codec, bytesOf } });
+      generator.events = eventsOf(
+        Array.from({ length: n }, () => ({ ids: [3] })),
+        { prompts: [prompt] },
+      );
+      numLookups = 0;
+      const reply = await complete({ prompt: [1, 2], n, prompt_logprobs: 2 });
+      expect(reply.json().choices).toHaveLength(n);
+      return numLookups;
+    };
+    expect(await lookupsFor(1)).toBeGreaterThan(0);
+    expect(await lookupsFor(8)).toBe(await lookupsFor(1));
+  });
+
   test('of a special token that the prompt itself spells count its length', async () => {
     const { complete, generator } = await startOpenai();
     const event: PromptEvent = { ...prompt, tokenIds: [1, 0, 3], logprobs: [undefined, alone(-1), alone(-2)] };

@@ -63,6 +63,7 @@ describe('a completion', () => {
       numLogprobs: undefined,
       reportPrompt: false,
       numPromptLogprobs: undefined,
+      repeatsPrompt: true,
       priority: 0,
       cacheSalt: undefined,
     });
@@ -430,6 +431,32 @@ describe('an error of the engine names the field', () => {
         },
       },
     ]);
+  });
+});
+
+describe('log probabilities that would be too many for a whole reply', () => {
+  const tooMany = 'asks for up to 100800 log probabilities: 21 for each of 100 new tokens, in each of 48 answers';
+  const message = (field: string) => `${field} ${tooMany}; at most 100000 can be in a reply that is not streamed`;
+
+  test.each<[Route, object, string]>([
+    ['complete', { ...completion, n: 48, max_tokens: 100, logprobs: 20 }, 'logprobs'],
+    ['complete', { prompt: ['a', 'b'], n: 24, max_tokens: 100, logprobs: 20 }, 'logprobs'],
+    // The context of the model is 100.
+    ['chat', { ...chat, n: 48, logprobs: true, top_logprobs: 20 }, 'top_logprobs'],
+  ])('are refused: %s %j', async (route, body, field) => {
+    expect(await refusalOf(route, body)).toMatchObject({ status: 400, message: message(field), param: field });
+    const { generator, [route]: send } = await startOpenai();
+    await send({ ...body, stream: true });
+    expect(generator.requests).toHaveLength(1);
+  });
+
+  test('of a prompt are blamed on the field that asks for them', async () => {
+    const fault: ParameterFault = { parameter: 'numPromptLogprobs', problem: 'asks for too many' };
+    const app = await startOpenai();
+    app.generator.refusal = new InvalidParameterError(fault);
+    const paramOf = async (fields: object) => (await app.complete({ ...completion, ...fields })).json().error.param;
+    expect(await paramOf({ echo: true, logprobs: 1 })).toBe('logprobs');
+    expect(await paramOf({ prompt_logprobs: 1 })).toBe('prompt_logprobs');
   });
 });
 
