@@ -4,9 +4,8 @@
  *
  *     node --import tsx bench/sampling.ts FOLDER [fp32|int8]
  */
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { greedy, type Precision, type RowSampling, type SamplingParams, type Step } from '../src/core/index.ts';
@@ -67,44 +66,29 @@ const fill: Step = {
   })),
 };
 
-/** Runs steps of all kinds in turns, and prints their times. Looking at the event loop slows steps down, so every other step is for that. */
-async function measure(runner: OrtModelRunner): Promise<void> {
-  const times = new Map(Object.keys(kinds).map((kind) => [kind, { steps: [] as number[], turns: [] as number[] }]));
+/** Measures steps of all kinds in turns. @returns the results of each kind */
+async function measure<T>(runner: OrtModelRunner, run: (step: Step) => Promise<T>): Promise<Map<string, T[]>> {
+  const results = new Map(Object.keys(kinds).map((kind) => [kind, [] as T[]]));
   await runner.run(fill);
   for (let i = 0; i < numSteps; i++) {
-    for (const [kind, { steps, turns }] of times) {
-      const step = decodeStep(kind, i);
-      if (i % 2 === 0) {
-        const before = performance.now();
-        await runner.run(step);
-        steps.push(performance.now() - before);
-      } else {
-        turns.push(await longestTurnMs(() => runner.run(step)));
-      }
-    }
+    for (const [kind, all] of results) all.push(await run(decodeStep(kind, i)));
   }
-  const greedyMs = median(times.get('greedy')?.steps ?? []);
-  for (const [kind, { steps, turns }] of times) {
-    const ms = median(steps);
-    const turnMs = `${median(turns).toFixed(1)}, at most ${Math.max(...turns.slice(2)).toFixed(1)}`;
-    console.log(
-      `${kind.padEnd(45)} ${ms.toFixed(1)} ms, ${(ms / greedyMs).toFixed(2)} x greedy; turns of ${turnMs} ms`,
-    );
-  }
+  return results;
 }
 
-/** The time that this thread has run (ms). On a machine with as many busy threads as cores, it often waits for its turn. */
-function threadMs(): number {
-  return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
+async function timeMs(run: () => Promise<unknown>): Promise<number> {
+  const before = performance.now();
+  await run();
+  return performance.now() - before;
 }
 
-/** The longest turn of the event loop while something runs, in milliseconds that its thread has run. */
+/** The longest turn of the event loop while something runs. */
 async function longestTurnMs(run: () => Promise<unknown>): Promise<number> {
-  let last = threadMs();
+  let last = performance.now();
   let longest = 0;
   let isOver = false;
   const tick = (): void => {
-    const now = threadMs();
+    const now = performance.now();
     longest = Math.max(longest, now - last);
     last = now;
     if (!isOver) setImmediate(tick);
@@ -125,9 +109,29 @@ const cache = await mkdtemp(path.join(tmpdir(), 'weft-'));
 try {
   const model = await openModel(folder, cache, { precision: precision as Precision });
   const limits = { maxBatchSize: numRows, maxModelLen: 512, maxStepTokens: numRows * contextTokens + numRows };
-  const runner = new OrtModelRunner({ model, limits, session: { threads: 2, spinning: true } });
-  await measure(runner);
-  runner.dispose();
+  const withRunner = async <T>(threads: number, use: (runner: OrtModelRunner) => Promise<T>): Promise<T> => {
+    const runner = new OrtModelRunner({ model, limits, session: { threads, spinning: true } });
+    try {
+      return await use(runner);
+    } finally {
+      runner.dispose();
+    }
+  };
+  const cores = availableParallelism();
+  const steps = await withRunner(cores, (runner) => measure(runner, (step) => timeMs(() => runner.run(step))));
+  // A core is left to the event loop. Otherwise its turns would count the time that it waits for one.
+  const turns = await withRunner(Math.max(1, cores - 1), (runner) =>
+    measure(runner, (step) => longestTurnMs(() => runner.run(step))),
+  );
+  const greedyMs = median(steps.get('greedy') ?? []);
+  for (const [kind, all] of steps) {
+    const ms = median(all);
+    // The first steps compile the code.
+    const longest = (turns.get(kind) ?? []).slice(4).toSorted((a, b) => a - b);
+    console.log(
+      `${kind.padEnd(45)} ${ms.toFixed(1)} ms, ${(ms / greedyMs).toFixed(2)} x greedy; longest turn of a step: median ${median(longest).toFixed(1)}, at most ${longest.at(-1)?.toFixed(1)} ms`,
+    );
+  }
 } finally {
   await rm(cache, { recursive: true });
 }
