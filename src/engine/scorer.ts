@@ -1,10 +1,12 @@
+import { setImmediate } from 'node:timers/promises';
 import type { TokenLogprobs } from '../core/index.ts';
 import { scoreGraph } from '../model/index.ts';
+import { LikeliestIds } from '../sampling/index.ts';
 import { type HostRows, nthRow } from './logits.ts';
 import { type NativeArray, nativeArray, type Resources, Session, type SessionOptions } from './ort/index.ts';
 
 /** Rows that are scored in one run. */
-const maxRows = 16;
+const maxRows = 8;
 
 /** A token whose log probability is wanted. */
 export interface ScoredToken {
@@ -15,15 +17,18 @@ export interface ScoredToken {
   readonly numTop: number;
 }
 
-/** Finds log probabilities on the CPU, off the event loop. */
+/**
+ * Finds log probabilities. The sums over the vocabulary are computed off the event loop. The likeliest tokens are found on it, which is
+ * several times as fast as ONNX Runtime's TopK.
+ */
 export class Scorer {
   readonly #session: Session;
   readonly #vocabSize: number;
-  readonly #count: NativeArray<BigInt64Array>;
-  readonly #tokens: NativeArray<BigInt64Array>;
-  readonly #logprobs: NativeArray<Float32Array>;
-  readonly #topIds: NativeArray<BigInt64Array>;
-  readonly #topLogprobs: NativeArray<Float32Array>;
+  readonly #largestLogits: NativeArray<Float32Array>;
+  readonly #largestLogprobs: NativeArray<Float32Array>;
+  readonly #tokenLogits: NativeArray<Float32Array>;
+  readonly #numLikelier: NativeArray<Float32Array>;
+  readonly #likeliest: LikeliestIds;
   #running: Promise<unknown> = Promise.resolve();
 
   /** @param owned becomes the owner of the session and the memory */
@@ -34,22 +39,38 @@ export class Scorer {
   ) {
     this.#vocabSize = vocabSize;
     this.#session = owned.own(new Session(scoreGraph(), session));
-    this.#count = owned.own(nativeArray(BigInt64Array, 1));
-    this.#tokens = owned.own(nativeArray(BigInt64Array, maxRows));
-    this.#logprobs = owned.own(nativeArray(Float32Array, maxRows));
-    this.#topIds = owned.own(nativeArray(BigInt64Array, maxRows * maxTop));
-    this.#topLogprobs = owned.own(nativeArray(Float32Array, maxRows * maxTop));
+    this.#largestLogits = owned.own(nativeArray(Float32Array, 2 * maxRows));
+    this.#largestLogprobs = owned.own(nativeArray(Float32Array, 2 * maxRows));
+    this.#tokenLogits = owned.own(nativeArray(Float32Array, 2 * maxRows));
+    this.#numLikelier = owned.own(nativeArray(Float32Array, 2 * maxRows));
+    this.#likeliest = new LikeliestIds(maxTop);
   }
 
   /** Calls may overlap; they are served one after the other. @returns one result per token */
   score(rows: HostRows, tokens: readonly ScoredToken[]): Promise<TokenLogprobs[]> {
-    const scored = this.#running.then(async () => {
-      const results: TokenLogprobs[] = [];
-      for (const group of neighbours(rows, tokens)) results.push(...(await this.#run(rows, group)));
-      return results;
-    });
+    const scored = this.#running.then(() => this.#score(rows, neighbours(rows, tokens)));
     this.#running = scored.catch(() => {});
     return scored;
+  }
+
+  /** Group by group. While the sums of a group are computed, the event loop looks at the group before. */
+  async #score(rows: HostRows, groups: readonly (readonly ScoredToken[])[]): Promise<TokenLogprobs[]> {
+    const results: TokenLogprobs[] = [];
+    let summing = this.#sum(rows, groups[0] ?? [], 0);
+    for (const [nth, group] of groups.entries()) {
+      await summing;
+      const next = groups[nth + 1];
+      if (next !== undefined) {
+        summing = this.#sum(rows, next, nth + 1);
+        // A failure is reported when the next group is awaited.
+        summing.catch(() => {});
+      }
+      for (const [i, token] of group.entries()) {
+        if (i > 0) await setImmediate();
+        results.push(this.#logprobsOf(rows, token, firstPlaceOf(nth) + i));
+      }
+    }
+    return results;
   }
 
   /** Waits until all calls have been served, or have failed. */
@@ -61,43 +82,42 @@ export class Scorer {
     this.#session.terminate();
   }
 
-  /** @param tokens of neighbouring rows */
-  async #run(
-    { array: { buffer, values }, placeOf }: HostRows,
-    tokens: readonly ScoredToken[],
-  ): Promise<TokenLogprobs[]> {
+  /** Finds what the log probabilities of neighbouring rows are computed from. */
+  async #sum({ array, placeOf }: HostRows, tokens: readonly ScoredToken[], nth: number): Promise<void> {
+    if (tokens.length === 0) return;
+    const place = firstPlaceOf(nth);
     const numRows = tokens.length;
-    const numTop = Math.min(Math.max(1, ...tokens.map((token) => token.numTop)), this.#vocabSize);
-    this.#count.values[0] = BigInt(numTop);
-    for (const [i, { id }] of tokens.entries()) this.#tokens.values[i] = BigInt(id);
-    const byteOffset = placeOf(tokens[0]?.at ?? 0) * this.#vocabSize * Float32Array.BYTES_PER_ELEMENT;
+    const first = placeOf(tokens[0]?.at ?? 0);
+    for (const [i, { id }] of tokens.entries()) {
+      this.#tokenLogits.values[place + i] = nthRow(array.values, this.#vocabSize, first + i)[id] ?? Number.NaN;
+    }
     const session = this.#session;
-    session.bindInput('rows', { buffer, byteOffset, type: 'float32', shape: [numRows, this.#vocabSize] });
-    session.bindInput('token', { buffer: this.#tokens.buffer, type: 'int64', shape: [numRows, 1] });
-    session.bindInput('count', { buffer: this.#count.buffer, type: 'int64', shape: [1] });
-    session.bindOutput('logprob', { buffer: this.#logprobs.buffer, type: 'float32', shape: [numRows, 1] });
-    const shape = [numRows, numTop];
-    session.bindOutput('top_ids', { buffer: this.#topIds.buffer, type: 'int64', shape });
-    session.bindOutput('top_logprobs', { buffer: this.#topLogprobs.buffer, type: 'float32', shape });
+    const { BYTES_PER_ELEMENT: size } = Float32Array;
+    const rows = { byteOffset: first * this.#vocabSize * size, shape: [numRows, this.#vocabSize] };
+    session.bindInput('rows', { buffer: array.buffer, type: 'float32', ...rows });
+    const column = { byteOffset: place * size, type: 'float32', shape: [numRows, 1] } as const;
+    session.bindInput('logit', { buffer: this.#tokenLogits.buffer, ...column });
+    session.bindOutput('largest_logit', { buffer: this.#largestLogits.buffer, ...column });
+    session.bindOutput('largest_logprob', { buffer: this.#largestLogprobs.buffer, ...column });
+    session.bindOutput('num_likelier', { buffer: this.#numLikelier.buffer, ...column });
     await session.run();
-    return tokens.map(({ at, id, numTop: wanted }, i) => {
-      const top = Array.from({ length: numTop }, (_, j) => ({
-        id: Number(this.#topIds.values[i * numTop + j]),
-        logprob: this.#topLogprobs.values[i * numTop + j] ?? Number.NaN,
-      }));
-      const rank = rankOf(id, nthRow(values, this.#vocabSize, placeOf(at)), top);
-      return { logprob: this.#logprobs.values[i] ?? Number.NaN, rank, top: top.slice(0, wanted) };
-    });
+  }
+
+  /** @param place of what {@link #sum} has found */
+  #logprobsOf({ array, placeOf }: HostRows, { at, id, numTop }: ScoredToken, place: number): TokenLogprobs {
+    const logits = nthRow(array.values, this.#vocabSize, placeOf(at));
+    const largest = this.#largestLogits.values[place] ?? Number.NaN;
+    const total = largest - (this.#largestLogprobs.values[place] ?? Number.NaN);
+    const logprobOf = (token: number) => Math.fround((logits[token] ?? Number.NaN) - total);
+    const likeliest = numTop > 0 ? this.#likeliest.of(logits, numTop) : [];
+    const top = Array.from(likeliest, (token) => ({ id: token, logprob: logprobOf(token) }));
+    return { logprob: logprobOf(id), rank: (this.#numLikelier.values[place] ?? Number.NaN) + 1, top };
   }
 }
 
-/** The number of likelier tokens, and one. Only a token that is not among the likeliest needs a look at all others. */
-function rankOf(id: number, logits: Float32Array, top: readonly { readonly id: number }[]): number {
-  const logit = logits[id] ?? Number.NaN;
-  if (top.some((each) => each.id === id)) return 1 + top.filter((each) => (logits[each.id] ?? 0) > logit).length;
-  let rank = 1;
-  for (let other = 0; other < logits.length; other++) if ((logits[other] ?? 0) > logit) rank++;
-  return rank;
+/** Two groups take turns in memory: one is computed while the other is looked at. */
+function firstPlaceOf(nthGroup: number): number {
+  return (nthGroup % 2) * maxRows;
 }
 
 /** Cuts a list of tokens into groups whose rows are next to each other in memory. */

@@ -1,3 +1,4 @@
+export { LikeliestIds } from './likeliest-ids.ts';
 export type { LikeliestTokens } from './likeliest-tokens.ts';
 export {
   isGreedy,

@@ -9,6 +9,7 @@ import { RankedTokens } from './ranked-tokens.ts';
 import { restrict } from './restrict.ts';
 import { sumOf } from './select.ts';
 import { TypicalTokens } from './typical-p.ts';
+import { isProbability, WeightBlocks } from './weight-blocks.ts';
 
 /** Below this temperature the likeliest token is practically certain, and dividing by it would overflow. */
 const greedyBelow = 1e-5;
@@ -55,6 +56,7 @@ export class Sampler implements TokenSampler {
   readonly #adjusters: readonly LogitsAdjuster[];
   readonly #tokens: RankedTokens;
   readonly #typical: TypicalTokens;
+  readonly #blocks: WeightBlocks;
 
   constructor(vocabSize: number) {
     this.#vocabSize = vocabSize;
@@ -67,6 +69,7 @@ export class Sampler implements TokenSampler {
     ];
     this.#tokens = new RankedTokens(vocabSize);
     this.#typical = new TypicalTokens(vocabSize);
+    this.#blocks = new WeightBlocks(vocabSize);
   }
 
   needs(sampling: RowSampling): NeededLogits {
@@ -87,9 +90,15 @@ export class Sampler implements TokenSampler {
       const best = argmax(logits);
       return best === undefined ? whyUndrawable(logits) : sampling.choices.map(() => best);
     }
-    if (!this.#tokens.load(logits, weights)) return whyUndrawable(logits);
     const { typicalP } = sampling.params;
     const numbers = numbersOf(sampling);
+    if (isUnrestricted(sampling.params)) {
+      const mass = this.#blocks.load(weights);
+      return isProbability(mass)
+        ? numbers.map((number) => this.#blocks.reaching(number * mass))
+        : whyUndrawable(logits);
+    }
+    if (!this.#tokens.load(logits, weights)) return whyUndrawable(logits);
     this.#prepare(sampling.params, numbers);
     const kept = restrict(this.#tokens, sampling.params);
     if (typicalP < 1) {
@@ -116,6 +125,10 @@ export class Sampler implements TokenSampler {
     const { tokens, mass } = kept;
     return numbersOf(sampling).map((number) => tokens.find(({ reached }) => reached >= number * mass)?.id ?? 0);
   }
+}
+
+function isUnrestricted({ topK, topP, minP, typicalP }: SamplingParams): boolean {
+  return topK === 0 && topP >= 1 && minP === 0 && typicalP >= 1;
 }
 
 /** The random numbers of a row's choices: in (0, 1). */

@@ -1,5 +1,5 @@
-import { attribute, encodeModel } from '../onnx-schema.ts';
-import { node } from './graph-nodes.ts';
+import { attribute, elementType, encodeModel } from '../onnx-schema.ts';
+import { int64Constant, node } from './graph-nodes.ts';
 
 /**
  * A graph that turns logits into probabilities: `rows` float32 [n, vocabulary], divided by `temperature` [n, 1], give their softmax
@@ -23,39 +23,37 @@ export function weightsGraph(): Uint8Array {
 }
 
 /**
- * A graph that finds log probabilities. ONNX Runtime computes every row by itself, so a row's numbers do not depend on other rows.
+ * A graph that finds what log probabilities are computed from. ONNX Runtime computes every row by itself, so a row's numbers do not depend on
+ * other rows.
  *
  * | input or output | | |
  * | --- | --- | --- |
  * | `rows` | float32 [n, vocabulary] | logits |
- * | `token` | int64 [n, 1] | a token of each row |
- * | `count` | int64 [1] | how many of the likeliest tokens to find |
- * | `logprob` | float32 [n, 1] | of the token: the logarithm of the softmax |
- * | `top_ids`, `top_logprobs` | int64, float32 [n, count] | the likeliest tokens, the likeliest first; of equals, the smaller id |
+ * | `logit` | float32 [n, 1] | that of one token of each row |
+ * | `num_likelier` | float32 [n, 1] | how many tokens of the row have a larger one |
+ * | `largest_logit` | float32 [n, 1] | |
+ * | `largest_logprob` | float32 [n, 1] | the log probability of the token with the largest logit |
  */
 export function scoreGraph(): Uint8Array {
+  const column = { type: 'float32', shape: ['n', 1] } as const;
   return encodeModel({
-    initializers: [],
+    initializers: [int64Constant('last_axis', -1)],
     inputs: [
       { name: 'rows', type: 'float32', shape: ['n', 'vocabulary'] },
-      { name: 'token', type: 'int64', shape: ['n', 1] },
-      { name: 'count', type: 'int64', shape: [1] },
+      { name: 'logit', ...column },
     ],
     nodes: [
       { ...node('LogSoftmax', ['rows'], 'logprobs'), attribute: [attribute('axis', -1)] },
-      takeAlong('logprobs', 'token', 'logprob'),
-      { ...node('TopK', ['rows', 'count'], 'top_logits'), output: ['top_logits', 'top_ids'] },
-      takeAlong('logprobs', 'top_ids', 'top_logprobs'),
+      node('ReduceMax', ['logprobs', 'last_axis'], 'largest_logprob'),
+      node('ReduceMax', ['rows', 'last_axis'], 'largest_logit'),
+      node('Greater', ['rows', 'logit'], 'is_likelier'),
+      { ...node('Cast', ['is_likelier'], 'likelier'), attribute: [attribute('to', elementType.float32)] },
+      node('ReduceSum', ['likelier', 'last_axis'], 'num_likelier'),
     ],
     outputs: [
-      { name: 'logprob', type: 'float32', shape: ['n', 1] },
-      { name: 'top_ids', type: 'int64', shape: ['n', 'count'] },
-      { name: 'top_logprobs', type: 'float32', shape: ['n', 'count'] },
+      { name: 'largest_logprob', ...column },
+      { name: 'largest_logit', ...column },
+      { name: 'num_likelier', ...column },
     ],
   });
-}
-
-/** For each row of data, the values at the indices of the same row. */
-function takeAlong(data: string, indices: string, output: string) {
-  return { ...node('GatherElements', [data, indices], output), attribute: [attribute('axis', 1)] };
 }

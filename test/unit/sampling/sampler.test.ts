@@ -266,6 +266,7 @@ test('drawing from the likeliest tokens gives the same token as drawing from all
         seed: fc.integer(),
       }),
       (hundredths, count, changes) => {
+        fc.pre(changes.topK > 0 || changes.topP < 1 || changes.minP > 0);
         const logits = Float32Array.from(hundredths, (value) => value / 100);
         const params = { ...greedy, ...changes };
         const sampler = new Sampler(vocabSize);
