@@ -1,11 +1,10 @@
-import { setImmediate } from 'node:timers/promises';
 import type { TokenLogprobs } from '../core/index.ts';
 import { scoreGraph } from '../model/index.ts';
 import { LikeliestIds } from '../sampling/index.ts';
 import { type HostRows, nthRow } from './logits.ts';
 import { type NativeArray, nativeArray, type Resources, Session, type SessionOptions } from './ort/index.ts';
 
-/** Rows that are scored in one run. */
+/** Rows that are scored in one run, and looked at in one turn of the event loop: less than a millisecond for 50,000 tokens. */
 const maxRows = 8;
 
 /** A token whose log probability is wanted. */
@@ -65,10 +64,7 @@ export class Scorer {
         // A failure is reported when the next group is awaited.
         summing.catch(() => {});
       }
-      for (const [i, token] of group.entries()) {
-        if (i > 0) await setImmediate();
-        results.push(this.#logprobsOf(rows, token, firstPlaceOf(nth) + i));
-      }
+      for (const [i, token] of group.entries()) results.push(this.#logprobsOf(rows, token, firstPlaceOf(nth) + i));
     }
     return results;
   }

@@ -102,7 +102,7 @@ export class Sampler implements TokenSampler {
     this.#prepare(sampling.params, numbers);
     const kept = restrict(this.#tokens, sampling.params);
     if (typicalP < 1) {
-      const ids = this.#typical.of(this.#tokens.ids(kept), weights, typicalP);
+      const ids = this.#typical.of({ ids: this.#tokens.ids(kept), logits, weights }, sampling.params);
       const mass = sumOf(ids, weights);
       return numbers.map((number) => reaching(number * mass, ids, weights));
     }

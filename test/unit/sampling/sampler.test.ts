@@ -242,7 +242,7 @@ test('draws come from the kept tokens only, whatever the parameters, ties and ma
       tokens.load(logits, weights);
       const left = tokens.ids(restrict(tokens, params));
       const kept = new Set(
-        params.typicalP < 1 ? new TypicalTokens(weights.length).of(left, weights, params.typicalP) : left,
+        params.typicalP < 1 ? new TypicalTokens(weights.length).of({ ids: left, logits, weights }, params) : left,
       );
       expect(kept.size).toBeGreaterThan(0);
       expect(Array.from(ids, Number).filter((id) => !kept.has(id) || weights[id] === 0)).toEqual([]);

@@ -63,7 +63,7 @@ function keptOf(logits: Float32Array, weights: Float32Array, params: SamplingPar
   const tokens = new RankedTokens(logits.length);
   expect(tokens.load(logits, weights)).toBe(true);
   const ids = tokens.ids(restrict(tokens, params));
-  return [...(params.typicalP < 1 ? new TypicalTokens(weights.length).of(ids, weights, params.typicalP) : ids)];
+  return [...(params.typicalP < 1 ? new TypicalTokens(weights.length).of({ ids, logits, weights }, params) : ids)];
 }
 
 function bitsOf(ids: readonly number[], vocabSize: number): Uint8Array {
