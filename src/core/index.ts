@@ -40,6 +40,7 @@ export type {
 export { requestLimits } from './limits.ts';
 export { configFiles, namedTemplates, tokenizerFiles } from './model-folder.ts';
 export { type Precision, precisions } from './precision.ts';
+export { randomSeed } from './random-seed.ts';
 export { millions, readableSize } from './readable.ts';
 export {
   defaultMaxNewTokens,

@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { defined, type GenerateRequest, greedy, ParameterError, type Prompt, requestDefaults } from '../core/index.ts';
-import { randomSeed } from '../server/index.ts';
+import {
+  defined,
+  type GenerateRequest,
+  greedy,
+  ParameterError,
+  type Prompt,
+  randomSeed,
+  requestDefaults,
+} from '../core/index.ts';
 import type { RequestOptions } from './generate-options.ts';
 import { checkOptions, checkPrompt, optionOf } from './option-rules.ts';
 

@@ -38,6 +38,8 @@ export function restrictListed(
   let mass = total;
   if (topK > 0) {
     const least = kept[Math.min(topK, kept.length) - 1]?.logit ?? 0;
+    // Top-k keeps all tokens that are as likely as the last of them, and the list may lack some.
+    if (isCut && least === leastListed) return undefined;
     kept = kept.filter(({ logit }) => logit >= least);
     mass = kept.at(-1)?.reached ?? 0;
   }

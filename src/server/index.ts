@@ -1,4 +1,3 @@
 export { buildServer, type HttpServer, type ServerOptions } from './build-server.ts';
 export { maxRefusedFor } from './connections.ts';
-export { randomSeed } from './random-seed.ts';
 export { routes } from './routes.ts';

@@ -204,7 +204,7 @@ describe('a model', () => {
     await expect(submit({ maxNewTokens: 600 })).rejects.toMatchObject({
       code: 'context_length_exceeded',
       param: 'maxNewTokens',
-      message: expect.stringMatching(/^maxNewTokens is 600, and the prompt of/),
+      message: expect.stringMatching(/^maxNewTokens is 600; it must be at most \d+: the prompt of/),
     });
     await expect(submit({ temperature: -1 })).rejects.toMatchObject({ code: 'invalid_request', param: 'temperature' });
     await expect(submit({}, [99_999])).rejects.toMatchObject({

@@ -3,12 +3,12 @@ import {
   defined,
   type GenerateRequest,
   InvalidRequestError,
+  randomSeed,
   requestDefaults,
   type SamplingParams,
   type ServedModel,
   show,
 } from '../../../core/index.ts';
-import { randomSeed } from '../../random-seed.ts';
 import { type GenerationBody, samplingDefaults } from './generation-fields.ts';
 
 /** The parts of a request that both routes have in common. */

@@ -4,11 +4,11 @@ import {
   type GenerateRequest,
   greedy,
   InvalidRequestError,
+  randomSeed,
   requestDefaults,
   show,
 } from '../../../core/index.ts';
 import type { RequestContext } from '../../dialect.ts';
-import { randomSeed } from '../../random-seed.ts';
 import { type GenerateBody, type Parameters, tgiMaxNewTokens } from './schemas.ts';
 
 /** Parameters of TGI that would change the answer and that Weft does not have. */

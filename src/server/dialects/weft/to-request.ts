@@ -1,6 +1,12 @@
-import { checkWellFormed, defined, type GenerateRequest, greedy, requestDefaults } from '../../../core/index.ts';
+import {
+  checkWellFormed,
+  defined,
+  type GenerateRequest,
+  greedy,
+  randomSeed,
+  requestDefaults,
+} from '../../../core/index.ts';
 import type { RequestContext } from '../../dialect.ts';
-import { randomSeed } from '../../random-seed.ts';
 import type { GenerateBody } from './schemas.ts';
 
 /** @throws {InvalidRequestError} text is not well-formed */
