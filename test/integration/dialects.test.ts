@@ -127,7 +127,7 @@ describe('a limit is refused by name and number', () => {
     ['/generate', weftBody({ stop_token_ids: [3072] }), /stop_token_ids/, /3072/],
     ['/generate', weftBody({ prompt: [] }), /prompt/],
     ['/generate', weftBody({ prompt: [2, 3072] }), /prompt/, /3072/],
-    ['/generate', weftBody({ stop: stops }), /stop/, /10000|16/],
+    ['/generate', weftBody({ stop: stops }), /stop/, /10000|64/],
     ['/generate', weftBody({ max_new_tokens: 512 }), /max_new_tokens/, /512/],
     ['/v1/completions', completion({ n: 51 }), /\bn\b/, /51/, /50/],
     ['/v1/completions', completion({ best_of: 51 }), /best_of/, /51/, /50/],
@@ -146,7 +146,7 @@ describe('a limit is refused by name and number', () => {
     ['/v1/chat/completions', chatBody({ stop: stops }), /stop/, /10000|64/],
     ['/generate', tgiBody({ best_of: 51, do_sample: true }), /best_of/, /51/, /50/],
     ['/generate', tgiBody({ top_n_tokens: 21 }), /top_n_tokens/, /21/, /20/],
-    ['/generate', tgiBody({ stop: stops }), /stop/, /10000|16/],
+    ['/generate', tgiBody({ stop: stops }), /stop/, /10000|64/],
     ['/generate', tgiBody({ max_new_tokens: 512 }), /max_new_tokens/, /512/],
     ['/generate', { inputs: '' }, /inputs/],
   ];
