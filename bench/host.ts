@@ -31,7 +31,8 @@ const server = await ServerProcess.start({
 const dialects: Readonly<Record<string, Dialect>> = {
   JSON: { ...weftDialect, body: (request) => ({ ...weftDialect.body(request), stream: false }) },
   streamed: weftDialect,
-  'streamed as OpenAI': openAiDialect('tgi'),
+  // Without a usage chunk, both dialects send one message per token and one at the end.
+  'streamed as OpenAI': openAiDialect('tgi', { stream_options: undefined }),
 };
 
 try {

@@ -74,12 +74,19 @@ export function openAiDialect(model: string, extensions: Readonly<Record<string,
     }),
     onEvent({ data }, answer) {
       if (data === '[DONE]') return answer.done();
+      // Most chunks tell no more than that a token has come. Parsing them all would cost the client more than a server needs to write them.
+      if (isPlainToken(data)) return answer.token();
       const { choices: [choice] = [], usage, error } = JSON.parse(data);
       if (error !== undefined) return answer.fail(error.message ?? data);
       if (choice !== undefined) answer.token(choice.token_ids?.[0]);
       else if (usage) answer.usage(usage.completion_tokens);
     },
   };
+}
+
+/** Whether a chunk has a choice, and neither token ids nor an error. Quotes within texts are escaped. */
+function isPlainToken(data: string): boolean {
+  return data.includes('"choices":[{') && !data.includes('"token_ids":[') && !data.includes('"error":{');
 }
 
 export interface GenerateClientOptions {
