@@ -60,6 +60,7 @@ export const weftDialect: Dialect = {
  * @param extensions further fields of the body, such as `return_token_ids`
  */
 export function openAiDialect(model: string, extensions: Readonly<Record<string, unknown>> = {}): Dialect {
+  const returnsIds = extensions.return_token_ids === true;
   return {
     path: '/v1/completions',
     body: ({ prompt, maxNewTokens }) => ({
@@ -75,7 +76,7 @@ export function openAiDialect(model: string, extensions: Readonly<Record<string,
     onEvent({ data }, answer) {
       if (data === '[DONE]') return answer.done();
       // Most chunks tell no more than that a token has come. Parsing them all would cost the client more than a server needs to write them.
-      if (isPlainToken(data)) return answer.token();
+      if (isPlainToken(data) && !returnsIds) return answer.token();
       const { choices: [choice] = [], usage, error } = JSON.parse(data);
       if (error !== undefined) return answer.fail(error.message ?? data);
       if (choice !== undefined) answer.token(choice.token_ids?.[0]);
@@ -84,9 +85,9 @@ export function openAiDialect(model: string, extensions: Readonly<Record<string,
   };
 }
 
-/** Whether a chunk has a choice, and neither token ids nor an error. Quotes within texts are escaped. */
+/** Whether a chunk has a choice. Errors begin otherwise, and quotes within texts are escaped. */
 function isPlainToken(data: string): boolean {
-  return data.includes('"choices":[{') && !data.includes('"token_ids":[') && !data.includes('"error":{');
+  return data.startsWith('{"id":') && data.includes('"choices":[{');
 }
 
 export interface GenerateClientOptions {
