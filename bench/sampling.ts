@@ -19,6 +19,7 @@ const contextTokens = 64;
 const kinds: Readonly<Record<string, Partial<RowSampling> & { readonly params: SamplingParams }>> = {
   greedy: { params: greedy },
   temperature: { params: { ...greedy, temperature: 1 } },
+  'temperature, 5 log probabilities': { params: { ...greedy, temperature: 1 }, numLogprobs: 5 },
   'top-k 40': { params: { ...greedy, temperature: 1, topK: 40 } },
   'top-p 0.9': { params: { ...greedy, temperature: 1, topP: 0.9 } },
   'everything, 20 log probabilities': {
