@@ -98,7 +98,7 @@ function useLibrary(): void {
     name,
     code,
   }));
-  expectEqual(examples.map(({ name }) => name).join(' '), 'generate fastify', 'the examples');
+  expectEqual(examples.map(({ name }) => name).join(' '), 'generate choices fastify', 'the examples');
   for (const { name, code } of examples) writeFileSync(path.join(folder, `${name}.ts`), code);
   const typeRoots = path.join(root, 'node_modules', '@types');
   const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023'];
