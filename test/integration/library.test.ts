@@ -41,7 +41,7 @@ describe('the examples of docs/library.md', () => {
   test('several answers have their own text and probabilities', async () => {
     const { exitCode, stdout, stderr } = await run(exampleOf('choices')).ended;
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-    expect(stdout).toMatch(/^\[(\s*'.+',?){3}\s*\] -\d+\.\d+\n$/);
+    expect(stdout).toMatch(/^\[(\s*(['"`]).+\2,?){3}\s*\] -\d+\.\d+\n$/);
   });
 
   test('an application serves the routes, lets requests finish, and ends', async () => {
