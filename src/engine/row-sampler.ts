@@ -109,11 +109,11 @@ export class RowSampler {
     for (let nth = 0; nth < numBatches; nth++) {
       await weighing;
       if (nth + 1 < numBatches) weighing = this.#weigh(nth + 1, batchOf(nth + 1), from);
-      const { logitsOf, weightsOf } = this.#weigher.batch(nth);
+      const { rowOf } = this.#weigher.batch(nth);
       const drawn: (readonly [DrawnRow, readonly number[] | Undrawable])[] = [];
       for (const [i, row] of batchOf(nth).entries()) {
         if (i % drawsPerTurn === 0) await setImmediate();
-        drawn.push([row, this.#sampler.draw({ logits: logitsOf(i), weights: weightsOf(i) }, row.sampling)]);
+        drawn.push([row, this.#sampler.draw(rowOf(i), row.sampling)]);
       }
       onDrawn(drawn);
     }

@@ -1,6 +1,6 @@
 import type { TokenLogprobs } from '../core/index.ts';
 import { scoreGraph } from '../model/index.ts';
-import { LikeliestIds } from '../sampling/index.ts';
+import { LikeliestIds, numSegmentsOf, segmentSize } from '../sampling/index.ts';
 import { type HostRows, nthRow } from './logits.ts';
 import { type NativeArray, nativeArray, type Resources, Session, type SessionOptions } from './ort/index.ts';
 
@@ -27,6 +27,7 @@ export class Scorer {
   readonly #largestLogprobs: NativeArray<Float32Array>;
   readonly #tokenLogits: NativeArray<Float32Array>;
   readonly #numLikelier: NativeArray<Float32Array>;
+  readonly #maxima: NativeArray<Float32Array>;
   readonly #likeliest: LikeliestIds;
   #running: Promise<unknown> = Promise.resolve();
 
@@ -37,11 +38,12 @@ export class Scorer {
     owned: Resources,
   ) {
     this.#vocabSize = vocabSize;
-    this.#session = owned.own(new Session(scoreGraph(), session));
+    this.#session = owned.own(new Session(scoreGraph({ vocabSize, segmentSize }), session));
     this.#largestLogits = owned.own(nativeArray(Float32Array, 2 * maxRows));
     this.#largestLogprobs = owned.own(nativeArray(Float32Array, 2 * maxRows));
     this.#tokenLogits = owned.own(nativeArray(Float32Array, 2 * maxRows));
     this.#numLikelier = owned.own(nativeArray(Float32Array, 2 * maxRows));
+    this.#maxima = owned.own(nativeArray(Float32Array, 2 * maxRows * numSegmentsOf(vocabSize)));
     this.#likeliest = new LikeliestIds(maxTop);
   }
 
@@ -93,9 +95,12 @@ export class Scorer {
     session.bindInput('rows', { buffer: array.buffer, type: 'float32', ...rows });
     const column = { byteOffset: place * size, type: 'float32', shape: [numRows, 1] } as const;
     session.bindInput('logit', { buffer: this.#tokenLogits.buffer, ...column });
+    session.bindOutput('num_likelier', { buffer: this.#numLikelier.buffer, ...column });
     session.bindOutput('largest_logit', { buffer: this.#largestLogits.buffer, ...column });
     session.bindOutput('largest_logprob', { buffer: this.#largestLogprobs.buffer, ...column });
-    session.bindOutput('num_likelier', { buffer: this.#numLikelier.buffer, ...column });
+    const numSegments = numSegmentsOf(this.#vocabSize);
+    const segments = { byteOffset: place * numSegments * size, shape: [numRows, numSegments, 1] };
+    session.bindOutput('maxima', { buffer: this.#maxima.buffer, type: 'float32', ...segments });
     await session.run();
   }
 
@@ -105,9 +110,10 @@ export class Scorer {
     const largest = this.#largestLogits.values[place] ?? Number.NaN;
     const total = largest - (this.#largestLogprobs.values[place] ?? Number.NaN);
     const logprobOf = (token: number) => Math.fround((logits[token] ?? Number.NaN) - total);
-    const likeliest = numTop > 0 ? this.#likeliest.of(logits, numTop) : [];
+    const maxima = nthRow(this.#maxima.values, numSegmentsOf(this.#vocabSize), place);
+    const likeliest = this.#likeliest.of(logits, maxima, numTop);
     const top = Array.from(likeliest, (token) => ({ id: token, logprob: logprobOf(token) }));
-    return { logprob: logprobOf(id), rank: (this.#numLikelier.values[place] ?? Number.NaN) + 1, top };
+    return { logprob: logprobOf(id), rank: 1 + (this.#numLikelier.values[place] ?? Number.NaN), top };
   }
 }
 

@@ -1,12 +1,16 @@
+import { largestOf, massOf, numSegmentsOf, segmentSize, type WeighedRow } from './segments.ts';
 import { type RowTokens, selectLargest, sumOf } from './select.ts';
-import { isProbability } from './weight-blocks.ts';
 
 /** Tokens are put into bins by the upper bits of their weights as float32: sign, exponent and four bits of the fraction. */
 const binShift = 19;
 /** Probabilities weigh less than 2. */
-const numBins = 0x40000000 >>> binShift;
+export const numBins = 0x40000000 >>> binShift;
 /** Lighter tokens weigh less than 2^-126 each. They count as impossible. */
 const lightestBin = 0x00800000 >>> binShift;
+
+/** The members of a bin are put into finer bins by the bits that follow. */
+const finerShift = 11;
+const numFinerBins = 2 ** (binShift - finerShift);
 
 /** The first tokens of a row: those above a logit, and of those with this logit, the ids up to `lastId`. */
 export interface Prefix {
@@ -24,7 +28,7 @@ interface BinPlace {
 
 /**
  * The tokens of a row from the likeliest to the least likely, without sorting them. Of equally likely tokens, the smaller id comes first.
- * One pass over the vocabulary puts tokens into bins. After that, only the members of a few bins are looked at.
+ * One pass over those that may be needed puts them into bins. After that, only the members of a few bins are looked at.
  */
 export class RankedTokens {
   readonly #masses = new Float64Array(numBins);
@@ -37,35 +41,39 @@ export class RankedTokens {
   #weights: Float32Array = new Float32Array();
   /** The weights' bits. */
   #bits: Uint32Array = new Uint32Array();
+  /** The tokens that are in the bins: first and end of each range of ids. */
+  readonly #ranges: Uint32Array;
+  #rangesLength = 0;
   /** The bins that have members, the likeliest first. */
   readonly #filled = new Uint16Array(numBins);
   #numFilled = 0;
   #mass = 0;
+  /** The largest weight. */
+  #largest = 0;
 
   constructor(vocabSize: number) {
     this.#ids = new Uint32Array(vocabSize);
+    this.#ranges = new Uint32Array(2 * numSegmentsOf(vocabSize));
   }
 
   /**
-   * @param logits of one row, [vocabulary]. They decide the order
-   * @param weights the softmax of the logits, divided by any temperature
-   * @returns false if the weights are no probabilities: the logits are not finite, or all -Infinity
+   * @param row probabilities
+   * @param least all tokens with at least this weight are ranked, and no others are asked for
    */
-  load(logits: Float32Array, weights: Float32Array): boolean {
+  load(row: WeighedRow, least = 0): void {
+    const { logits, weights } = row;
     this.#logits = logits;
     this.#weights = weights;
     this.#bits = new Uint32Array(weights.buffer, weights.byteOffset, weights.length);
     this.#members.clear();
-    fillMasses(this.#masses, weights, this.#bits);
+    this.#mass = massOf(row);
+    this.#largest = largestOf(row);
+    this.#chooseRanges(row, weightOfBin(binOf(least)));
+    fillMasses(this.#masses, this.#chosen, weights, this.#bits);
     this.#numFilled = 0;
-    this.#mass = 0;
     for (let bin = numBins - 1; bin >= lightestBin; bin--) {
-      const mass = this.#masses[bin] ?? 0;
-      if (mass === 0) continue;
-      this.#filled[this.#numFilled++] = bin;
-      this.#mass += mass;
+      if (this.#masses[bin] !== 0) this.#filled[this.#numFilled++] = bin;
     }
-    return isProbability(this.#mass);
   }
 
   /** All possible tokens. */
@@ -75,7 +83,7 @@ export class RankedTokens {
 
   /** The `count` likeliest tokens, and those that are as likely as the last of them. */
   ofCount(count: number): Prefix {
-    fillCounts(this.#counts, this.#bits);
+    fillCounts(this.#counts, this.#chosen, this.#bits);
     const place = this.#placeWhere(this.#counts, (numTokens) => numTokens >= count);
     if (place === undefined) return this.all;
     const { bin, before } = place;
@@ -89,24 +97,21 @@ export class RankedTokens {
   /** The fewest of the likeliest tokens, at least one, that reach the mass. */
   ofMass(mass: number): Prefix {
     const { bin, before } = this.#placeOfMass(mass);
-    const kept = selectLargest(this.#membersOf(bin), { mass: Math.max(mass - before, Number.MIN_VALUE) });
+    const finer = this.#finerPlace(this.#membersOf(bin), mass - before);
+    const start = before + finer.before;
+    const kept = selectLargest(finer.tokens, { mass: Math.max(mass - start, Number.MIN_VALUE) });
     const lastId = kept.at(-1) ?? 0;
-    return { mass: before + sumOf(kept, this.#weights), logit: this.#logits[lastId] ?? 0, lastId };
+    return { mass: start + sumOf(kept, this.#weights), logit: this.#logits[lastId] ?? 0, lastId };
   }
 
   /** The tokens that weigh at least this share of the heaviest. */
   ofShare(share: number): Prefix {
-    const [heaviest = 0] = selectLargest(this.#membersOf(this.#filled[0] ?? 0), { count: 1 });
-    const least = share * (this.#weights[heaviest] ?? 0);
-    const place = this.#placeWhere(this.#masses, (_, bin) => bin <= binOf(least));
-    if (place === undefined) return this.all;
-    const { ids } = this.#membersOf(place.bin);
-    const kept = ids.filter((id) => (this.#weights[id] ?? 0) >= least);
-    const others = ids.filter((id) => (this.#weights[id] ?? 0) < least);
-    const logit = others.reduce((max, id) => Math.max(max, this.#logits[id] ?? 0), Number.NEGATIVE_INFINITY);
-    if (others.length > 0) return { mass: place.before + sumOf(kept, this.#weights), logit, lastId: -1 };
-    const lastId = selectLargest(this.#membersOf(place.bin), {}).at(-1) ?? 0;
-    return { mass: place.before + sumOf(kept, this.#weights), logit: this.#logits[lastId] ?? 0, lastId };
+    const least = share * this.#largest;
+    const bin = binOf(least);
+    const members = this.#membersOf(bin);
+    const kept = members.ids.filter((id) => (this.#weights[id] ?? 0) >= least);
+    const last = kept.length > 0 ? lastOf({ ...members, ids: kept }) : lastOf(this.#membersOf(this.#filledAbove(bin)));
+    return { mass: this.#massBefore(bin) + sumOf(kept, this.#weights), logit: this.#logits[last] ?? 0, lastId: last };
   }
 
   /** The ids of a prefix, ascending. Valid until the next call. */
@@ -121,9 +126,10 @@ export class RankedTokens {
     return ids.subarray(0, numIds);
   }
 
-  /** Looks at the tokens around these masses in one pass, so that {@link ofMass} needs none for them. */
-  prepare(masses: readonly number[]): void {
-    this.#lookAt(masses.map((mass) => this.#placeOfMass(mass).bin));
+  /** Looks at the tokens around these masses and shares in one pass, so that {@link ofMass} and {@link ofShare} need none for them. */
+  prepare(masses: readonly number[], shares: readonly number[] = []): void {
+    const bins = masses.map((mass) => this.#placeOfMass(mass).bin);
+    this.#lookAt([...bins, ...shares.map((share) => binOf(share * this.#largest))]);
   }
 
   #membersOf(bin: number): RowTokens {
@@ -136,24 +142,71 @@ export class RankedTokens {
     const unknown = new Set(bins.filter((bin) => !this.#members.has(bin)));
     if (unknown.size === 0) return;
     for (const bin of unknown) this.#isWanted[bin] = 1;
-    const found = this.#ids.subarray(0, gather(this.#ids, this.#bits, this.#isWanted));
+    const found = this.#ids.subarray(0, gather(this.#ids, this.#chosen, this.#bits, this.#isWanted));
     for (const bin of unknown) {
       this.#members.set(bin, membersOf(bin, found, this.#bits));
       this.#isWanted[bin] = 0;
     }
   }
 
-  /** The bin in which the running mass reaches `mass`; rounding may keep it from getting there before the last one. */
+  /** Chooses the segments that have a token of at least this weight. Neighbours become one range. */
+  #chooseRanges({ maxima, weights }: WeighedRow, least: number): void {
+    const ranges = this.#ranges;
+    let length = 0;
+    for (let segment = 0; segment < maxima.length; segment++) {
+      if ((maxima[segment] ?? 0) < least) continue;
+      const first = segment * segmentSize;
+      if (length === 0 || ranges[length - 1] !== first) {
+        ranges[length] = first;
+        length += 2;
+      }
+      ranges[length - 1] = Math.min(first + segmentSize, weights.length);
+    }
+    this.#rangesLength = length;
+  }
+
+  get #chosen(): Uint32Array {
+    return this.#ranges.subarray(0, this.#rangesLength);
+  }
+
+  /** The bin in which the running mass reaches `mass`; the last one if rounding keeps it from getting there. */
   #placeOfMass(mass: number): BinPlace {
-    const reachable = Math.min(mass, this.#mass);
-    const place = this.#placeWhere(this.#masses, (reached) => reached >= reachable);
-    return place ?? { bin: this.#filled[0] ?? 0, before: 0 };
+    const place = this.#placeWhere(this.#masses, (reached) => reached >= mass);
+    if (place !== undefined) return place;
+    const last = this.#filled[this.#numFilled - 1] ?? 0;
+    return { bin: last, before: this.#massBefore(last) };
+  }
+
+  /** Those of a bin's members among which the running mass reaches `mass`, and the sum over the members in front of them. */
+  #finerPlace(members: RowTokens, mass: number): { readonly tokens: RowTokens; readonly before: number } {
+    const { ids, weights } = members;
+    const bits = this.#bits;
+    const masses = finerMasses.fill(0);
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i] ?? 0;
+      const bin = ((bits[id] ?? 0) >>> finerShift) % numFinerBins;
+      masses[bin] = (masses[bin] ?? 0) + (weights[id] ?? 0);
+    }
+    let before = 0;
+    let bin = numFinerBins - 1;
+    for (; bin > 0; bin--) {
+      const reached = before + (masses[bin] ?? 0);
+      if (reached >= mass) break;
+      before = reached;
+    }
+    const tokens = { ...members, ids: ids.filter((id) => ((bits[id] ?? 0) >>> finerShift) % numFinerBins === bin) };
+    return { tokens, before };
   }
 
   #massBefore(end: number): number {
     let mass = 0;
     for (const bin of this.#filled.subarray(0, this.#numFilled)) if (bin > end) mass += this.#masses[bin] ?? 0;
     return mass;
+  }
+
+  /** The bin of the least likely tokens in front of a bin. */
+  #filledAbove(end: number): number {
+    return this.#filled.subarray(0, this.#numFilled).findLast((bin) => bin > end) ?? 0;
   }
 
   /** The first bin with members for which the condition on the sum up to and including it holds. */
@@ -169,50 +222,73 @@ export class RankedTokens {
   }
 }
 
-// The loops over the vocabulary take four tokens at a time, which makes them up to twice as fast.
+/** The least likely of tokens. */
+function lastOf(tokens: RowTokens): number {
+  return selectLargest(tokens, {}).at(-1) ?? 0;
+}
 
-/** Four sums per bin, so that no addition waits for the one before: [4, bins]. */
+const finerMasses = new Float64Array(numFinerBins);
+
+/** Four sums per bin, so that no addition waits for the one before, which makes adding up to twice as fast: [4, bins]. */
 const partialMasses = new Float64Array(4 * numBins);
 
 /** Sums up the weights of each bin. */
-function fillMasses(masses: Float64Array, weights: Float32Array, bits: Uint32Array): void {
-  const { length } = bits;
-  const partial = partialMasses.fill(0);
-  let id = 0;
-  for (; id + 3 < length; id += 4) {
-    addMass(partial, (bits[id] ?? 0) >>> binShift, weights[id] ?? 0);
-    addMass(partial, numBins + ((bits[id + 1] ?? 0) >>> binShift), weights[id + 1] ?? 0);
-    addMass(partial, 2 * numBins + ((bits[id + 2] ?? 0) >>> binShift), weights[id + 2] ?? 0);
-    addMass(partial, 3 * numBins + ((bits[id + 3] ?? 0) >>> binShift), weights[id + 3] ?? 0);
-  }
-  for (; id < length; id++) addMass(partial, (bits[id] ?? 0) >>> binShift, weights[id] ?? 0);
+function fillMasses(masses: Float64Array, ranges: Uint32Array, weights: Float32Array, bits: Uint32Array): void {
+  const sums = partialMasses.fill(0);
+  for (let i = 0; i < ranges.length; i += 2) addMasses(sums, ranges[i] ?? 0, ranges[i + 1] ?? 0, { weights, bits });
   for (let bin = 0; bin < numBins; bin++) {
-    const first = (partial[bin] ?? 0) + (partial[numBins + bin] ?? 0);
-    masses[bin] = first + ((partial[2 * numBins + bin] ?? 0) + (partial[3 * numBins + bin] ?? 0));
+    const first = (sums[bin] ?? 0) + (sums[numBins + bin] ?? 0);
+    masses[bin] = first + ((sums[2 * numBins + bin] ?? 0) + (sums[3 * numBins + bin] ?? 0));
   }
 }
 
-function addMass(partial: Float64Array, at: number, weight: number): void {
-  partial[at] = (partial[at] ?? 0) + weight;
+function addMasses(
+  sums: Float64Array,
+  first: number,
+  end: number,
+  { weights, bits }: { readonly weights: Float32Array; readonly bits: Uint32Array },
+): void {
+  let id = first;
+  for (; id + 3 < end; id += 4) {
+    let at = (bits[id] ?? 0) >>> binShift;
+    sums[at] = (sums[at] ?? 0) + (weights[id] ?? 0);
+    at = numBins + ((bits[id + 1] ?? 0) >>> binShift);
+    sums[at] = (sums[at] ?? 0) + (weights[id + 1] ?? 0);
+    at = 2 * numBins + ((bits[id + 2] ?? 0) >>> binShift);
+    sums[at] = (sums[at] ?? 0) + (weights[id + 2] ?? 0);
+    at = 3 * numBins + ((bits[id + 3] ?? 0) >>> binShift);
+    sums[at] = (sums[at] ?? 0) + (weights[id + 3] ?? 0);
+  }
+  for (; id < end; id++) {
+    const at = (bits[id] ?? 0) >>> binShift;
+    sums[at] = (sums[at] ?? 0) + (weights[id] ?? 0);
+  }
 }
 
 /** Counts the members of each bin. */
-function fillCounts(counts: Float64Array, bits: Uint32Array): void {
+function fillCounts(counts: Float64Array, ranges: Uint32Array, bits: Uint32Array): void {
   counts.fill(0);
-  for (let id = 0; id < bits.length; id++) {
-    const bin = (bits[id] ?? 0) >>> binShift;
-    counts[bin] = (counts[bin] ?? 0) + 1;
+  for (let i = 0; i < ranges.length; i += 2) {
+    const first = ranges[i] ?? 0;
+    const end = ranges[i + 1] ?? 0;
+    for (let id = first; id < end; id++) {
+      const bin = (bits[id] ?? 0) >>> binShift;
+      counts[bin] = (counts[bin] ?? 0) + 1;
+    }
   }
 }
 
 /** Writes the ids of the members of the wanted bins. @returns how many */
-function gather(ids: Uint32Array, bits: Uint32Array, isWanted: Uint8Array): number {
-  const { length } = bits;
+function gather(ids: Uint32Array, ranges: Uint32Array, bits: Uint32Array, isWanted: Uint8Array): number {
   let numIds = 0;
-  // Every id is written, and overwritten if it is not wanted: a branch would often be predicted wrongly.
-  for (let id = 0; id < length; id++) {
-    ids[numIds] = id;
-    numIds += isWanted[(bits[id] ?? 0) >>> binShift] ?? 0;
+  for (let i = 0; i < ranges.length; i += 2) {
+    const first = ranges[i] ?? 0;
+    const end = ranges[i + 1] ?? 0;
+    // Every id is written, and overwritten if it is not wanted: a branch would often be predicted wrongly.
+    for (let id = first; id < end; id++) {
+      ids[numIds] = id;
+      numIds += isWanted[(bits[id] ?? 0) >>> binShift] ?? 0;
+    }
   }
   return numIds;
 }
@@ -233,7 +309,13 @@ const float = new Float32Array(1);
 const floatBits = new Uint32Array(float.buffer);
 
 /** The bin of a token of this weight. */
-function binOf(weight: number): number {
+export function binOf(weight: number): number {
   float[0] = weight;
   return (floatBits[0] ?? 0) >>> binShift;
+}
+
+/** The smallest weight in a bin. */
+export function weightOfBin(bin: number): number {
+  floatBits[0] = bin << binShift;
+  return float[0] ?? 0;
 }

@@ -3,13 +3,14 @@ import type { LogitsAdjuster } from './adjuster.ts';
 import { type LikeliestTokens, restrictListed } from './likeliest-tokens.ts';
 import { logitBias } from './logit-bias.ts';
 import { allowedTokens, bannedTokens } from './masks.ts';
+import { neededWeight } from './needed-weight.ts';
 import { outputPenalties, repetitionPenalty } from './penalties.ts';
 import { uniform } from './random.ts';
 import { RankedTokens } from './ranked-tokens.ts';
 import { restrict } from './restrict.ts';
+import { idReaching, isProbability, massOf, type WeighedRow } from './segments.ts';
 import { sumOf } from './select.ts';
 import { TypicalTokens } from './typical-p.ts';
-import { isProbability, WeightBlocks } from './weight-blocks.ts';
 
 /** Below this temperature the likeliest token is practically certain, and dividing by it would overflow. */
 const greedyBelow = 1e-5;
@@ -29,20 +30,12 @@ export type NeededLogits = 'best' | 'few' | 'all';
 /** Why no token can be drawn: some logits are NaN or +Infinity, or all are -Infinity. */
 export type Undrawable = 'not finite' | 'all masked';
 
-/** A row that a token is drawn from. Both arrays: [vocabulary]. */
-export interface AdjustedRow {
-  /** After {@link TokenSampler.adjust}. */
-  readonly logits: Float32Array;
-  /** The softmax of the logits, divided by the temperature. Not used for greedy rows. */
-  readonly weights: Float32Array;
-}
-
 /** Draws the next tokens of a row: one for each of its choices. */
 export interface TokenSampler {
   needs(sampling: RowSampling): NeededLogits;
   /** @param logits of one row, [vocabulary], changed in place */
   adjust(logits: Float32Array, sampling: RowSampling): void;
-  draw(row: AdjustedRow, sampling: RowSampling): readonly number[] | Undrawable;
+  draw(row: WeighedRow, sampling: RowSampling): readonly number[] | Undrawable;
   /** The same for a row that needs few tokens. @returns undefined if it turns out that other tokens are needed, too */
   drawAmong(likeliest: LikeliestTokens, sampling: RowSampling): readonly number[] | undefined;
 }
@@ -56,7 +49,6 @@ export class Sampler implements TokenSampler {
   readonly #adjusters: readonly LogitsAdjuster[];
   readonly #tokens: RankedTokens;
   readonly #typical: TypicalTokens;
-  readonly #blocks: WeightBlocks;
 
   constructor(vocabSize: number) {
     this.#vocabSize = vocabSize;
@@ -69,7 +61,6 @@ export class Sampler implements TokenSampler {
     ];
     this.#tokens = new RankedTokens(vocabSize);
     this.#typical = new TypicalTokens(vocabSize);
-    this.#blocks = new WeightBlocks(vocabSize);
   }
 
   needs(sampling: RowSampling): NeededLogits {
@@ -85,20 +76,18 @@ export class Sampler implements TokenSampler {
     for (const adjuster of this.#adjusters) if (adjuster.appliesTo(sampling)) adjuster.adjust(logits, sampling);
   }
 
-  draw({ logits, weights }: AdjustedRow, sampling: RowSampling): readonly number[] | Undrawable {
+  draw(row: WeighedRow, sampling: RowSampling): readonly number[] | Undrawable {
+    const { logits, weights } = row;
     if (isGreedy(sampling.params)) {
       const best = argmax(logits);
       return best === undefined ? whyUndrawable(logits) : sampling.choices.map(() => best);
     }
     const { typicalP } = sampling.params;
     const numbers = numbersOf(sampling);
-    if (isUnrestricted(sampling.params)) {
-      const mass = this.#blocks.load(weights);
-      return isProbability(mass)
-        ? numbers.map((number) => this.#blocks.reaching(number * mass))
-        : whyUndrawable(logits);
-    }
-    if (!this.#tokens.load(logits, weights)) return whyUndrawable(logits);
+    const mass = massOf(row);
+    if (!isProbability(mass)) return whyUndrawable(logits);
+    if (isUnrestricted(sampling.params)) return numbers.map((number) => idReaching(number * mass, row));
+    this.#tokens.load(row, typicalP < 1 ? 0 : neededWeight(row, sampling.params));
     this.#prepare(sampling.params, numbers);
     const kept = restrict(this.#tokens, sampling.params);
     if (typicalP < 1) {
@@ -114,9 +103,9 @@ export class Sampler implements TokenSampler {
   /** Looks in one pass at the tokens that will be needed: it is known roughly where they are, unless top-k comes first. */
   #prepare({ topK, topP, minP }: SamplingParams, numbers: readonly number[]): void {
     const mass = Math.min(1, topP) * this.#tokens.all.mass;
-    const heaviest = minP > 0 ? [0] : [];
+    const shares = minP > 0 ? [minP] : [];
     const last = topP < 1 ? [mass] : [];
-    this.#tokens.prepare(topK > 0 ? heaviest : [...heaviest, ...last, ...numbers.map((number) => number * mass)]);
+    this.#tokens.prepare(topK > 0 ? [] : [...last, ...numbers.map((number) => number * mass)], shares);
   }
 
   drawAmong(likeliest: LikeliestTokens, sampling: RowSampling): readonly number[] | undefined {

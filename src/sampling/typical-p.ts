@@ -5,7 +5,7 @@ const binShift = 19;
 const numBins = 2 ** (31 - binShift);
 
 /** Tokens of one row. */
-export interface WeighedRow {
+export interface LeftTokens {
   /** The tokens that are left, ascending. */
   readonly ids: Uint32Array;
   /** [vocabulary] */
@@ -37,7 +37,7 @@ export class TypicalTokens {
    * @returns the ids that are kept, ascending; valid until the next call
    */
   of(
-    row: WeighedRow,
+    row: LeftTokens,
     { temperature, typicalP }: { readonly temperature: number; readonly typicalP: number },
   ): Uint32Array {
     const mass = this.#measure(row, temperature);
@@ -52,7 +52,7 @@ export class TypicalTokens {
   }
 
   /** Finds the distance of every token. @returns the weights of all tokens together */
-  #measure({ ids, logits, weights }: WeighedRow, temperature: number): number {
+  #measure({ ids, logits, weights }: LeftTokens, temperature: number): number {
     let mass = 0;
     let sum = 0;
     for (let i = 0; i < ids.length; i++) {
@@ -75,7 +75,7 @@ export class TypicalTokens {
   }
 
   /** The distance of the last token that is needed to reach the mass. */
-  #farthestKept({ ids, weights }: WeighedRow, mass: number): number {
+  #farthestKept({ ids, weights }: LeftTokens, mass: number): number {
     let bin = 0;
     let before = 0;
     for (; bin < numBins - 1; bin++) {

@@ -1,3 +1,5 @@
+import { segmentSize, type WeighedRow } from '../../src/sampling/index.ts';
+
 /** The generator mulberry32: numbers in [0, 1). */
 function generator(seed: number): () => number {
   let state = seed;
@@ -36,4 +38,18 @@ export function weightsOf(logits: Float32Array, temperature = 1): Float32Array {
   const weights = Float64Array.from(scaled, (logit) => Math.exp(logit - max));
   const sum = weights.reduce((a, b) => a + b, 0);
   return Float32Array.from(weights, (weight) => weight / sum);
+}
+
+/** Logits as the sampler gets them. */
+export function weighed(logits: Float32Array, temperature = 1): WeighedRow {
+  const weights = weightsOf(logits, temperature);
+  const segments = Array.from({ length: Math.ceil(logits.length / segmentSize) }, (_, segment) =>
+    weights.subarray(segment * segmentSize, (segment + 1) * segmentSize),
+  );
+  return {
+    logits,
+    weights,
+    sums: Float32Array.from(segments, (segment) => segment.reduce((sum, weight) => sum + weight, 0)),
+    maxima: Float32Array.from(segments, (segment) => Math.max(...segment)),
+  };
 }

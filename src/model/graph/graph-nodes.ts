@@ -5,6 +5,7 @@ export function node(opType: string, input: readonly string[], output: string): 
   return { opType, domain: '', name: output, input, output: [output], attribute: [] };
 }
 
-export function int64Constant(name: string, value: number): Initializer {
-  return { name, dataType: elementType.int64, dims: [1], rawData: Buffer.from(BigInt64Array.of(BigInt(value)).buffer) };
+export function int64Constant(name: string, ...values: readonly number[]): Initializer {
+  const { buffer } = BigInt64Array.from(values, BigInt);
+  return { name, dataType: elementType.int64, dims: [values.length], rawData: Buffer.from(buffer) };
 }

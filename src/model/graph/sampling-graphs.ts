@@ -1,24 +1,41 @@
-import { attribute, elementType, encodeModel } from '../onnx-schema.ts';
+import { attribute, elementType, encodeModel, type Initializer, type Node, type ValueInfo } from '../onnx-schema.ts';
 import { int64Constant, node } from './graph-nodes.ts';
 
+/** How rows are cut into segments of consecutive tokens; the last one may be shorter. */
+export interface RowSegments {
+  readonly vocabSize: number;
+  readonly segmentSize: number;
+}
+
 /**
- * A graph that turns logits into probabilities: `rows` float32 [n, vocabulary], divided by `temperature` [n, 1], give their softmax
- * `weights`. ONNX Runtime computes every row by itself, so a row's numbers do not depend on other rows.
+ * A graph that turns logits into probabilities. ONNX Runtime computes every row by itself, so a row's numbers do not depend on other rows.
+ *
+ * | input or output | | |
+ * | --- | --- | --- |
+ * | `rows` | float32 [n, vocabulary] | logits |
+ * | `temperature` | float32 [n, 1] | |
+ * | `weights` | float32 [n, vocabulary] | the softmax of the logits, divided by the temperature |
+ * | `sums` | float32 [n, segments, 1] | of the weights |
+ * | `maxima` | float32 [n, segments, 1] | of the weights |
+ *
  * @returns the bytes of an `.onnx` file
  */
-export function weightsGraph(): Uint8Array {
-  const shape = ['n', 'vocabulary'];
+export function weightsGraph(segments: RowSegments): Uint8Array {
+  const cut = cutIntoSegments('weights', 0, segments);
   return encodeModel({
-    initializers: [],
+    initializers: [lastAxis, ...cut.initializers],
     inputs: [
-      { name: 'rows', type: 'float32', shape },
-      { name: 'temperature', type: 'float32', shape: ['n', 1] },
+      { name: 'rows', type: 'float32', shape: rowShape },
+      { name: 'temperature', type: 'float32', shape: columnShape },
     ],
     nodes: [
       node('Div', ['rows', 'temperature'], 'scaled'),
       { ...node('Softmax', ['scaled'], 'weights'), attribute: [attribute('axis', -1)] },
+      ...cut.nodes,
+      node('ReduceSum', [cut.output, lastAxis.name], 'sums'),
+      node('ReduceMax', [cut.output, lastAxis.name], 'maxima'),
     ],
-    outputs: [{ name: 'weights', type: 'float32', shape }],
+    outputs: [{ name: 'weights', type: 'float32', shape: rowShape }, perSegment('sums'), perSegment('maxima')],
   });
 }
 
@@ -31,29 +48,72 @@ export function weightsGraph(): Uint8Array {
  * | `rows` | float32 [n, vocabulary] | logits |
  * | `logit` | float32 [n, 1] | that of one token of each row |
  * | `num_likelier` | float32 [n, 1] | how many tokens of the row have a larger one |
+ * | `maxima` | float32 [n, segments, 1] | of the logits |
  * | `largest_logit` | float32 [n, 1] | |
  * | `largest_logprob` | float32 [n, 1] | the log probability of the token with the largest logit |
+ *
+ * @returns the bytes of an `.onnx` file
  */
-export function scoreGraph(): Uint8Array {
-  const column = { type: 'float32', shape: ['n', 1] } as const;
+export function scoreGraph(segments: RowSegments): Uint8Array {
+  const cut = cutIntoSegments('rows', Number.NEGATIVE_INFINITY, segments);
   return encodeModel({
-    initializers: [int64Constant('last_axis', -1)],
+    initializers: [lastAxis, segmentAxis, ...cut.initializers],
     inputs: [
-      { name: 'rows', type: 'float32', shape: ['n', 'vocabulary'] },
-      { name: 'logit', ...column },
+      { name: 'rows', type: 'float32', shape: rowShape },
+      { name: 'logit', type: 'float32', shape: columnShape },
     ],
     nodes: [
       { ...node('LogSoftmax', ['rows'], 'logprobs'), attribute: [attribute('axis', -1)] },
-      node('ReduceMax', ['logprobs', 'last_axis'], 'largest_logprob'),
-      node('ReduceMax', ['rows', 'last_axis'], 'largest_logit'),
+      node('ReduceMax', ['logprobs', lastAxis.name], 'largest_logprob'),
+      ...cut.nodes,
+      node('ReduceMax', [cut.output, lastAxis.name], 'maxima'),
+      { ...node('ReduceMax', ['maxima', segmentAxis.name], 'largest_logit'), attribute: [attribute('keepdims', 0)] },
       node('Greater', ['rows', 'logit'], 'is_likelier'),
       { ...node('Cast', ['is_likelier'], 'likelier'), attribute: [attribute('to', elementType.float32)] },
-      node('ReduceSum', ['likelier', 'last_axis'], 'num_likelier'),
+      node('ReduceSum', ['likelier', lastAxis.name], 'num_likelier'),
     ],
     outputs: [
-      { name: 'largest_logprob', ...column },
-      { name: 'largest_logit', ...column },
-      { name: 'num_likelier', ...column },
+      perSegment('maxima'),
+      { name: 'largest_logit', type: 'float32', shape: columnShape },
+      { name: 'largest_logprob', type: 'float32', shape: columnShape },
+      { name: 'num_likelier', type: 'float32', shape: columnShape },
     ],
   });
+}
+
+const rowShape = ['n', 'vocabulary'];
+const columnShape = ['n', 1];
+const lastAxis = int64Constant('last_axis', -1);
+const segmentAxis = int64Constant('segment_axis', 1);
+
+function perSegment(name: string): ValueInfo {
+  return { name, type: 'float32', shape: ['n', 'segments', 1] };
+}
+
+interface Cut {
+  readonly initializers: readonly Initializer[];
+  readonly nodes: readonly Node[];
+  /** [n, segments, segment size] */
+  readonly output: string;
+}
+
+function cutIntoSegments(rows: string, filler: number, { vocabSize, segmentSize }: RowSegments): Cut {
+  const shape = int64Constant('segments_shape', 0, -1, segmentSize);
+  const numMissing = -vocabSize % segmentSize;
+  if (numMissing === 0)
+    return { initializers: [shape], nodes: [node('Reshape', [rows, shape.name], 'cut')], output: 'cut' };
+  const padding = int64Constant('padding', 0, 0, 0, segmentSize + numMissing);
+  const fillerConstant = float32Constant('filler', filler);
+  return {
+    initializers: [shape, padding, fillerConstant],
+    nodes: [
+      node('Pad', [rows, padding.name, fillerConstant.name], 'padded'),
+      node('Reshape', ['padded', shape.name], 'cut'),
+    ],
+    output: 'cut',
+  };
+}
+
+function float32Constant(name: string, value: number): Initializer {
+  return { name, dataType: elementType.float32, dims: [], rawData: Buffer.from(Float32Array.of(value).buffer) };
 }

@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { greedy, type RowSampling, type SamplingParams } from '../../../src/core/index.ts';
-import { Sampler, type Undrawable } from '../../../src/sampling/index.ts';
+import { Sampler, type Undrawable, type WeighedRow } from '../../../src/sampling/index.ts';
+import { neededWeight } from '../../../src/sampling/needed-weight.ts';
 import { philox, uniform } from '../../../src/sampling/random.ts';
 import { RankedTokens } from '../../../src/sampling/ranked-tokens.ts';
 import { restrict } from '../../../src/sampling/restrict.ts';
 import { TypicalTokens } from '../../../src/sampling/typical-p.ts';
-import { randomLogits, weightsOf } from '../../support/random-logits.ts';
+import { randomLogits, weighed } from '../../support/random-logits.ts';
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 
@@ -16,7 +17,7 @@ function rowOf(params: SamplingParams, changes: Partial<RowSampling> = {}): RowS
 
 /** What a sampler draws from logits that are adjusted already. */
 function draw(sampler: Sampler, logits: Float32Array, row: RowSampling): readonly number[] | Undrawable {
-  return sampler.draw({ logits, weights: weightsOf(logits, row.params.temperature || 1) }, row);
+  return sampler.draw(weighed(logits, row.params.temperature || 1), row);
 }
 
 /** The tokens that a sampler draws. @throws {Error} there are none */
@@ -211,10 +212,17 @@ test('several choices of a row draw what each of them would draw alone', () => {
   }
 });
 
+/** The ids that top-k, top-p and min-p leave. @param least weight of the tokens that are ranked */
+function keptOf(row: WeighedRow, params: SamplingParams, least = 0): Uint32Array {
+  const tokens = new RankedTokens(row.weights.length);
+  tokens.load(row, least);
+  return tokens.ids(restrict(tokens, params)).slice();
+}
+
 test('draws come from the kept tokens only, whatever the parameters, ties and masks', () => {
   const shape = fc.record({
     seed: fc.nat(),
-    vocabSize: fc.integer({ min: 1, max: 1000 }),
+    vocabSize: fc.integer({ min: 1, max: 3000 }),
     scale: fc.constantFrom(0.1, 1, 4, 30),
     quantum: fc.constantFrom(0, 0.25, 2),
     masked: fc.constantFrom(0, 0.5),
@@ -229,20 +237,21 @@ test('draws come from the kept tokens only, whatever the parameters, ties and ma
   fc.assert(
     fc.property(shape, parameters, fc.integer(), (random, changes, seed) => {
       const logits = randomLogits(random);
-      const weights = weightsOf(logits, changes.temperature);
+      const row = weighed(logits, changes.temperature);
+      const { weights } = row;
       const params = { ...greedy, ...changes, seed };
       const sampler = new Sampler(logits.length);
       const choices = Array.from({ length: 40 }, (_, choice) => choice);
-      const ids = sampler.draw({ logits, weights }, rowOf(params, { choices }));
+      const ids = sampler.draw(row, rowOf(params, { choices }));
       if (logits.every((logit) => logit === -inf)) {
         expect(ids).toBe('all masked');
         return;
       }
-      const tokens = new RankedTokens(logits.length);
-      tokens.load(logits, weights);
-      const left = tokens.ids(restrict(tokens, params));
+      const left = keptOf(row, params);
+      // What is found from the segments must not change anything.
+      if (params.typicalP >= 1) expect(keptOf(row, params, neededWeight(row, params))).toEqual(left);
       const kept = new Set(
-        params.typicalP < 1 ? new TypicalTokens(weights.length).of({ ids: left, logits, weights }, params) : left,
+        params.typicalP < 1 ? new TypicalTokens(weights.length).of({ ...row, ids: left }, params) : left,
       );
       expect(kept.size).toBeGreaterThan(0);
       expect(Array.from(ids, Number).filter((id) => !kept.has(id) || weights[id] === 0)).toEqual([]);

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { greedy, type SamplingParams } from '../../../src/core/index.ts';
-import { Sampler } from '../../../src/sampling/index.ts';
+import { Sampler, type WeighedRow } from '../../../src/sampling/index.ts';
+import { neededWeight } from '../../../src/sampling/needed-weight.ts';
 import { RankedTokens } from '../../../src/sampling/ranked-tokens.ts';
 import { restrict } from '../../../src/sampling/restrict.ts';
 import { TypicalTokens } from '../../../src/sampling/typical-p.ts';
-import { type LogitsShape, randomLogits, weightsOf } from '../../support/random-logits.ts';
+import { type LogitsShape, randomLogits, weighed } from '../../support/random-logits.ts';
 
 interface SamplingCase extends LogitsShape, SamplingParams {
   readonly promptTokenIds: readonly number[];
@@ -47,9 +48,9 @@ describe('what is left of random logits is what the logits processors of transfo
     const context = { promptTokenIds, outputTokenIds };
     new Sampler(vocabSize).adjust(logits, { params: sampling, tokenIndex: 0, choices: [0], context, bannedTokenIds });
     for (const [id, logit] of expected.adjusted) expect(logits[id]).toBeCloseTo(logit, 5);
-    const weights = weightsOf(logits, sampling.temperature);
-    const possible = (id: number) => (weights[id] ?? 0) >= leastWeight;
-    const kept = keptOf(logits, weights, sampling);
+    const row = weighed(logits, sampling.temperature);
+    const possible = (id: number) => (row.weights[id] ?? 0) >= leastWeight;
+    const kept = keptOf(row, sampling);
     if (vocabSize > 1000) {
       expect(kept).toHaveLength(expected.numKept);
       expect(createHash('sha256').update(bitsOf(kept, vocabSize)).digest('hex')).toBe(expected.kept);
@@ -59,11 +60,11 @@ describe('what is left of random logits is what the logits processors of transfo
   });
 });
 
-function keptOf(logits: Float32Array, weights: Float32Array, params: SamplingParams): number[] {
-  const tokens = new RankedTokens(logits.length);
-  expect(tokens.load(logits, weights)).toBe(true);
+function keptOf(row: WeighedRow, params: SamplingParams): number[] {
+  const tokens = new RankedTokens(row.weights.length);
+  tokens.load(row, params.typicalP < 1 ? 0 : neededWeight(row, params));
   const ids = tokens.ids(restrict(tokens, params));
-  return [...(params.typicalP < 1 ? new TypicalTokens(weights.length).of({ ids, logits, weights }, params) : ids)];
+  return [...(params.typicalP < 1 ? new TypicalTokens(row.weights.length).of({ ...row, ids }, params) : ids)];
 }
 
 function bitsOf(ids: readonly number[], vocabSize: number): Uint8Array {

@@ -1,0 +1,58 @@
+/** Tokens of a segment: consecutive ones of a row, of which the sum and the maximum are known. The last segment may have fewer. */
+export const segmentSize = 32;
+
+/** A row that tokens are drawn from. The sums and maxima are there because most draws can tell from them where to look. */
+export interface WeighedRow {
+  /** Adjusted: [vocabulary]. */
+  readonly logits: Float32Array;
+  /** The softmax of the logits, divided by the temperature: [vocabulary]. */
+  readonly weights: Float32Array;
+  /** The sum of the weights of each segment: [segments]. */
+  readonly sums: Float32Array;
+  /** The largest weight of each segment: [segments]. */
+  readonly maxima: Float32Array;
+}
+
+export function numSegmentsOf(vocabSize: number): number {
+  return Math.ceil(vocabSize / segmentSize);
+}
+
+/** The weights of a row together. */
+export function massOf({ sums }: WeighedRow): number {
+  let mass = 0;
+  for (let segment = 0; segment < sums.length; segment++) mass += sums[segment] ?? 0;
+  return mass;
+}
+
+/** The largest weight of a row. */
+export function largestOf({ maxima }: WeighedRow): number {
+  let largest = 0;
+  for (let segment = 0; segment < maxima.length; segment++) largest = Math.max(largest, maxima[segment] ?? 0);
+  return largest;
+}
+
+/** Whether weights that add up to this are probabilities. If not, the logits were not finite, or all -Infinity. */
+export function isProbability(mass: number): boolean {
+  return Math.abs(mass - 1) < 0.1;
+}
+
+/** The id at which the running sum of all weights, in the order of the ids, reaches the mass. */
+export function idReaching(mass: number, { weights, sums }: WeighedRow): number {
+  let segment = 0;
+  let reached = 0;
+  for (; segment < sums.length - 1; segment++) {
+    const next = reached + (sums[segment] ?? 0);
+    if (next >= mass) break;
+    reached = next;
+  }
+  let last = 0;
+  // Rounding may keep the sum from reaching the mass within the segment.
+  for (let id = segment * segmentSize; id < weights.length; id++) {
+    const weight = weights[id] ?? 0;
+    if (weight === 0) continue;
+    last = id;
+    reached += weight;
+    if (reached >= mass) return id;
+  }
+  return last;
+}
