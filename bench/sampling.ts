@@ -16,31 +16,40 @@ const numRows = 50;
 const numSteps = 24;
 const contextTokens = 64;
 
+/** Random weights give flat distributions: top-p 0.9 keeps 38,000 tokens. At this temperature it keeps 200, as with trained weights. */
+const steep = 0.12;
+
+const penalties = { presencePenalty: 0.5, frequencyPenalty: 0.5 };
+
 const kinds: Readonly<Record<string, Partial<RowSampling> & { readonly params: SamplingParams }>> = {
   greedy: { params: greedy },
+  'greedy, 20 log probabilities': { params: greedy, numLogprobs: 20 },
   temperature: { params: { ...greedy, temperature: 1 } },
   'temperature, 5 log probabilities': { params: { ...greedy, temperature: 1 }, numLogprobs: 5 },
   'top-k 40': { params: { ...greedy, temperature: 1, topK: 40 } },
-  'top-p 0.9': { params: { ...greedy, temperature: 1, topP: 0.9 } },
-  'everything, 20 log probabilities': {
+  'steep, top-p 0.9': { params: { ...greedy, temperature: steep, topP: 0.9 } },
+  'steep, top-p, penalties, 5 log probabilities': {
+    params: { ...greedy, ...penalties, temperature: steep, topP: 0.9 },
+    numLogprobs: 5,
+  },
+  'flat, top-p 0.9': { params: { ...greedy, temperature: 1, topP: 0.9 } },
+  'flat, top-p, penalties, 5 log probabilities': {
+    params: { ...greedy, ...penalties, temperature: 1, topP: 0.9 },
+    numLogprobs: 5,
+  },
+  'flat, everything, 20 log probabilities': {
     params: {
       ...greedy,
+      ...penalties,
       temperature: 0.8,
       topK: 20_000,
       topP: 0.9,
       minP: 0.01,
       repetitionPenalty: 1.1,
-      presencePenalty: 0.5,
-      frequencyPenalty: 0.5,
     },
     numLogprobs: 20,
   },
-  'top-p 0.9, penalties, 5 log probabilities': {
-    params: { ...greedy, temperature: 0.8, topP: 0.9, presencePenalty: 0.5, frequencyPenalty: 0.5 },
-    numLogprobs: 5,
-  },
-  'typical-p 0.9': { params: { ...greedy, temperature: 1, typicalP: 0.9 } },
-  'greedy, 20 log probabilities': { params: greedy, numLogprobs: 20 },
+  'flat, typical-p 0.9': { params: { ...greedy, temperature: 1, typicalP: 0.9 } },
 };
 
 const context = {

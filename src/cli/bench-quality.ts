@@ -87,6 +87,7 @@ async function read(
   // A row's seed says which window it reads; the token drawn is the next one of the text.
   const runner = runnerOf({
     needs: () => 'all',
+    adjusts: () => false,
     adjust: () => {},
     draw: ({ logits }, { params: { seed: window }, tokenIndex: place }) => {
       const tokenId = windows[window]?.[place + 1] ?? 0;

@@ -17,6 +17,12 @@ export interface HostRows {
   placeOf(at: number): number;
 }
 
+/** Rows that are next to each other. */
+export interface RowRange {
+  readonly array: NativeArray<Float32Array>;
+  readonly first: number;
+}
+
 /** The logits of a run, float32 [rows, vocabulary]. */
 export interface Logits {
   /** Binds the output of the next run. */

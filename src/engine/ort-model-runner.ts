@@ -69,7 +69,7 @@ export class OrtModelRunner implements ModelRunner {
       this.#nextToken = owned.own(nativeArray(BigInt64Array, maxRows));
       this.#nextLogit = owned.own(nativeArray(Float32Array, maxRows));
       const sampler = options.sampler ?? new Sampler(vocabSize);
-      this.#sampling = new RowSampler({ vocabSize, logits: this.#logits, sampler, session, owned });
+      this.#sampling = new RowSampler({ shape: logitsShape, logits: this.#logits, sampler, session, owned });
     } catch (error) {
       owned.free();
       if (error instanceof ModelError) throw error;

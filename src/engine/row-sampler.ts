@@ -1,14 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
-import { maxLogprobs, type TokenLogprobs } from '../core/index.ts';
+import type { TokenLogprobs } from '../core/index.ts';
 import { isGreedy, type TokenSampler, type Undrawable } from '../sampling/index.ts';
 import type { DrawnRow, LogitRows, ScoredRow } from './logit-rows.ts';
-import { type HostRows, type Logits, nthRow } from './logits.ts';
+import { type HostRows, type Logits, type LogitsShape, nthRow } from './logits.ts';
 import type { Resources, SessionOptions } from './ort/index.ts';
-import { type ScoredToken, Scorer } from './scorer.ts';
-import { rowsPerBatch, Weigher } from './weigher.ts';
+import { type ScoredToken, Scorer, type Scores } from './scorer.ts';
+import { type Batch, rowsPerBatch, Weigher } from './weigher.ts';
 
 export interface RowSamplerOptions {
-  readonly vocabSize: number;
+  readonly shape: LogitsShape;
   readonly logits: Logits;
   readonly sampler: TokenSampler;
   readonly session: SessionOptions;
@@ -44,14 +44,15 @@ export class RowSampler {
   readonly #weigher: Weigher;
   readonly #scorer: Scorer;
 
-  constructor({ vocabSize, logits, sampler, session: { threads }, owned }: RowSamplerOptions) {
+  constructor({ shape, logits, sampler, session: { threads }, owned }: RowSamplerOptions) {
+    const { vocabSize } = shape;
     this.#vocabSize = vocabSize;
     this.#logits = logits;
     this.#sampler = sampler;
     // While these sessions run, the event loop draws: spinning threads would take its core.
     const session = { threads, spinning: false };
     this.#weigher = new Weigher(vocabSize, session, owned);
-    this.#scorer = new Scorer({ vocabSize, maxTop: maxLogprobs }, session, owned);
+    this.#scorer = new Scorer(shape, session, owned);
   }
 
   /** Makes what is running fail. */
@@ -68,21 +69,21 @@ export class RowSampler {
     await this.#drawFromFew(plan.drawn, drawn);
     const known = plan.drawn.filter((row) => drawn.has(row));
     const whole = plan.drawn.filter((row) => !drawn.has(row));
-    const wanted = [...known.flatMap((row) => wantedOf(row, drawn.get(row))), ...plan.scored.map(wantedOfPrompt)];
-    const ats = [...whole.map(({ at }) => at), ...wanted.flatMap(({ tokens }) => tokens.map(({ at }) => at))];
+    const scoredAts = atsOfScored(plan);
+    const ats = ascending([...whole.map(({ at }) => at), ...scoredAts]);
     if (ats.length === 0) return { drawn, logprobs: new Map() };
-    const rows = await this.#logits.read([...new Set(ats)].sort((a, b) => a - b));
-    const scores = new Scores(this.#scorer, rows);
-    scores.add(wanted);
+    const rows = await this.#logits.read(ats);
+    const found = new FoundLogprobs(this.#scorer.start(rows, scoredAts));
+    found.add([...known.flatMap((row) => wantedOf(row, drawn.get(row))), ...plan.scored.map(wantedOfPrompt)]);
     try {
       await this.#drawFromAll(whole, rows, (batch) => {
         for (const [row, ids] of batch) drawn.set(row, ids);
-        scores.add(batch.flatMap(([row, ids]) => wantedOf(row, ids)));
+        found.add(batch.flatMap(([row, ids]) => wantedOf(row, ids)));
       });
     } finally {
       await this.#scorer.idle();
     }
-    return { drawn, logprobs: await scores.all() };
+    return { drawn, logprobs: await found.all() };
   }
 
   /** Draws from the likeliest tokens, for the rows that need no others and where reading these few is faster. */
@@ -103,53 +104,66 @@ export class RowSampler {
     from: HostRows,
     onDrawn: (batch: readonly (readonly [DrawnRow, readonly number[] | Undrawable])[]) => void,
   ): Promise<void> {
-    const numBatches = Math.ceil(rows.length / rowsPerBatch);
-    const batchOf = (nth: number) => rows.slice(nth * rowsPerBatch, (nth + 1) * rowsPerBatch);
-    let weighing = numBatches > 0 ? this.#weigh(0, batchOf(0), from) : Promise.resolve();
-    for (let nth = 0; nth < numBatches; nth++) {
+    const weigher = this.#weigher;
+    const rowsOf = (nth: number) => rows.slice(nth * rowsPerBatch, (nth + 1) * rowsPerBatch);
+    this.#load(rowsOf(0), from, weigher.batch(0));
+    let weighing = weigher.batch(0).weigh();
+    this.#load(rowsOf(1), from, weigher.batch(1));
+    for (let nth = 0; nth * rowsPerBatch < rows.length; nth++) {
       await weighing;
-      if (nth + 1 < numBatches) weighing = this.#weigh(nth + 1, batchOf(nth + 1), from);
-      const { rowOf } = this.#weigher.batch(nth);
-      const drawn: (readonly [DrawnRow, readonly number[] | Undrawable])[] = [];
-      for (const [i, row] of batchOf(nth).entries()) {
-        if (i % drawsPerTurn === 0) await setImmediate();
-        drawn.push([row, this.#sampler.draw(rowOf(i), row.sampling)]);
-      }
-      onDrawn(drawn);
+      weighing = weigher.batch(nth + 1).weigh();
+      // A failure is reported when the batch is awaited.
+      weighing.catch(() => {});
+      onDrawn(await this.#draw(rowsOf(nth), weigher.batch(nth)));
+      this.#load(rowsOf(nth + 2), from, weigher.batch(nth + 2));
     }
   }
 
-  /** Copies and adjusts the logits of a batch at once, then computes its weights. */
-  #weigh(nth: number, rows: readonly DrawnRow[], { array, placeOf }: HostRows): Promise<void> {
-    const batch = this.#weigher.batch(nth);
-    for (const [i, { at, sampling }] of rows.entries()) {
-      const logits = batch.logitsOf(i);
-      logits.set(nthRow(array.values, this.#vocabSize, placeOf(at)));
+  /** Adjusts the logits of a few rows in place if nothing else needs them as they are, and copies them otherwise. */
+  #load(rows: readonly DrawnRow[], { array, placeOf }: HostRows, batch: Batch): void {
+    const temperatures = rows.map(({ sampling: { params } }) => (isGreedy(params) ? 1 : params.temperature));
+    const first = placeOf(rows[0]?.at ?? 0);
+    const isNext = ({ at }: DrawnRow, nth: number) => placeOf(at) === first + nth;
+    const mayChange = ({ sampling }: DrawnRow) =>
+      sampling.numLogprobs === undefined || !this.#sampler.adjusts(sampling);
+    const inPlace = rows.every((row, nth) => isNext(row, nth) && mayChange(row));
+    const loaded = inPlace ? { array, first } : { array: batch.copies, first: 0 };
+    for (const [nth, { at, sampling }] of rows.entries()) {
+      const logits = nthRow(loaded.array.values, this.#vocabSize, loaded.first + nth);
+      if (!inPlace) logits.set(nthRow(array.values, this.#vocabSize, placeOf(at)));
       this.#sampler.adjust(logits, sampling);
-      batch.setTemperature(i, isGreedy(sampling.params) ? 1 : sampling.params.temperature);
     }
-    const running = this.#weigher.run(nth, rows.length);
-    // A failure is reported when the batch is awaited.
-    running.catch(() => {});
-    return running;
+    batch.load(loaded, temperatures);
+  }
+
+  async #draw(
+    rows: readonly DrawnRow[],
+    batch: Batch,
+  ): Promise<(readonly [DrawnRow, readonly number[] | Undrawable])[]> {
+    const drawn: (readonly [DrawnRow, readonly number[] | Undrawable])[] = [];
+    for (const [i, row] of rows.entries()) {
+      if (i % drawsPerTurn === 0) await setImmediate();
+      drawn.push([row, this.#sampler.draw(batch.rowOf(i), row.sampling)]);
+    }
+    return drawn;
   }
 }
 
 /** Log probabilities that are being found while other rows are drawn. */
-class Scores {
-  readonly #scorer: Scorer;
-  readonly #rows: HostRows;
+class FoundLogprobs {
+  readonly #scores: Scores;
   readonly #found: { readonly wanted: readonly Wanted[]; readonly logprobs: Promise<readonly TokenLogprobs[]> }[] = [];
 
-  constructor(scorer: Scorer, rows: HostRows) {
-    this.#scorer = scorer;
-    this.#rows = rows;
+  constructor(scores: Scores) {
+    this.#scores = scores;
   }
 
   add(wanted: readonly Wanted[]): void {
     if (wanted.length === 0) return;
-    const tokens = wanted.flatMap((each) => each.tokens);
-    this.#found.push({ wanted, logprobs: this.#scorer.score(this.#rows, tokens) });
+    const logprobs = this.#scores.of(wanted.flatMap(({ tokens }) => tokens));
+    // A failure is reported when all are awaited.
+    logprobs.catch(() => {});
+    this.#found.push({ wanted, logprobs });
   }
 
   async all(): Promise<ReadonlyMap<DrawnRow | ScoredRow, readonly TokenLogprobs[]>> {
@@ -164,6 +178,16 @@ class Scores {
     }
     return byRow;
   }
+}
+
+/** The rows of logits that log probabilities are wanted of, ascending. */
+function atsOfScored({ drawn, scored }: LogitRows): number[] {
+  const ofDrawn = drawn.filter(({ sampling }) => sampling.numLogprobs !== undefined).map(({ at }) => at);
+  return ascending([...ofDrawn, ...scored.flatMap(({ at, scoring }) => scoring.tokenIds.map((_, i) => at + i))]);
+}
+
+function ascending(ats: readonly number[]): number[] {
+  return [...new Set(ats)].sort((a, b) => a - b);
 }
 
 function bestOf({ at, sampling }: DrawnRow, best: BestToken): readonly number[] | Undrawable {

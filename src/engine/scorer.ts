@@ -1,11 +1,12 @@
-import type { TokenLogprobs } from '../core/index.ts';
+import { setImmediate } from 'node:timers/promises';
+import { maxLogprobs, type TokenLogprobs } from '../core/index.ts';
 import { scoreGraph } from '../model/index.ts';
-import { LikeliestIds, numSegmentsOf, segmentSize } from '../sampling/index.ts';
-import { type HostRows, nthRow } from './logits.ts';
+import { LikeliestIds, numLarger, numSegmentsOf, segmentSize } from '../sampling/index.ts';
+import { type HostRows, type LogitsShape, nthRow } from './logits.ts';
 import { type NativeArray, nativeArray, type Resources, Session, type SessionOptions } from './ort/index.ts';
 
-/** Rows that are scored in one run, and looked at in one turn of the event loop: less than a millisecond for 50,000 tokens. */
-const maxRows = 8;
+/** Rows that are summed up in one run, and looked at in one turn of the event loop: less than a millisecond for 50,000 tokens. */
+const maxGroupRows = 8;
 
 /** A token whose log probability is wanted. */
 export interface ScoredToken {
@@ -16,62 +17,63 @@ export interface ScoredToken {
   readonly numTop: number;
 }
 
+/** Rows of logits that are next to each other. */
+interface Group {
+  /** Indices among the run's rows. */
+  readonly ats: readonly number[];
+  /** Where their results are. */
+  readonly place: number;
+}
+
+/** What is known about a row. */
+interface RowSums {
+  readonly logits: Float32Array;
+  /** Of each segment. */
+  readonly maxima: Float32Array;
+  /** The logarithm of the sum of exp(logit). */
+  readonly logSum: number;
+}
+
 /**
- * Finds log probabilities. The sums over the vocabulary are computed off the event loop. The likeliest tokens are found on it, which is
- * several times as fast as ONNX Runtime's TopK.
+ * Finds log probabilities. What needs all tokens of a row is computed off the event loop, while tokens are drawn. The rest is done on it:
+ * with the maxima of segments, finding the likeliest tokens takes few comparisons.
  */
 export class Scorer {
   readonly #session: Session;
   readonly #vocabSize: number;
   readonly #largestLogits: NativeArray<Float32Array>;
   readonly #largestLogprobs: NativeArray<Float32Array>;
-  readonly #tokenLogits: NativeArray<Float32Array>;
-  readonly #numLikelier: NativeArray<Float32Array>;
   readonly #maxima: NativeArray<Float32Array>;
-  readonly #likeliest: LikeliestIds;
+  readonly #likeliest = new LikeliestIds(maxLogprobs);
   #running: Promise<unknown> = Promise.resolve();
 
   /** @param owned becomes the owner of the session and the memory */
-  constructor(
-    { vocabSize, maxTop }: { readonly vocabSize: number; readonly maxTop: number },
-    session: SessionOptions,
-    owned: Resources,
-  ) {
+  constructor({ vocabSize, maxRows }: LogitsShape, session: SessionOptions, owned: Resources) {
     this.#vocabSize = vocabSize;
     this.#session = owned.own(new Session(scoreGraph({ vocabSize, segmentSize }), session));
-    this.#largestLogits = owned.own(nativeArray(Float32Array, 2 * maxRows));
-    this.#largestLogprobs = owned.own(nativeArray(Float32Array, 2 * maxRows));
-    this.#tokenLogits = owned.own(nativeArray(Float32Array, 2 * maxRows));
-    this.#numLikelier = owned.own(nativeArray(Float32Array, 2 * maxRows));
-    this.#maxima = owned.own(nativeArray(Float32Array, 2 * maxRows * numSegmentsOf(vocabSize)));
-    this.#likeliest = new LikeliestIds(maxTop);
+    this.#largestLogits = owned.own(nativeArray(Float32Array, maxRows));
+    this.#largestLogprobs = owned.own(nativeArray(Float32Array, maxRows));
+    this.#maxima = owned.own(nativeArray(Float32Array, maxRows * numSegmentsOf(vocabSize)));
   }
 
-  /** Calls may overlap; they are served one after the other. @returns one result per token */
-  score(rows: HostRows, tokens: readonly ScoredToken[]): Promise<TokenLogprobs[]> {
-    const scored = this.#running.then(() => this.#score(rows, neighbours(rows, tokens)));
-    this.#running = scored.catch(() => {});
-    return scored;
-  }
-
-  /** Group by group. While the sums of a group are computed, the event loop looks at the group before. */
-  async #score(rows: HostRows, groups: readonly (readonly ScoredToken[])[]): Promise<TokenLogprobs[]> {
-    const results: TokenLogprobs[] = [];
-    let summing = this.#sum(rows, groups[0] ?? [], 0);
-    for (const [nth, group] of groups.entries()) {
-      await summing;
-      const next = groups[nth + 1];
-      if (next !== undefined) {
-        summing = this.#sum(rows, next, nth + 1);
-        // A failure is reported when the next group is awaited.
-        summing.catch(() => {});
+  /** Starts to sum up rows. One call at a time. @param ats ascending */
+  start(rows: HostRows, ats: readonly number[]): Scores {
+    const sums = new Map<number, () => Promise<RowSums>>();
+    for (const group of groupsOf(rows, ats)) {
+      const summed = this.#running.then(() => this.#sum(rows, group));
+      // A failure is reported when a row is asked for.
+      this.#running = summed.catch(() => {});
+      for (const [i, at] of group.ats.entries()) {
+        sums.set(at, async () => {
+          await summed;
+          return this.#sumsOf(rows, at, group.place + i);
+        });
       }
-      for (const [i, token] of group.entries()) results.push(this.#logprobsOf(rows, token, firstPlaceOf(nth) + i));
     }
-    return results;
+    return new Scores(sums, this.#likeliest);
   }
 
-  /** Waits until all calls have been served, or have failed. */
+  /** Waits until all rows have been summed up, or have failed. */
   async idle(): Promise<void> {
     await this.#running;
   }
@@ -80,57 +82,74 @@ export class Scorer {
     this.#session.terminate();
   }
 
-  /** Finds what the log probabilities of neighbouring rows are computed from. */
-  async #sum({ array, placeOf }: HostRows, tokens: readonly ScoredToken[], nth: number): Promise<void> {
-    if (tokens.length === 0) return;
-    const place = firstPlaceOf(nth);
-    const numRows = tokens.length;
-    const first = placeOf(tokens[0]?.at ?? 0);
-    for (const [i, { id }] of tokens.entries()) {
-      this.#tokenLogits.values[place + i] = nthRow(array.values, this.#vocabSize, first + i)[id] ?? Number.NaN;
-    }
+  async #sum({ array, placeOf }: HostRows, { ats, place }: Group): Promise<void> {
     const session = this.#session;
     const { BYTES_PER_ELEMENT: size } = Float32Array;
-    const rows = { byteOffset: first * this.#vocabSize * size, shape: [numRows, this.#vocabSize] };
-    session.bindInput('rows', { buffer: array.buffer, type: 'float32', ...rows });
+    const width = this.#vocabSize;
+    const numRows = ats.length;
+    const byteOffset = placeOf(ats[0] ?? 0) * width * size;
+    session.bindInput('rows', { buffer: array.buffer, type: 'float32', byteOffset, shape: [numRows, width] });
     const column = { byteOffset: place * size, type: 'float32', shape: [numRows, 1] } as const;
-    session.bindInput('logit', { buffer: this.#tokenLogits.buffer, ...column });
-    session.bindOutput('num_likelier', { buffer: this.#numLikelier.buffer, ...column });
     session.bindOutput('largest_logit', { buffer: this.#largestLogits.buffer, ...column });
     session.bindOutput('largest_logprob', { buffer: this.#largestLogprobs.buffer, ...column });
-    const numSegments = numSegmentsOf(this.#vocabSize);
+    const numSegments = numSegmentsOf(width);
     const segments = { byteOffset: place * numSegments * size, shape: [numRows, numSegments, 1] };
     session.bindOutput('maxima', { buffer: this.#maxima.buffer, type: 'float32', ...segments });
     await session.run();
   }
 
-  /** @param place of what {@link #sum} has found */
-  #logprobsOf({ array, placeOf }: HostRows, { at, id, numTop }: ScoredToken, place: number): TokenLogprobs {
-    const logits = nthRow(array.values, this.#vocabSize, placeOf(at));
+  #sumsOf({ array, placeOf }: HostRows, at: number, place: number): RowSums {
     const largest = this.#largestLogits.values[place] ?? Number.NaN;
-    const total = largest - (this.#largestLogprobs.values[place] ?? Number.NaN);
-    const logprobOf = (token: number) => Math.fround((logits[token] ?? Number.NaN) - total);
-    const maxima = nthRow(this.#maxima.values, numSegmentsOf(this.#vocabSize), place);
-    const likeliest = this.#likeliest.of(logits, maxima, numTop);
-    const top = Array.from(likeliest, (token) => ({ id: token, logprob: logprobOf(token) }));
-    return { logprob: logprobOf(id), rank: 1 + (this.#numLikelier.values[place] ?? Number.NaN), top };
+    return {
+      logits: nthRow(array.values, this.#vocabSize, placeOf(at)),
+      maxima: nthRow(this.#maxima.values, numSegmentsOf(this.#vocabSize), place),
+      logSum: largest - (this.#largestLogprobs.values[place] ?? Number.NaN),
+    };
   }
 }
 
-/** Two groups take turns in memory: one is computed while the other is looked at. */
-function firstPlaceOf(nthGroup: number): number {
-  return (nthGroup % 2) * maxRows;
+/** The log probabilities of tokens of one run. */
+export class Scores {
+  readonly #sums: ReadonlyMap<number, () => Promise<RowSums>>;
+  readonly #likeliest: LikeliestIds;
+
+  constructor(sums: ReadonlyMap<number, () => Promise<RowSums>>, likeliest: LikeliestIds) {
+    this.#sums = sums;
+    this.#likeliest = likeliest;
+  }
+
+  /** @param tokens of rows that {@link Scorer.start} was called with @returns one entry per token */
+  async of(tokens: readonly ScoredToken[]): Promise<TokenLogprobs[]> {
+    const results: TokenLogprobs[] = [];
+    for (const [i, token] of tokens.entries()) {
+      if (i > 0 && i % maxGroupRows === 0) await setImmediate();
+      const sums = await this.#sums.get(token.at)?.();
+      if (sums === undefined) throw new Error(`row ${token.at} has not been summed up`);
+      results.push(this.#logprobsOf(token, sums));
+    }
+    return results;
+  }
+
+  #logprobsOf({ id, numTop }: ScoredToken, { logits, maxima, logSum }: RowSums): TokenLogprobs {
+    const logprobOf = (token: number) => Math.fround((logits[token] ?? Number.NaN) - logSum);
+    const likeliest = this.#likeliest.of(logits, maxima, numTop);
+    return {
+      logprob: logprobOf(id),
+      rank: 1 + numLarger(logits, maxima, logits[id] ?? Number.NaN),
+      top: Array.from(likeliest, (token) => ({ id: token, logprob: logprobOf(token) })),
+    };
+  }
 }
 
-/** Cuts a list of tokens into groups whose rows are next to each other in memory. */
-function neighbours({ placeOf }: HostRows, tokens: readonly ScoredToken[]): ScoredToken[][] {
-  const groups: ScoredToken[][] = [];
-  for (const token of tokens) {
+/** Cuts a list of rows into groups that are next to each other in memory. */
+function groupsOf({ placeOf }: HostRows, ats: readonly number[]): Group[] {
+  const groups: (Group & { readonly ats: number[] })[] = [];
+  for (const [place, at] of ats.entries()) {
     const group = groups.at(-1);
-    const before = group?.at(-1);
-    const follows = before !== undefined && placeOf(token.at) === placeOf(before.at) + 1;
-    if (group !== undefined && follows && group.length < maxRows) group.push(token);
-    else groups.push([token]);
+    const before = group?.ats.at(-1);
+    const follows = before !== undefined && placeOf(at) === placeOf(before) + 1;
+    if (group !== undefined && follows && group.ats.length < maxGroupRows) group.ats.push(at);
+    else groups.push({ ats: [at], place });
   }
   return groups;
 }

@@ -1,6 +1,6 @@
 import { weightsGraph } from '../model/index.ts';
 import { numSegmentsOf, segmentSize, type WeighedRow } from '../sampling/index.ts';
-import { nthRow } from './logits.ts';
+import { nthRow, type RowRange } from './logits.ts';
 import { type NativeArray, nativeArray, type Resources, Session, type SessionOptions } from './ort/index.ts';
 
 /** Rows whose weights are computed together. */
@@ -9,20 +9,19 @@ export const rowsPerBatch = 10;
 /** Far above where all tokens are equally likely, and within float32. */
 const maxTemperature = 1e30;
 
-/** A few rows on their way from logits to weights. */
-export interface Batch {
-  logitsOf(nth: number): Float32Array;
-  /** Valid after {@link Weigher.run}. */
-  rowOf(nth: number): WeighedRow;
-  setTemperature(nth: number, temperature: number): void;
+interface Sessions {
+  /** For rows whose temperature is 1. */
+  readonly plain: Session;
+  readonly scaled: Session;
 }
 
+/** Memory of one batch. */
 interface BatchMemory {
-  readonly logits: NativeArray<Float32Array>;
+  readonly copies: NativeArray<Float32Array>;
+  readonly temperatures: NativeArray<Float32Array>;
   readonly weights: NativeArray<Float32Array>;
   readonly sums: NativeArray<Float32Array>;
   readonly maxima: NativeArray<Float32Array>;
-  readonly temperatures: NativeArray<Float32Array>;
 }
 
 /**
@@ -30,66 +29,101 @@ interface BatchMemory {
  * that the event loop can work on one while the other is computed.
  */
 export class Weigher {
-  readonly #session: Session;
-  readonly #vocabSize: number;
-  readonly #batches: readonly [BatchMemory, BatchMemory];
+  readonly #sessions: Sessions;
+  readonly #batches: readonly [Batch, Batch];
 
-  /** @param owned becomes the owner of the session and the memory */
-  constructor(vocabSize: number, session: SessionOptions, owned: Resources) {
-    this.#vocabSize = vocabSize;
-    this.#session = owned.own(new Session(weightsGraph({ vocabSize, segmentSize }), session));
+  /** @param owned becomes the owner of the sessions and the memory */
+  constructor(vocabSize: number, options: SessionOptions, owned: Resources) {
+    const sessionOf = (scaled: boolean) =>
+      owned.own(new Session(weightsGraph({ vocabSize, segmentSize, scaled }), options));
     const rowsOf = (width: number) => owned.own(nativeArray(Float32Array, rowsPerBatch * width));
-    const memory = (): BatchMemory => ({
-      logits: rowsOf(vocabSize),
-      weights: rowsOf(vocabSize),
-      sums: rowsOf(numSegmentsOf(vocabSize)),
-      maxima: rowsOf(numSegmentsOf(vocabSize)),
-      temperatures: rowsOf(1),
-    });
-    this.#batches = [memory(), memory()];
+    this.#sessions = { plain: sessionOf(false), scaled: sessionOf(true) };
+    const batch = () =>
+      new Batch(vocabSize, this.#sessions, {
+        copies: rowsOf(vocabSize),
+        temperatures: rowsOf(1),
+        weights: rowsOf(vocabSize),
+        sums: rowsOf(numSegmentsOf(vocabSize)),
+        maxima: rowsOf(numSegmentsOf(vocabSize)),
+      });
+    this.#batches = [batch(), batch()];
   }
 
   /** The batch that follows. Its contents are valid until the batch after the next. */
   batch(nth: number): Batch {
-    const { logits, weights, sums, maxima, temperatures } = this.#memory(nth);
-    const logitsOf = (row: number) => nthRow(logits.values, this.#vocabSize, row);
-    return {
-      logitsOf,
-      rowOf: (row) => ({
-        logits: logitsOf(row),
-        weights: nthRow(weights.values, this.#vocabSize, row),
-        sums: nthRow(sums.values, this.#numSegments, row),
-        maxima: nthRow(maxima.values, this.#numSegments, row),
-      }),
-      setTemperature: (row, temperature) => {
-        temperatures.values[row] = Math.min(temperature, maxTemperature);
-      },
-    };
-  }
-
-  /** Computes the weights of a batch. One run at a time. */
-  async run(nth: number, numRows: number): Promise<void> {
-    const { logits, weights, sums, maxima, temperatures } = this.#memory(nth);
-    const shape = [numRows, this.#vocabSize];
-    const session = this.#session;
-    session.bindInput('rows', { buffer: logits.buffer, type: 'float32', shape });
-    session.bindInput('temperature', { buffer: temperatures.buffer, type: 'float32', shape: [numRows, 1] });
-    session.bindOutput('weights', { buffer: weights.buffer, type: 'float32', shape });
-    const segments = [numRows, this.#numSegments, 1];
-    session.bindOutput('sums', { buffer: sums.buffer, type: 'float32', shape: segments });
-    session.bindOutput('maxima', { buffer: maxima.buffer, type: 'float32', shape: segments });
-    await session.run();
+    return this.#batches[nth % 2 === 0 ? 0 : 1];
   }
 
   terminate(): void {
-    this.#session.terminate();
+    this.#sessions.plain.terminate();
+    this.#sessions.scaled.terminate();
+  }
+}
+
+/** A few rows on their way from logits to weights. */
+export class Batch {
+  readonly #vocabSize: number;
+  readonly #sessions: Sessions;
+  readonly #memory: BatchMemory;
+  #rows: RowRange;
+  #temperatures: readonly number[] = [];
+
+  constructor(vocabSize: number, sessions: Sessions, memory: BatchMemory) {
+    this.#vocabSize = vocabSize;
+    this.#sessions = sessions;
+    this.#memory = memory;
+    this.#rows = { array: memory.copies, first: 0 };
   }
 
-  get #numSegments(): number {
-    return numSegmentsOf(this.#vocabSize);
+  /** Memory for logits that have to be copied: [rows, vocabulary]. */
+  get copies(): NativeArray<Float32Array> {
+    return this.#memory.copies;
   }
 
-  #memory(nth: number): BatchMemory {
-    return this.#batches[nth % 2 === 0 ? 0 : 1];
+  /** @param rows of logits; they must stay as they are @param temperatures one per row */
+  load(rows: RowRange, temperatures: readonly number[]): void {
+    this.#rows = rows;
+    this.#temperatures = temperatures;
+  }
+
+  /** Computes the weights of the rows. One run of all batches at a time. */
+  async weigh(): Promise<void> {
+    const numRows = this.#temperatures.length;
+    if (numRows === 0) return;
+    const { array, first } = this.#rows;
+    const { weights, sums, maxima } = this.#memory;
+    const session = this.#session();
+    const shape = [numRows, this.#vocabSize];
+    const byteOffset = first * this.#vocabSize * Float32Array.BYTES_PER_ELEMENT;
+    session.bindInput('rows', { buffer: array.buffer, type: 'float32', byteOffset, shape });
+    session.bindOutput('weights', { buffer: weights.buffer, type: 'float32', shape });
+    const perSegment = { type: 'float32', shape: [numRows, numSegmentsOf(this.#vocabSize), 1] } as const;
+    session.bindOutput('sums', { buffer: sums.buffer, ...perSegment });
+    session.bindOutput('maxima', { buffer: maxima.buffer, ...perSegment });
+    await session.run();
+  }
+
+  /** Valid after {@link weigh}. */
+  rowOf(nth: number): WeighedRow {
+    const { array, first } = this.#rows;
+    const { weights, sums, maxima } = this.#memory;
+    const numSegments = numSegmentsOf(this.#vocabSize);
+    return {
+      logits: nthRow(array.values, this.#vocabSize, first + nth),
+      weights: nthRow(weights.values, this.#vocabSize, nth),
+      sums: nthRow(sums.values, numSegments, nth),
+      maxima: nthRow(maxima.values, numSegments, nth),
+    };
+  }
+
+  /** The session for the temperatures, with these bound. */
+  #session(): Session {
+    const temperatures = this.#temperatures;
+    if (temperatures.every((temperature) => temperature === 1)) return this.#sessions.plain;
+    const { buffer, values } = this.#memory.temperatures;
+    values.set(temperatures.map((temperature) => Math.min(temperature, maxTemperature)));
+    const { scaled } = this.#sessions;
+    scaled.bindInput('temperature', { buffer, type: 'float32', shape: [temperatures.length, 1] });
+    return scaled;
   }
 }

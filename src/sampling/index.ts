@@ -7,4 +7,4 @@ export {
   type TokenSampler,
   type Undrawable,
 } from './sampler.ts';
-export { numSegmentsOf, segmentSize, type WeighedRow } from './segments.ts';
+export { numLarger, numSegmentsOf, segmentSize, type WeighedRow } from './segments.ts';

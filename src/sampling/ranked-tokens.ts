@@ -97,7 +97,7 @@ export class RankedTokens {
   /** The fewest of the likeliest tokens, at least one, that reach the mass. */
   ofMass(mass: number): Prefix {
     const { bin, before } = this.#placeOfMass(mass);
-    const finer = this.#finerPlace(this.#membersOf(bin), mass - before);
+    const finer = this.#finerPlace(bin, mass - before);
     const start = before + finer.before;
     const kept = selectLargest(finer.tokens, { mass: Math.max(mass - start, Number.MIN_VALUE) });
     const lastId = kept.at(-1) ?? 0;
@@ -144,7 +144,7 @@ export class RankedTokens {
     for (const bin of unknown) this.#isWanted[bin] = 1;
     const found = this.#ids.subarray(0, gather(this.#ids, this.#chosen, this.#bits, this.#isWanted));
     for (const bin of unknown) {
-      this.#members.set(bin, membersOf(bin, found, this.#bits));
+      this.#members.set(bin, membersOf({ bin, shift: binShift }, found, this.#bits));
       this.#isWanted[bin] = 0;
     }
   }
@@ -178,24 +178,27 @@ export class RankedTokens {
   }
 
   /** Those of a bin's members among which the running mass reaches `mass`, and the sum over the members in front of them. */
-  #finerPlace(members: RowTokens, mass: number): { readonly tokens: RowTokens; readonly before: number } {
+  #finerPlace(bin: number, mass: number): { readonly tokens: RowTokens; readonly before: number } {
+    const members = this.#membersOf(bin);
     const { ids, weights } = members;
     const bits = this.#bits;
     const masses = finerMasses.fill(0);
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i] ?? 0;
-      const bin = ((bits[id] ?? 0) >>> finerShift) % numFinerBins;
-      masses[bin] = (masses[bin] ?? 0) + (weights[id] ?? 0);
+      const finerBin = ((bits[id] ?? 0) >>> finerShift) % numFinerBins;
+      masses[finerBin] = (masses[finerBin] ?? 0) + (weights[id] ?? 0);
     }
     let before = 0;
-    let bin = numFinerBins - 1;
-    for (; bin > 0; bin--) {
-      const reached = before + (masses[bin] ?? 0);
+    let finerBin = numFinerBins - 1;
+    for (; finerBin > 0; finerBin--) {
+      const reached = before + (masses[finerBin] ?? 0);
       if (reached >= mass) break;
       before = reached;
     }
-    const tokens = { ...members, ids: ids.filter((id) => ((bits[id] ?? 0) >>> finerShift) % numFinerBins === bin) };
-    return { tokens, before };
+    return {
+      tokens: { ...members, ids: membersOf({ bin: bin * numFinerBins + finerBin, shift: finerShift }, ids, bits) },
+      before,
+    };
   }
 
   #massBefore(end: number): number {
@@ -229,39 +232,52 @@ function lastOf(tokens: RowTokens): number {
 
 const finerMasses = new Float64Array(numFinerBins);
 
-/** Four sums per bin, so that no addition waits for the one before, which makes adding up to twice as fast: [4, bins]. */
+/** Four sums per bin: with so many tokens, additions would often have to wait for the one before. */
 const partialMasses = new Float64Array(4 * numBins);
+const manyTokens = 8192;
 
 /** Sums up the weights of each bin. */
 function fillMasses(masses: Float64Array, ranges: Uint32Array, weights: Float32Array, bits: Uint32Array): void {
-  const sums = partialMasses.fill(0);
-  for (let i = 0; i < ranges.length; i += 2) addMasses(sums, ranges[i] ?? 0, ranges[i + 1] ?? 0, { weights, bits });
-  for (let bin = 0; bin < numBins; bin++) {
-    const first = (sums[bin] ?? 0) + (sums[numBins + bin] ?? 0);
-    masses[bin] = first + ((sums[2 * numBins + bin] ?? 0) + (sums[3 * numBins + bin] ?? 0));
+  let numTokens = 0;
+  for (let i = 0; i < ranges.length; i += 2) numTokens += (ranges[i + 1] ?? 0) - (ranges[i] ?? 0);
+  if (numTokens < manyTokens) fillFromFew(masses, ranges, weights, bits);
+  else fillFromMany(masses, ranges, weights, bits);
+}
+
+function fillFromFew(masses: Float64Array, ranges: Uint32Array, weights: Float32Array, bits: Uint32Array): void {
+  masses.fill(0);
+  for (let i = 0; i < ranges.length; i += 2) {
+    const end = ranges[i + 1] ?? 0;
+    for (let id = ranges[i] ?? 0; id < end; id++) {
+      const bin = (bits[id] ?? 0) >>> binShift;
+      masses[bin] = (masses[bin] ?? 0) + (weights[id] ?? 0);
+    }
   }
 }
 
-function addMasses(
-  sums: Float64Array,
-  first: number,
-  end: number,
-  { weights, bits }: { readonly weights: Float32Array; readonly bits: Uint32Array },
-): void {
-  let id = first;
-  for (; id + 3 < end; id += 4) {
-    let at = (bits[id] ?? 0) >>> binShift;
-    sums[at] = (sums[at] ?? 0) + (weights[id] ?? 0);
-    at = numBins + ((bits[id + 1] ?? 0) >>> binShift);
-    sums[at] = (sums[at] ?? 0) + (weights[id + 1] ?? 0);
-    at = 2 * numBins + ((bits[id + 2] ?? 0) >>> binShift);
-    sums[at] = (sums[at] ?? 0) + (weights[id + 2] ?? 0);
-    at = 3 * numBins + ((bits[id + 3] ?? 0) >>> binShift);
-    sums[at] = (sums[at] ?? 0) + (weights[id + 3] ?? 0);
+/** All ranges but the last have a multiple of four tokens. */
+function fillFromMany(masses: Float64Array, ranges: Uint32Array, weights: Float32Array, bits: Uint32Array): void {
+  const sums = partialMasses.fill(0);
+  for (let i = 0; i < ranges.length; i += 2) {
+    const end = ranges[i + 1] ?? 0;
+    for (let id = ranges[i] ?? 0; id < end; id += 4) {
+      let at = (bits[id] ?? 0) >>> binShift;
+      sums[at] = (sums[at] ?? 0) + (weights[id] ?? 0);
+      at = numBins + ((bits[id + 1] ?? 0) >>> binShift);
+      sums[at] = (sums[at] ?? 0) + (weights[id + 1] ?? 0);
+      at = 2 * numBins + ((bits[id + 2] ?? 0) >>> binShift);
+      sums[at] = (sums[at] ?? 0) + (weights[id + 2] ?? 0);
+      at = 3 * numBins + ((bits[id + 3] ?? 0) >>> binShift);
+      sums[at] = (sums[at] ?? 0) + (weights[id + 3] ?? 0);
+    }
   }
-  for (; id < end; id++) {
-    const at = (bits[id] ?? 0) >>> binShift;
-    sums[at] = (sums[at] ?? 0) + (weights[id] ?? 0);
+  addPartial(masses, sums);
+}
+
+function addPartial(masses: Float64Array, sums: Float64Array): void {
+  for (let bin = 0; bin < numBins; bin++) {
+    const first = (sums[bin] ?? 0) + (sums[numBins + bin] ?? 0);
+    masses[bin] = first + ((sums[2 * numBins + bin] ?? 0) + (sums[3 * numBins + bin] ?? 0));
   }
 }
 
@@ -294,13 +310,17 @@ function gather(ids: Uint32Array, ranges: Uint32Array, bits: Uint32Array, isWant
 }
 
 /** Those of the ids that are in the bin. */
-function membersOf(bin: number, ids: Uint32Array, bits: Uint32Array): Uint32Array {
+function membersOf(
+  { bin, shift }: { readonly bin: number; readonly shift: number },
+  ids: Uint32Array,
+  bits: Uint32Array,
+): Uint32Array {
   const members = new Uint32Array(ids.length);
   let numMembers = 0;
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i] ?? 0;
     members[numMembers] = id;
-    if ((bits[id] ?? 0) >>> binShift === bin) numMembers++;
+    numMembers += Number((bits[id] ?? 0) >>> shift === bin);
   }
   return members.subarray(0, numMembers);
 }

@@ -33,6 +33,8 @@ export type Undrawable = 'not finite' | 'all masked';
 /** Draws the next tokens of a row: one for each of its choices. */
 export interface TokenSampler {
   needs(sampling: RowSampling): NeededLogits;
+  /** Whether {@link adjust} changes anything. */
+  adjusts(sampling: RowSampling): boolean;
   /** @param logits of one row, [vocabulary], changed in place */
   adjust(logits: Float32Array, sampling: RowSampling): void;
   draw(row: WeighedRow, sampling: RowSampling): readonly number[] | Undrawable;
@@ -65,11 +67,14 @@ export class Sampler implements TokenSampler {
 
   needs(sampling: RowSampling): NeededLogits {
     const { params } = sampling;
-    const isAdjusted = this.#adjusters.some((adjuster) => adjuster.appliesTo(sampling));
-    if (isAdjusted) return 'all';
+    if (this.adjusts(sampling)) return 'all';
     if (isGreedy(params)) return 'best';
     const isFew = params.topK > 0 ? params.topK < maxLikeliest : params.topP < 1 || params.minP > 0;
     return isFew && params.typicalP >= 1 ? 'few' : 'all';
+  }
+
+  adjusts(sampling: RowSampling): boolean {
+    return this.#adjusters.some((adjuster) => adjuster.appliesTo(sampling));
   }
 
   adjust(logits: Float32Array, sampling: RowSampling): void {

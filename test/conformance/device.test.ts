@@ -94,6 +94,7 @@ describe(`on a device (${kind})`, () => {
     const sampler = new Sampler(3072);
     const fromAll: TokenSampler = {
       needs: () => 'all',
+      adjusts: (row) => sampler.adjusts(row),
       adjust: (...row) => sampler.adjust(...row),
       draw: (...row) => sampler.draw(...row),
       drawAmong: () => undefined,

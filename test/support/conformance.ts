@@ -66,6 +66,7 @@ export function sequenceOf(
 export function choosing(choose: (logits: Float32Array, sampling: RowSampling) => number): TokenSampler {
   return {
     needs: () => 'all',
+    adjusts: () => false,
     adjust: () => {},
     draw: ({ logits }, sampling) => [choose(logits, sampling)],
     drawAmong: () => undefined,

@@ -13,24 +13,23 @@ export interface RowSegments {
  * | input or output | | |
  * | --- | --- | --- |
  * | `rows` | float32 [n, vocabulary] | logits |
- * | `temperature` | float32 [n, 1] | |
+ * | `temperature` | float32 [n, 1] | if the graph is `scaled`; otherwise it is 1 |
  * | `weights` | float32 [n, vocabulary] | the softmax of the logits, divided by the temperature |
  * | `sums` | float32 [n, segments, 1] | of the weights |
  * | `maxima` | float32 [n, segments, 1] | of the weights |
  *
  * @returns the bytes of an `.onnx` file
  */
-export function weightsGraph(segments: RowSegments): Uint8Array {
+export function weightsGraph({ scaled, ...segments }: RowSegments & { readonly scaled: boolean }): Uint8Array {
   const cut = cutIntoSegments('weights', 0, segments);
+  const rows = { name: 'rows', type: 'float32', shape: rowShape } as const;
+  const temperature = { name: 'temperature', type: 'float32', shape: columnShape } as const;
   return encodeModel({
     initializers: [lastAxis, ...cut.initializers],
-    inputs: [
-      { name: 'rows', type: 'float32', shape: rowShape },
-      { name: 'temperature', type: 'float32', shape: columnShape },
-    ],
+    inputs: scaled ? [rows, temperature] : [rows],
     nodes: [
-      node('Div', ['rows', 'temperature'], 'scaled'),
-      { ...node('Softmax', ['scaled'], 'weights'), attribute: [attribute('axis', -1)] },
+      ...(scaled ? [node('Div', ['rows', 'temperature'], 'scaled')] : []),
+      { ...node('Softmax', [scaled ? 'scaled' : 'rows'], 'weights'), attribute: [attribute('axis', -1)] },
       ...cut.nodes,
       node('ReduceSum', [cut.output, lastAxis.name], 'sums'),
       node('ReduceMax', [cut.output, lastAxis.name], 'maxima'),
@@ -46,8 +45,6 @@ export function weightsGraph(segments: RowSegments): Uint8Array {
  * | input or output | | |
  * | --- | --- | --- |
  * | `rows` | float32 [n, vocabulary] | logits |
- * | `logit` | float32 [n, 1] | that of one token of each row |
- * | `num_likelier` | float32 [n, 1] | how many tokens of the row have a larger one |
  * | `maxima` | float32 [n, segments, 1] | of the logits |
  * | `largest_logit` | float32 [n, 1] | |
  * | `largest_logprob` | float32 [n, 1] | the log probability of the token with the largest logit |
@@ -58,25 +55,18 @@ export function scoreGraph(segments: RowSegments): Uint8Array {
   const cut = cutIntoSegments('rows', Number.NEGATIVE_INFINITY, segments);
   return encodeModel({
     initializers: [lastAxis, segmentAxis, ...cut.initializers],
-    inputs: [
-      { name: 'rows', type: 'float32', shape: rowShape },
-      { name: 'logit', type: 'float32', shape: columnShape },
-    ],
+    inputs: [{ name: 'rows', type: 'float32', shape: rowShape }],
     nodes: [
       { ...node('LogSoftmax', ['rows'], 'logprobs'), attribute: [attribute('axis', -1)] },
       node('ReduceMax', ['logprobs', lastAxis.name], 'largest_logprob'),
       ...cut.nodes,
       node('ReduceMax', [cut.output, lastAxis.name], 'maxima'),
       { ...node('ReduceMax', ['maxima', segmentAxis.name], 'largest_logit'), attribute: [attribute('keepdims', 0)] },
-      node('Greater', ['rows', 'logit'], 'is_likelier'),
-      { ...node('Cast', ['is_likelier'], 'likelier'), attribute: [attribute('to', elementType.float32)] },
-      node('ReduceSum', ['likelier', lastAxis.name], 'num_likelier'),
     ],
     outputs: [
       perSegment('maxima'),
       { name: 'largest_logit', type: 'float32', shape: columnShape },
       { name: 'largest_logprob', type: 'float32', shape: columnShape },
-      { name: 'num_likelier', type: 'float32', shape: columnShape },
     ],
   });
 }

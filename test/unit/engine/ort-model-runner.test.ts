@@ -239,6 +239,7 @@ test('the last token of a prompt gives the same logits in the decoding group and
   const rows: Float32Array[] = [];
   const sampler: TokenSampler = {
     needs: () => 'all',
+    adjusts: () => false,
     adjust: () => {},
     draw: ({ logits }) => {
       rows.push(logits.slice());
