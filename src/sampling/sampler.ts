@@ -6,7 +6,7 @@ import { allowedTokens, bannedTokens } from './masks.ts';
 import { neededWeight } from './needed-weight.ts';
 import { outputPenalties, repetitionPenalty } from './penalties.ts';
 import { uniform } from './random.ts';
-import { RankedTokens } from './ranked-tokens.ts';
+import { type Prefix, RankedTokens } from './ranked-tokens.ts';
 import { restrict } from './restrict.ts';
 import { idReaching, isProbability, massOf, type WeighedRow } from './segments.ts';
 import { sumOf } from './select.ts';
@@ -82,27 +82,43 @@ export class Sampler implements TokenSampler {
   }
 
   draw(row: WeighedRow, sampling: RowSampling): readonly number[] | Undrawable {
-    const { logits, weights } = row;
-    if (isGreedy(sampling.params)) {
-      const best = argmax(logits);
-      return best === undefined ? whyUndrawable(logits) : sampling.choices.map(() => best);
+    const { params } = sampling;
+    if (isGreedy(params)) {
+      const best = argmax(row.logits);
+      return best === undefined ? whyUndrawable(row.logits) : sampling.choices.map(() => best);
     }
-    const { typicalP } = sampling.params;
-    const numbers = numbersOf(sampling);
     const mass = massOf(row);
-    if (!isProbability(mass)) return whyUndrawable(logits);
-    if (isUnrestricted(sampling.params)) return numbers.map((number) => idReaching(number * mass, row));
-    this.#tokens.load(row, typicalP < 1 ? 0 : neededWeight(row, sampling.params));
-    this.#prepare(sampling.params, numbers);
-    const kept = restrict(this.#tokens, sampling.params);
-    if (typicalP < 1) {
-      const ids = this.#typical.of({ ids: this.#tokens.ids(kept), logits, weights }, sampling.params);
-      const mass = sumOf(ids, weights);
-      return numbers.map((number) => reaching(number * mass, ids, weights));
-    }
+    if (!isProbability(mass)) return whyUndrawable(row.logits);
+    const numbers = numbersOf(sampling);
+    if (params.typicalP < 1) return this.#drawTypical(row, params, numbers);
+    if (!isRestricted(params)) return numbers.map((number) => idReaching(number * mass, row));
+    const kept = this.#restrict(row, params, numbers);
     const masses = numbers.map((number) => number * kept.mass);
     this.#tokens.prepare(masses);
     return masses.map((mass) => this.#tokens.ofMass(mass).lastId);
+  }
+
+  #drawTypical(row: WeighedRow, params: SamplingParams, numbers: readonly number[]): number[] {
+    const { logits } = row;
+    const weights = isRestricted(params) ? this.#weightsLeft(row, params) : row.weights;
+    const ids = this.#typical.of({ logits, weights }, params);
+    const mass = sumOf(ids, weights);
+    return numbers.map((number) => reaching(number * mass, ids, weights));
+  }
+
+  /** The weights, and 0 for tokens that top-k, top-p and min-p do not leave. */
+  #weightsLeft(row: WeighedRow, params: SamplingParams): Float32Array {
+    const weights = new Float32Array(this.#vocabSize);
+    const ids = this.#tokens.ids(this.#restrict(row, params, []));
+    for (let i = 0; i < ids.length; i++) weights[ids[i] ?? 0] = row.weights[ids[i] ?? 0] ?? 0;
+    return weights;
+  }
+
+  /** The tokens that top-k, top-p and min-p leave. @param numbers that tokens are going to be drawn with */
+  #restrict(row: WeighedRow, params: SamplingParams, numbers: readonly number[]): Prefix {
+    this.#tokens.load(row, neededWeight(row, params));
+    this.#prepare(params, numbers);
+    return restrict(this.#tokens, params);
   }
 
   /** Looks in one pass at the tokens that will be needed: it is known roughly where they are, unless top-k comes first. */
@@ -121,8 +137,8 @@ export class Sampler implements TokenSampler {
   }
 }
 
-function isUnrestricted({ topK, topP, minP, typicalP }: SamplingParams): boolean {
-  return topK === 0 && topP >= 1 && minP === 0 && typicalP >= 1;
+function isRestricted({ topK, topP, minP }: SamplingParams): boolean {
+  return topK > 0 || topP < 1 || minP > 0;
 }
 
 /** The random numbers of a row's choices: in (0, 1). */

@@ -6,11 +6,9 @@ const numBins = 2 ** (31 - binShift);
 
 /** Tokens of one row. */
 export interface LeftTokens {
-  /** The tokens that are left, ascending. */
-  readonly ids: Uint32Array;
   /** [vocabulary] */
   readonly logits: Float32Array;
-  /** The softmax of the logits, divided by the temperature: [vocabulary]. */
+  /** The softmax of the logits, divided by the temperature: [vocabulary]. 0 for tokens that are not left. */
   readonly weights: Float32Array;
 }
 
@@ -31,51 +29,51 @@ export class TypicalTokens {
 
   /**
    * Keeps the most typical tokens that together hold the share `typicalP` of the mass, and those that are as typical as the last of them. A
-   * token is typical if its information, -ln p, is close to the expected one, the entropy. As ln p is l / T but for a constant, the
-   * distance is that of l / T from its mean.
+   * token is typical if its information, -ln p, is close to the expected one, the entropy. As ln p is l / T but for a constant, tokens are
+   * ranked by the distance of their logits from the mean.
    * Source: Meister et al., "Locally typical sampling", TACL 2023
    * @returns the ids that are kept, ascending; valid until the next call
    */
-  of(
-    row: LeftTokens,
-    { temperature, typicalP }: { readonly temperature: number; readonly typicalP: number },
-  ): Uint32Array {
-    const mass = this.#measure(row, temperature);
+  of(row: LeftTokens, { typicalP }: { readonly typicalP: number }): Uint32Array {
+    const mass = this.#measure(row);
     const farthest = this.#farthestKept(row, typicalP * mass);
+    const distances = this.#distances;
+    const kept = this.#kept;
     let numKept = 0;
-    for (let i = 0; i < row.ids.length; i++) {
-      const id = row.ids[i] ?? 0;
-      this.#kept[numKept] = id;
-      if ((this.#distances[id] ?? 0) <= farthest) numKept++;
+    // Every id is written, and overwritten if it is not kept: a branch would often be predicted wrongly.
+    for (let id = 0; id < distances.length; id++) {
+      kept[numKept] = id;
+      numKept += Number((distances[id] ?? 0) <= farthest);
     }
-    return this.#kept.subarray(0, numKept);
+    return kept.subarray(0, numKept);
   }
 
   /** Finds the distance of every token. @returns the weights of all tokens together */
-  #measure({ ids, logits, weights }: LeftTokens, temperature: number): number {
+  #measure({ logits, weights }: LeftTokens): number {
     let mass = 0;
     let sum = 0;
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i] ?? 0;
+    for (let id = 0; id < weights.length; id++) {
       const weight = weights[id] ?? 0;
+      // The logit may be -Infinity.
       if (weight === 0) continue;
       mass += weight;
       sum += weight * (logits[id] ?? 0);
     }
     const mean = sum / mass;
-    this.#masses.fill(0);
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i] ?? 0;
+    const distances = this.#distances;
+    const bits = this.#bits;
+    const masses = this.#masses.fill(0);
+    for (let id = 0; id < weights.length; id++) {
       const weight = weights[id] ?? 0;
-      this.#distances[id] = weight === 0 ? Number.POSITIVE_INFINITY : Math.abs((logits[id] ?? 0) - mean) / temperature;
-      const bin = (this.#bits[id] ?? 0) >>> binShift;
-      this.#masses[bin] = (this.#masses[bin] ?? 0) + weight;
+      distances[id] = weight === 0 ? Number.POSITIVE_INFINITY : Math.abs((logits[id] ?? 0) - mean);
+      const bin = (bits[id] ?? 0) >>> binShift;
+      masses[bin] = (masses[bin] ?? 0) + weight;
     }
     return mass;
   }
 
   /** The distance of the last token that is needed to reach the mass. */
-  #farthestKept({ ids, weights }: LeftTokens, mass: number): number {
+  #farthestKept({ weights }: LeftTokens, mass: number): number {
     let bin = 0;
     let before = 0;
     for (; bin < numBins - 1; bin++) {
@@ -83,10 +81,10 @@ export class TypicalTokens {
       if (next >= mass) break;
       before = next;
     }
+    const bits = this.#bits;
     const members: number[] = [];
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i] ?? 0;
-      if ((this.#bits[id] ?? 0) >>> binShift !== bin) continue;
+    for (let id = 0; id < bits.length; id++) {
+      if ((bits[id] ?? 0) >>> binShift !== bin) continue;
       members.push(id);
       this.#keys[id] = -(this.#distances[id] ?? 0);
     }

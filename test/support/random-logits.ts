@@ -53,3 +53,9 @@ export function weighed(logits: Float32Array, temperature = 1): WeighedRow {
     maxima: Float32Array.from(segments, (segment) => Math.max(...segment)),
   };
 }
+
+/** The same row, with weights of 0 for tokens that are not left. */
+export function onlyLeft(row: WeighedRow, left: Iterable<number>): WeighedRow {
+  const ids = new Set(left);
+  return { ...row, weights: row.weights.map((weight, id) => (ids.has(id) ? weight : 0)) };
+}

@@ -7,7 +7,7 @@ import { neededWeight } from '../../../src/sampling/needed-weight.ts';
 import { RankedTokens } from '../../../src/sampling/ranked-tokens.ts';
 import { restrict } from '../../../src/sampling/restrict.ts';
 import { TypicalTokens } from '../../../src/sampling/typical-p.ts';
-import { type LogitsShape, randomLogits, weighed } from '../../support/random-logits.ts';
+import { type LogitsShape, onlyLeft, randomLogits, weighed } from '../../support/random-logits.ts';
 
 interface SamplingCase extends LogitsShape, SamplingParams {
   readonly promptTokenIds: readonly number[];
@@ -62,9 +62,10 @@ describe('what is left of random logits is what the logits processors of transfo
 
 function keptOf(row: WeighedRow, params: SamplingParams): number[] {
   const tokens = new RankedTokens(row.weights.length);
-  tokens.load(row, params.typicalP < 1 ? 0 : neededWeight(row, params));
-  const ids = tokens.ids(restrict(tokens, params));
-  return [...(params.typicalP < 1 ? new TypicalTokens(row.weights.length).of({ ...row, ids }, params) : ids)];
+  tokens.load(row, neededWeight(row, params));
+  const left = tokens.ids(restrict(tokens, params));
+  if (params.typicalP >= 1) return [...left];
+  return [...new TypicalTokens(row.weights.length).of(onlyLeft(row, left), params)];
 }
 
 function bitsOf(ids: readonly number[], vocabSize: number): Uint8Array {
