@@ -1,5 +1,5 @@
 import type { SamplingParams } from '../core/index.ts';
-import { binOf, numBins, weightOfBin } from './ranked-tokens.ts';
+import { binOf, numBins, weightOfBin } from './bins.ts';
 import { largestOf, segmentSize, type WeighedRow } from './segments.ts';
 
 /** Shares of the largest weight that are tried as a bound. Distributions are either steep, and one of the first will do, or flat. */

@@ -1,16 +1,18 @@
+import {
+  binOf,
+  fillCounts,
+  fillMasses,
+  finerMassesOf,
+  finerMembersOf,
+  gather,
+  lightestBin,
+  membersOf,
+  numBins,
+  numFinerBins,
+  weightOfBin,
+} from './bins.ts';
 import { largestOf, massOf, numSegmentsOf, segmentSize, type WeighedRow } from './segments.ts';
 import { type RowTokens, selectLargest, sumOf } from './select.ts';
-
-/** Tokens are put into bins by the upper bits of their weights as float32: sign, exponent and four bits of the fraction. */
-const binShift = 19;
-/** Probabilities weigh less than 2. */
-export const numBins = 0x40000000 >>> binShift;
-/** Lighter tokens weigh less than 2^-126 each. They count as impossible. */
-const lightestBin = 0x00800000 >>> binShift;
-
-/** The members of a bin are put into finer bins by the bits that follow. */
-const finerShift = 11;
-const numFinerBins = 2 ** (binShift - finerShift);
 
 /** The first tokens of a row: those above a logit, and of those with this logit, the ids up to `lastId`. */
 export interface Prefix {
@@ -144,7 +146,7 @@ export class RankedTokens {
     for (const bin of unknown) this.#isWanted[bin] = 1;
     const found = this.#ids.subarray(0, gather(this.#ids, this.#chosen, this.#bits, this.#isWanted));
     for (const bin of unknown) {
-      this.#members.set(bin, membersOf({ bin, shift: binShift }, found, this.#bits));
+      this.#members.set(bin, membersOf(bin, { ids: found, bits: this.#bits }));
       this.#isWanted[bin] = 0;
     }
   }
@@ -180,25 +182,17 @@ export class RankedTokens {
   /** Those of a bin's members among which the running mass reaches `mass`, and the sum over the members in front of them. */
   #finerPlace(bin: number, mass: number): { readonly tokens: RowTokens; readonly before: number } {
     const members = this.#membersOf(bin);
-    const { ids, weights } = members;
-    const bits = this.#bits;
-    const masses = finerMasses.fill(0);
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i] ?? 0;
-      const finerBin = ((bits[id] ?? 0) >>> finerShift) % numFinerBins;
-      masses[finerBin] = (masses[finerBin] ?? 0) + (weights[id] ?? 0);
+    const binned = { ids: members.ids, bits: this.#bits };
+    const masses = finerMassesOf(binned, members.weights);
+    let place: BinPlace = { bin: 0, before: 0 };
+    let reached = 0;
+    // Rounding may keep the sum from reaching the mass. Then the place is the last one.
+    for (let finerBin = numFinerBins - 1; finerBin >= 0 && reached < mass; finerBin--) {
+      if (masses[finerBin] === 0) continue;
+      place = { bin: finerBin, before: reached };
+      reached += masses[finerBin] ?? 0;
     }
-    let before = 0;
-    let finerBin = numFinerBins - 1;
-    for (; finerBin > 0; finerBin--) {
-      const reached = before + (masses[finerBin] ?? 0);
-      if (reached >= mass) break;
-      before = reached;
-    }
-    return {
-      tokens: { ...members, ids: membersOf({ bin: bin * numFinerBins + finerBin, shift: finerShift }, ids, bits) },
-      before,
-    };
+    return { tokens: { ...members, ids: finerMembersOf(bin, place.bin, binned) }, before: place.before };
   }
 
   #massBefore(end: number): number {
@@ -228,114 +222,4 @@ export class RankedTokens {
 /** The least likely of tokens. */
 function lastOf(tokens: RowTokens): number {
   return selectLargest(tokens, {}).at(-1) ?? 0;
-}
-
-const finerMasses = new Float64Array(numFinerBins);
-
-/** Four sums per bin: with so many tokens, additions would often have to wait for the one before. */
-const partialMasses = new Float64Array(4 * numBins);
-const manyTokens = 8192;
-
-/** Sums up the weights of each bin. */
-function fillMasses(masses: Float64Array, ranges: Uint32Array, weights: Float32Array, bits: Uint32Array): void {
-  let numTokens = 0;
-  for (let i = 0; i < ranges.length; i += 2) numTokens += (ranges[i + 1] ?? 0) - (ranges[i] ?? 0);
-  if (numTokens < manyTokens) fillFromFew(masses, ranges, weights, bits);
-  else fillFromMany(masses, ranges, weights, bits);
-}
-
-function fillFromFew(masses: Float64Array, ranges: Uint32Array, weights: Float32Array, bits: Uint32Array): void {
-  masses.fill(0);
-  for (let i = 0; i < ranges.length; i += 2) {
-    const end = ranges[i + 1] ?? 0;
-    for (let id = ranges[i] ?? 0; id < end; id++) {
-      const bin = (bits[id] ?? 0) >>> binShift;
-      masses[bin] = (masses[bin] ?? 0) + (weights[id] ?? 0);
-    }
-  }
-}
-
-/** All ranges but the last have a multiple of four tokens. */
-function fillFromMany(masses: Float64Array, ranges: Uint32Array, weights: Float32Array, bits: Uint32Array): void {
-  const sums = partialMasses.fill(0);
-  for (let i = 0; i < ranges.length; i += 2) {
-    const end = ranges[i + 1] ?? 0;
-    for (let id = ranges[i] ?? 0; id < end; id += 4) {
-      let at = (bits[id] ?? 0) >>> binShift;
-      sums[at] = (sums[at] ?? 0) + (weights[id] ?? 0);
-      at = numBins + ((bits[id + 1] ?? 0) >>> binShift);
-      sums[at] = (sums[at] ?? 0) + (weights[id + 1] ?? 0);
-      at = 2 * numBins + ((bits[id + 2] ?? 0) >>> binShift);
-      sums[at] = (sums[at] ?? 0) + (weights[id + 2] ?? 0);
-      at = 3 * numBins + ((bits[id + 3] ?? 0) >>> binShift);
-      sums[at] = (sums[at] ?? 0) + (weights[id + 3] ?? 0);
-    }
-  }
-  addPartial(masses, sums);
-}
-
-function addPartial(masses: Float64Array, sums: Float64Array): void {
-  for (let bin = 0; bin < numBins; bin++) {
-    const first = (sums[bin] ?? 0) + (sums[numBins + bin] ?? 0);
-    masses[bin] = first + ((sums[2 * numBins + bin] ?? 0) + (sums[3 * numBins + bin] ?? 0));
-  }
-}
-
-/** Counts the members of each bin. */
-function fillCounts(counts: Float64Array, ranges: Uint32Array, bits: Uint32Array): void {
-  counts.fill(0);
-  for (let i = 0; i < ranges.length; i += 2) {
-    const first = ranges[i] ?? 0;
-    const end = ranges[i + 1] ?? 0;
-    for (let id = first; id < end; id++) {
-      const bin = (bits[id] ?? 0) >>> binShift;
-      counts[bin] = (counts[bin] ?? 0) + 1;
-    }
-  }
-}
-
-/** Writes the ids of the members of the wanted bins. @returns how many */
-function gather(ids: Uint32Array, ranges: Uint32Array, bits: Uint32Array, isWanted: Uint8Array): number {
-  let numIds = 0;
-  for (let i = 0; i < ranges.length; i += 2) {
-    const first = ranges[i] ?? 0;
-    const end = ranges[i + 1] ?? 0;
-    // Every id is written, and overwritten if it is not wanted: a branch would often be predicted wrongly.
-    for (let id = first; id < end; id++) {
-      ids[numIds] = id;
-      numIds += isWanted[(bits[id] ?? 0) >>> binShift] ?? 0;
-    }
-  }
-  return numIds;
-}
-
-/** Those of the ids that are in the bin. */
-function membersOf(
-  { bin, shift }: { readonly bin: number; readonly shift: number },
-  ids: Uint32Array,
-  bits: Uint32Array,
-): Uint32Array {
-  const members = new Uint32Array(ids.length);
-  let numMembers = 0;
-  for (let i = 0; i < ids.length; i++) {
-    const id = ids[i] ?? 0;
-    members[numMembers] = id;
-    numMembers += Number((bits[id] ?? 0) >>> shift === bin);
-  }
-  return members.subarray(0, numMembers);
-}
-
-const float = new Float32Array(1);
-const floatBits = new Uint32Array(float.buffer);
-
-/** The bin of a token of this weight. */
-export function binOf(weight: number): number {
-  float[0] = weight;
-  return (floatBits[0] ?? 0) >>> binShift;
-}
-
-/** The smallest weight in a bin. */
-export function weightOfBin(bin: number): number {
-  floatBits[0] = bin << binShift;
-  return float[0] ?? 0;
 }
