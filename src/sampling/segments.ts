@@ -36,17 +36,17 @@ export function isProbability(mass: number): boolean {
   return Math.abs(mass - 1) < 0.1;
 }
 
-/** The id at which the running sum of all weights, in the order of the ids, reaches the mass. */
+/** The id at which the running sum of all weights, in the order of the ids, reaches the mass; the last one if rounding keeps it from that. */
 export function idReaching(mass: number, { weights, sums }: WeighedRow): number {
   let segment = 0;
   let reached = 0;
-  for (; segment < sums.length - 1; segment++) {
-    const next = reached + (sums[segment] ?? 0);
-    if (next >= mass) break;
-    reached = next;
+  for (let nth = 0, sum = 0; nth < sums.length && sum < mass; nth++) {
+    if (sums[nth] === 0) continue;
+    segment = nth;
+    reached = sum;
+    sum += sums[nth] ?? 0;
   }
   let last = 0;
-  // Rounding may keep the sum from reaching the mass within the segment.
   for (let id = segment * segmentSize; id < weights.length; id++) {
     const weight = weights[id] ?? 0;
     if (weight === 0) continue;

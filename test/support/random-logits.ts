@@ -43,15 +43,18 @@ export function weightsOf(logits: Float32Array, temperature = 1): Float32Array {
 /** Logits as the sampler gets them. */
 export function weighed(logits: Float32Array, temperature = 1): WeighedRow {
   const weights = weightsOf(logits, temperature);
-  const segments = Array.from({ length: Math.ceil(logits.length / segmentSize) }, (_, segment) =>
-    weights.subarray(segment * segmentSize, (segment + 1) * segmentSize),
-  );
-  return {
-    logits,
-    weights,
-    sums: Float32Array.from(segments, (segment) => segment.reduce((sum, weight) => sum + weight, 0)),
-    maxima: Float32Array.from(segments, (segment) => Math.max(...segment)),
-  };
+  const sums = segmentsOf(weights).map((segment) => segment.reduce((sum, weight) => sum + weight, 0));
+  return { logits, weights, sums: Float32Array.from(sums), maxima: maximaOf(weights) };
+}
+
+/** The largest value of each segment. */
+export function maximaOf(values: Float32Array): Float32Array {
+  return Float32Array.from(segmentsOf(values), (segment) => Math.max(...segment));
+}
+
+function segmentsOf(values: Float32Array): Float32Array[] {
+  const first = Array.from({ length: Math.ceil(values.length / segmentSize) }, (_, segment) => segment * segmentSize);
+  return first.map((id) => values.subarray(id, id + segmentSize));
 }
 
 /** The same row, with weights of 0 for tokens that are not left. */
