@@ -10,7 +10,7 @@ export interface LogitsShape {
   readonly vocabSize: number;
 }
 
-/** Rows of logits in the memory of the host: float32 [rows, vocabulary]. */
+/** Rows of logits in the memory of the host: float32 [rows, vocabulary]. The reader may change them. */
 export interface HostRows {
   readonly array: NativeArray<Float32Array>;
   /** Where the row is that has this index among the run's rows. Consecutive ones are next to each other if they were read together. */

@@ -5,7 +5,7 @@ import type { DrawnRow, LogitRows, ScoredRow } from './logit-rows.ts';
 import { type HostRows, type Logits, type LogitsShape, nthRow } from './logits.ts';
 import type { Resources, SessionOptions } from './ort/index.ts';
 import { type ScoredToken, Scorer, type Scores } from './scorer.ts';
-import { type Batch, rowsPerBatch, Weigher } from './weigher.ts';
+import { type Batch, Weigher } from './weigher.ts';
 
 export interface RowSamplerOptions {
   readonly shape: LogitsShape;
@@ -33,7 +33,7 @@ interface Wanted {
   readonly tokens: readonly ScoredToken[];
 }
 
-/** A draw from 50,000 tokens takes up to half a millisecond, or two if several stages restrict them. */
+/** A draw from 50,000 tokens takes up to half a millisecond, or two milliseconds if several stages restrict them. */
 const drawsPerTurn = 2;
 
 /** Turns the logits of a run into tokens and log probabilities, without holding the event loop for long. */
@@ -73,17 +73,19 @@ export class RowSampler {
     const ats = ascending([...whole.map(({ at }) => at), ...scoredAts]);
     if (ats.length === 0) return { drawn, logprobs: new Map() };
     const rows = await this.#logits.read(ats);
-    const found = new FoundLogprobs(this.#scorer.start(rows, scoredAts));
-    found.add([...known.flatMap((row) => wantedOf(row, drawn.get(row))), ...plan.scored.map(wantedOfPrompt)]);
+    const scores = this.#scorer.start(rows, scoredAts);
+    const found = new FoundLogprobs(scores);
     try {
+      found.add([...known.flatMap((row) => wantedOf(row, drawn.get(row))), ...plan.scored.map(wantedOfPrompt)]);
       await this.#drawFromAll(whole, rows, (batch) => {
         for (const [row, ids] of batch) drawn.set(row, ids);
         found.add(batch.flatMap(([row, ids]) => wantedOf(row, ids)));
       });
+      return { drawn, logprobs: await found.all() };
     } finally {
-      await this.#scorer.idle();
+      // The memory may be freed after a failure.
+      await scores.idle();
     }
-    return { drawn, logprobs: await found.all() };
   }
 
   /** Draws from the likeliest tokens, for the rows that need no others and where reading these few is faster. */
@@ -105,17 +107,28 @@ export class RowSampler {
     onDrawn: (batch: readonly (readonly [DrawnRow, readonly number[] | Undrawable])[]) => void,
   ): Promise<void> {
     const weigher = this.#weigher;
+    const { rowsPerBatch } = weigher;
     const rowsOf = (nth: number) => rows.slice(nth * rowsPerBatch, (nth + 1) * rowsPerBatch);
-    this.#load(rowsOf(0), from, weigher.batch(0));
-    let weighing = weigher.batch(0).weigh();
-    this.#load(rowsOf(1), from, weigher.batch(1));
-    for (let nth = 0; nth * rowsPerBatch < rows.length; nth++) {
-      await weighing;
-      weighing = weigher.batch(nth + 1).weigh();
+    const weigh = (nth: number) => {
+      const running = weigher.batch(nth).weigh();
       // A failure is reported when the batch is awaited.
-      weighing.catch(() => {});
-      onDrawn(await this.#draw(rowsOf(nth), weigher.batch(nth)));
-      this.#load(rowsOf(nth + 2), from, weigher.batch(nth + 2));
+      running.catch(() => {});
+      return running;
+    };
+    this.#load(rowsOf(0), from, weigher.batch(0));
+    let weighing = weigh(0);
+    try {
+      await setImmediate();
+      this.#load(rowsOf(1), from, weigher.batch(1));
+      for (let nth = 0; nth * rowsPerBatch < rows.length; nth++) {
+        await weighing;
+        weighing = weigh(nth + 1);
+        onDrawn(await this.#draw(rowsOf(nth), weigher.batch(nth)));
+        await setImmediate();
+        this.#load(rowsOf(nth + 2), from, weigher.batch(nth + 2));
+      }
+    } finally {
+      await weighing.catch(() => {});
     }
   }
 
@@ -160,10 +173,7 @@ class FoundLogprobs {
 
   add(wanted: readonly Wanted[]): void {
     if (wanted.length === 0) return;
-    const logprobs = this.#scores.of(wanted.flatMap(({ tokens }) => tokens));
-    // A failure is reported when all are awaited.
-    logprobs.catch(() => {});
-    this.#found.push({ wanted, logprobs });
+    this.#found.push({ wanted, logprobs: this.#scores.of(wanted.flatMap(({ tokens }) => tokens)) });
   }
 
   async all(): Promise<ReadonlyMap<DrawnRow | ScoredRow, readonly TokenLogprobs[]>> {

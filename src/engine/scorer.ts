@@ -5,8 +5,11 @@ import { LikeliestIds, numLarger, numSegmentsOf, segmentSize } from '../sampling
 import { type HostRows, type LogitsShape, nthRow } from './logits.ts';
 import { type NativeArray, nativeArray, type Resources, Session, type SessionOptions } from './ort/index.ts';
 
-/** Rows that are summed up in one run, and looked at in one turn of the event loop: less than a millisecond for 50,000 tokens. */
+/** Rows that are computed in one run. */
 const maxGroupRows = 8;
+
+/** Tokens that are looked at in one turn of the event loop: less than a millisecond with 50,000 in the vocabulary. */
+const tokensPerTurn = 8;
 
 /** A token whose log probability is wanted. */
 export interface ScoredToken {
@@ -26,7 +29,7 @@ interface Group {
 }
 
 /** What is known about a row. */
-interface RowSums {
+interface RowFigures {
   readonly logits: Float32Array;
   /** Of each segment. */
   readonly maxima: Float32Array;
@@ -56,33 +59,28 @@ export class Scorer {
     this.#maxima = owned.own(nativeArray(Float32Array, maxRows * numSegmentsOf(vocabSize)));
   }
 
-  /** Starts to sum up rows. One call at a time. @param ats ascending */
+  /** Starts to compute what log probabilities need. One call at a time. @param ats of the rows, ascending */
   start(rows: HostRows, ats: readonly number[]): Scores {
-    const sums = new Map<number, () => Promise<RowSums>>();
+    const figures = new Map<number, () => Promise<RowFigures>>();
     for (const group of groupsOf(rows, ats)) {
-      const summed = this.#running.then(() => this.#sum(rows, group));
+      const computed = this.#running.then(() => this.#compute(rows, group));
       // A failure is reported when a row is asked for.
-      this.#running = summed.catch(() => {});
+      this.#running = computed.catch(() => {});
       for (const [i, at] of group.ats.entries()) {
-        sums.set(at, async () => {
-          await summed;
-          return this.#sumsOf(rows, at, group.place + i);
+        figures.set(at, async () => {
+          await computed;
+          return this.#figuresOf(rows, at, group.place + i);
         });
       }
     }
-    return new Scores(sums, this.#likeliest);
-  }
-
-  /** Waits until all rows have been summed up, or have failed. */
-  async idle(): Promise<void> {
-    await this.#running;
+    return new Scores(figures, this.#likeliest, this.#running);
   }
 
   terminate(): void {
     this.#session.terminate();
   }
 
-  async #sum({ array, placeOf }: HostRows, { ats, place }: Group): Promise<void> {
+  async #compute({ array, placeOf }: HostRows, { ats, place }: Group): Promise<void> {
     const session = this.#session;
     const { BYTES_PER_ELEMENT: size } = Float32Array;
     const width = this.#vocabSize;
@@ -98,7 +96,7 @@ export class Scorer {
     await session.run();
   }
 
-  #sumsOf({ array, placeOf }: HostRows, at: number, place: number): RowSums {
+  #figuresOf({ array, placeOf }: HostRows, at: number, place: number): RowFigures {
     const largest = this.#largestLogits.values[place] ?? Number.NaN;
     return {
       logits: nthRow(array.values, this.#vocabSize, placeOf(at)),
@@ -110,27 +108,49 @@ export class Scorer {
 
 /** The log probabilities of tokens of one run. */
 export class Scores {
-  readonly #sums: ReadonlyMap<number, () => Promise<RowSums>>;
+  readonly #figures: ReadonlyMap<number, () => Promise<RowFigures>>;
   readonly #likeliest: LikeliestIds;
+  readonly #computing: Promise<unknown>;
+  /** The call that came last. They are served one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+  #numScored = 0;
 
-  constructor(sums: ReadonlyMap<number, () => Promise<RowSums>>, likeliest: LikeliestIds) {
-    this.#sums = sums;
+  constructor(
+    figures: ReadonlyMap<number, () => Promise<RowFigures>>,
+    likeliest: LikeliestIds,
+    computing: Promise<unknown>,
+  ) {
+    this.#figures = figures;
     this.#likeliest = likeliest;
+    this.#computing = computing;
   }
 
-  /** @param tokens of rows that {@link Scorer.start} was called with @returns one entry per token */
-  async of(tokens: readonly ScoredToken[]): Promise<TokenLogprobs[]> {
+  /** Calls may overlap. @param tokens of rows that {@link Scorer.start} was called with @returns one entry per token */
+  of(tokens: readonly ScoredToken[]): Promise<TokenLogprobs[]> {
+    const scored = this.#last.then(() => this.#score(tokens));
+    // A failure is reported to the caller.
+    this.#last = scored.catch(() => {});
+    return scored;
+  }
+
+  /** Waits until the memory of the rows is not used any more, whether or not anything has failed. */
+  async idle(): Promise<void> {
+    await this.#last;
+    await this.#computing;
+  }
+
+  async #score(tokens: readonly ScoredToken[]): Promise<TokenLogprobs[]> {
     const results: TokenLogprobs[] = [];
-    for (const [i, token] of tokens.entries()) {
-      if (i > 0 && i % maxGroupRows === 0) await setImmediate();
-      const sums = await this.#sums.get(token.at)?.();
-      if (sums === undefined) throw new Error(`row ${token.at} has not been summed up`);
-      results.push(this.#logprobsOf(token, sums));
+    for (const token of tokens) {
+      if (this.#numScored++ % tokensPerTurn === 0) await setImmediate();
+      const figures = await this.#figures.get(token.at)?.();
+      if (figures === undefined) throw new Error(`nothing has been computed for row ${token.at}`);
+      results.push(this.#logprobsOf(token, figures));
     }
     return results;
   }
 
-  #logprobsOf({ id, numTop }: ScoredToken, { logits, maxima, logSum }: RowSums): TokenLogprobs {
+  #logprobsOf({ id, numTop }: ScoredToken, { logits, maxima, logSum }: RowFigures): TokenLogprobs {
     const logprobOf = (token: number) => Math.fround((logits[token] ?? Number.NaN) - logSum);
     const likeliest = this.#likeliest.of(logits, maxima, numTop);
     return {

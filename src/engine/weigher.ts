@@ -3,8 +3,9 @@ import { numSegmentsOf, segmentSize, type WeighedRow } from '../sampling/index.t
 import { nthRow, type RowRange } from './logits.ts';
 import { type NativeArray, nativeArray, type Resources, Session, type SessionOptions } from './ort/index.ts';
 
-/** Rows whose weights are computed together. */
-export const rowsPerBatch = 10;
+/** Logits whose weights are computed together: few enough to be adjusted in one turn of the event loop, and 10 rows of 50,000 tokens. */
+const logitsPerBatch = 500_000;
+const maxRowsPerBatch = 50;
 
 /** Far above where all tokens are equally likely, and within float32. */
 const maxTemperature = 1e30;
@@ -29,14 +30,17 @@ interface BatchMemory {
  * that the event loop can work on one while the other is computed.
  */
 export class Weigher {
+  /** Rows whose weights are computed together. */
+  readonly rowsPerBatch: number;
   readonly #sessions: Sessions;
   readonly #batches: readonly [Batch, Batch];
 
   /** @param owned becomes the owner of the sessions and the memory */
   constructor(vocabSize: number, options: SessionOptions, owned: Resources) {
+    this.rowsPerBatch = Math.max(1, Math.min(Math.floor(logitsPerBatch / vocabSize), maxRowsPerBatch));
     const sessionOf = (scaled: boolean) =>
       owned.own(new Session(weightsGraph({ vocabSize, segmentSize, scaled }), options));
-    const rowsOf = (width: number) => owned.own(nativeArray(Float32Array, rowsPerBatch * width));
+    const rowsOf = (width: number) => owned.own(nativeArray(Float32Array, this.rowsPerBatch * width));
     this.#sessions = { plain: sessionOf(false), scaled: sessionOf(true) };
     const batch = () =>
       new Batch(vocabSize, this.#sessions, {
@@ -49,7 +53,7 @@ export class Weigher {
     this.#batches = [batch(), batch()];
   }
 
-  /** The batch that follows. Its contents are valid until the batch after the next. */
+  /** The nth batch. Batch nth + 2 uses the same memory. */
   batch(nth: number): Batch {
     return this.#batches[nth % 2 === 0 ? 0 : 1];
   }

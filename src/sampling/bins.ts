@@ -1,4 +1,5 @@
-// The loops over the vocabulary, where draws spend their time. V8 compiles a constant as a number only if the module does not export it.
+// The loops over the vocabulary, where draws spend their time. V8 compiles a constant as a number only if the module does not export it:
+// hence `laneLength` next to `numBins`.
 
 /** Tokens are put into bins by the upper bits of their weights as float32: sign, exponent and four bits of the fraction. */
 const binShift = 19;
@@ -42,7 +43,7 @@ function fillFromFew(masses: Float64Array, ranges: Uint32Array, weights: Float32
   }
 }
 
-/** All ranges but the last have a multiple of four tokens. */
+/** Four tokens at a time. Only the last range may end in between, and what is read behind the row adds 0 to bin 0. */
 function fillFromMany(masses: Float64Array, ranges: Uint32Array, weights: Float32Array, bits: Uint32Array): void {
   const sums = partialMasses.fill(0);
   for (let i = 0; i < ranges.length; i += 2) {

@@ -1,6 +1,6 @@
 import type { SamplingParams } from '../core/index.ts';
 import { binOf, numBins, weightOfBin } from './bins.ts';
-import { largestOf, segmentSize, type WeighedRow } from './segments.ts';
+import { largestOf, massOf, segmentSize, type WeighedRow } from './segments.ts';
 
 /** Shares of the largest weight that are tried as a bound. Distributions are either steep, and one of the first will do, or flat. */
 const triedShares = [2 ** -3, 2 ** -6, 2 ** -10, 2 ** -15, 2 ** -20];
@@ -9,15 +9,15 @@ const triedShares = [2 ** -3, 2 ** -6, 2 ** -10, 2 ** -15, 2 ** -20];
 const margin = 1e-4;
 
 /**
- * A weight that every token reaches which the parameters may leave, found from the segments alone: segments whose maximum is smaller need
- * not be looked at. 0 if there is no bound that would save much.
+ * A lower bound on the weight of every token that the parameters may keep, found from the segments alone: segments whose maximum is smaller
+ * need not be looked at. 0 if there is no bound that would save much.
  */
 export function neededWeight(row: WeighedRow, { topK, topP, minP }: SamplingParams): number {
   if (topK > 0) return weightOfLargest(topK, row);
-  return Math.max(topP < 1 ? weightOfMass(topP, row) : 0, minP * largestOf(row));
+  return Math.max(topP < 1 ? weightOfMass(topP * massOf(row), row) : 0, minP * largestOf(row));
 }
 
-/** As many tokens reach this weight, since the maxima of as many segments do. */
+/** A weight that so many tokens reach, since the maxima of as many segments do. */
 function weightOfLargest(count: number, { maxima }: WeighedRow): number {
   const counts = new Uint32Array(numBins);
   for (let segment = 0; segment < maxima.length; segment++) {
@@ -32,7 +32,7 @@ function weightOfLargest(count: number, { maxima }: WeighedRow): number {
   return 0;
 }
 
-/** The tokens that reach this weight have the mass. */
+/** A weight such that the tokens of at least this weight hold the mass; 0 if none is found. */
 function weightOfMass(mass: number, row: WeighedRow): number {
   const largest = largestOf(row);
   for (const share of triedShares) {

@@ -60,7 +60,7 @@ export class RankedTokens {
 
   /**
    * @param row probabilities
-   * @param least all tokens with at least this weight are ranked, and no others are asked for
+   * @param least all tokens with at least this weight are ranked. Prefixes that reach further end somewhere behind them
    */
   load(row: WeighedRow, least = 0): void {
     const { logits, weights } = row;

@@ -18,7 +18,7 @@ const greedyBelow = 1e-5;
 /** The likeliest tokens that a device hands to the host for a row; usually more than top-k and top-p keep. */
 export const maxLikeliest = 512;
 
-/** Instead of 0, which every token reaches. Random numbers are multiples of 2^-53. */
+/** Instead of 0, which even an impossible token reaches. Random numbers are multiples of 2^-53. */
 const tiny = 2 ** -60;
 
 /** Keeps rounding from reaching a token behind the last one. */
@@ -82,16 +82,16 @@ export class Sampler implements TokenSampler {
   }
 
   draw(row: WeighedRow, sampling: RowSampling): readonly number[] | Undrawable {
-    const { params } = sampling;
+    const { params, choices } = sampling;
+    const total = massOf(row);
+    if (!isProbability(total)) return whyUndrawable(row.logits);
     if (isGreedy(params)) {
       const best = argmax(row.logits);
-      return best === undefined ? whyUndrawable(row.logits) : sampling.choices.map(() => best);
+      return choices.map(() => best);
     }
-    const mass = massOf(row);
-    if (!isProbability(mass)) return whyUndrawable(row.logits);
     const numbers = numbersOf(sampling);
     if (params.typicalP < 1) return this.#drawTypical(row, params, numbers);
-    if (!isRestricted(params)) return numbers.map((number) => idReaching(number * mass, row));
+    if (!isRestricted(params)) return numbers.map((number) => idReaching(number * total, row));
     const kept = this.#restrict(row, params, numbers);
     const masses = numbers.map((number) => number * kept.mass);
     this.#tokens.prepare(masses);
@@ -161,18 +161,11 @@ function reaching(mass: number, ids: Uint32Array, weights: Float32Array): number
   return ids.at(-1) ?? 0;
 }
 
-/** The index of the largest logit; the first one of equals. Undefined if that logit is not finite. */
-function argmax(logits: Float32Array): number | undefined {
+/** The index of the largest logit; the first one of equals. */
+function argmax(logits: Float32Array): number {
   let best = 0;
-  let max = Number.NEGATIVE_INFINITY;
-  for (let id = 0; id < logits.length; id++) {
-    const logit = logits[id] ?? 0;
-    if (logit > max) {
-      max = logit;
-      best = id;
-    }
-  }
-  return Number.isFinite(max) ? best : undefined;
+  for (let id = 1; id < logits.length; id++) if ((logits[id] ?? 0) > (logits[best] ?? 0)) best = id;
+  return best;
 }
 
 function whyUndrawable(logits: Float32Array): Undrawable {

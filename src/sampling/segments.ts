@@ -57,7 +57,7 @@ export function idReaching(mass: number, { weights, sums }: WeighedRow): number 
   return last;
 }
 
-/** How many values of a row are larger than one of them. @param maxima of the segments */
+/** How many values of a row are larger than a given one. @param maxima of the segments */
 export function numLarger(values: Float32Array, maxima: Float32Array, value: number): number {
   let count = 0;
   for (let segment = 0; segment < maxima.length; segment++) {

@@ -43,8 +43,12 @@ export function weightsOf(logits: Float32Array, temperature = 1): Float32Array {
 /** Logits as the sampler gets them. */
 export function weighed(logits: Float32Array, temperature = 1): WeighedRow {
   const weights = weightsOf(logits, temperature);
-  const sums = segmentsOf(weights).map((segment) => segment.reduce((sum, weight) => sum + weight, 0));
-  return { logits, weights, sums: Float32Array.from(sums), maxima: maximaOf(weights) };
+  return { logits, weights, sums: sumsOf(weights), maxima: maximaOf(weights) };
+}
+
+/** The sum of each segment. */
+export function sumsOf(values: Float32Array): Float32Array {
+  return Float32Array.from(segmentsOf(values), (segment) => segment.reduce((sum, value) => sum + value, 0));
 }
 
 /** The largest value of each segment. */

@@ -1,4 +1,5 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
   greedy,
   NoTokenError,
@@ -7,18 +8,28 @@ import {
   type RowSampling,
   type SamplingParams,
   ServingError,
+  type StepLimits,
   type StepRow,
   type TokenLogprobs,
 } from '../../../src/core/index.ts';
 import { OrtModelRunner } from '../../../src/engine/index.ts';
 import { openModel } from '../../../src/model/index.ts';
+import { LikeliestIds, Sampler, type TokenSampler } from '../../../src/sampling/index.ts';
 import { choosing } from '../../support/conformance.ts';
 import { embeddedModel, temporaryFolder } from '../../support/fixtures.ts';
 
 const limits = { maxBatchSize: 40, maxModelLen: 128, maxStepTokens: 40 + 600 };
 const sampled: SamplingParams = { ...greedy, temperature: 1, seed: 3 };
 
-async function runnerOf(options: { readonly threads?: number; readonly sampler?: ReturnType<typeof choosing> } = {}) {
+const embeddedVocabSize = 3072;
+
+interface Options {
+  readonly threads?: number;
+  readonly sampler?: TokenSampler;
+  readonly limits?: StepLimits;
+}
+
+async function runnerOf(options: Options = {}) {
   const { threads = 2, ...others } = options;
   const model = await openModel(embeddedModel, await temporaryFolder());
   const runner = new OrtModelRunner({ model, limits, session: { threads, spinning: false }, ...others });
@@ -220,4 +231,30 @@ test('a step of rows that are drawn and scored leaves the event loop turns in be
   await run(runner, ...rows);
   isRunning = false;
   expect(numTurns).toBeGreaterThan(rows.length);
+});
+
+test('after a terminated step, nothing uses its memory any more', async () => {
+  const sampler = new Sampler(embeddedVocabSize);
+  let numDraws = 0;
+  const terminating: TokenSampler = {
+    needs: (row) => sampler.needs(row),
+    adjusts: (row) => sampler.adjusts(row),
+    adjust: (...row) => sampler.adjust(...row),
+    draw: (...row) => {
+      // The weights of the third batch are not computed any more.
+      if (++numDraws === 20) runner.terminate();
+      return sampler.draw(...row);
+    },
+    drawAmong: () => undefined,
+  };
+  const runner = await runnerOf({ sampler: terminating, limits: { ...limits, maxBatchSize: 120, maxStepTokens: 240 } });
+  const rows = Array.from({ length: 120 }, (_, slot) =>
+    freshRow(slot, [4 + slot], { params: sampled, numLogprobs: 20 }),
+  );
+  const ranked = vi.spyOn(LikeliestIds.prototype, 'of');
+  onTestFinished(() => ranked.mockRestore());
+  await expect(run(runner, ...rows)).rejects.toThrow('the model could not be run');
+  const numRanked = ranked.mock.calls.length;
+  for (let turn = 0; turn < 50; turn++) await nextTurn();
+  expect(ranked.mock.calls.length).toBe(numRanked);
 });

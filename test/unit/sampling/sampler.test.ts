@@ -7,7 +7,7 @@ import { philox, uniform } from '../../../src/sampling/random.ts';
 import { RankedTokens } from '../../../src/sampling/ranked-tokens.ts';
 import { restrict } from '../../../src/sampling/restrict.ts';
 import { TypicalTokens } from '../../../src/sampling/typical-p.ts';
-import { onlyLeft, randomLogits, weighed } from '../../support/random-logits.ts';
+import { maximaOf, onlyLeft, randomLogits, sumsOf, weighed } from '../../support/random-logits.ts';
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 
@@ -68,6 +68,7 @@ describe('random numbers', () => {
 describe('no token can be drawn', () => {
   test.each([
     ['greedy, NaN', { temperature: 0 }, [nan, nan, nan], 'not finite'],
+    ['greedy, one is NaN', { temperature: 0 }, [1, nan, 2], 'not finite'],
     ['greedy, infinite', { temperature: 0 }, [1, inf], 'not finite'],
     ['greedy, all masked', { temperature: 0 }, [-inf, -inf], 'all masked'],
     ['sampled, all masked', { temperature: 1 }, [-inf, -inf], 'all masked'],
@@ -218,6 +219,17 @@ function keptOf(row: WeighedRow, params: SamplingParams, least = 0): Uint32Array
   tokens.load(row, least);
   return tokens.ids(restrict(tokens, params)).slice();
 }
+
+test('top-p is exact if the weights do not add up to 1, as those of large vocabularies', () => {
+  const heavy = Array<number>(32).fill(0.9905 / 32);
+  const light = Array<number>(3168).fill(0.0195 / 3168);
+  const weights = Float32Array.from([...heavy, ...light]);
+  const row = { ...weighed(weights.map(Math.log)), weights, sums: sumsOf(weights), maxima: maximaOf(weights) };
+  const params = { ...greedy, temperature: 1, topP: 0.985 };
+  const kept = keptOf(row, params, neededWeight(row, params));
+  expect(kept).toEqual(keptOf(row, params));
+  expect(kept.length).toBeGreaterThan(heavy.length);
+});
 
 test('draws come from the kept tokens only, whatever the parameters, ties and masks', () => {
   const shape = fc.record({
