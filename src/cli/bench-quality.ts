@@ -16,11 +16,11 @@ const documentSeparator = '<|endoftext|>';
 interface Reading {
   /** Sum of the negative log probabilities of the tokens of the text (nats). */
   readonly lossSum: number;
-  /** The likeliest token at each place of each window. */
+  /** The most likely token at each place of each window. */
   readonly likeliest: readonly Int32Array[];
 }
 
-/** `weft bench quality`: how well each precision predicts a text, and how often its likeliest token is that of fp32. */
+/** `weft bench quality`: how well each precision predicts a text, and how often its most likely token is that of fp32. */
 export async function benchQuality({ settings, operands }: CommandLine): Promise<void> {
   const [file = '', name = embeddedModelFolder] = operands;
   const variants = variantsOn(settings);
@@ -33,7 +33,7 @@ export async function benchQuality({ settings, operands }: CommandLine): Promise
   if (windows.length === 0) throw new UserError(`${file} has fewer than the ${windowTokens} tokens of a window`);
   const numTokens = windows.reduce((sum, tokens) => sum + tokens.length - 1, 0);
   const lines = [
-    '| precision | loss (nats per token) | perplexity | likeliest token as in fp32 |',
+    '| precision | loss (nats per token) | perplexity | most likely token as in fp32 |',
     '| --- | --- | --- | --- |',
   ];
   let reference: Reading | undefined;

@@ -113,7 +113,7 @@ export const commands: readonly Command[] = [
     name: 'bench quality',
     operands: ['TEXT_FILE', '[MODEL]'],
     summary: 'Measure how much quality each precision costs.',
-    details: `Prints how well the model predicts a text in every precision (loss and perplexity), and how often it agrees with fp32 on the likeliest next token. ${modelDetails}`,
+    details: `Prints how well the model predicts a text in every precision (loss and perplexity), and how often it agrees with fp32 on the most likely next token. ${modelDetails}`,
     example: 'weft bench quality stories.txt facebook/opt-125m',
     keys: measuringKeys,
     run: async (line) => (await import('./bench-quality.ts')).benchQuality(line),

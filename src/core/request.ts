@@ -5,11 +5,11 @@ export type Prompt = string | readonly number[];
 export interface SamplingParams {
   /** 0 is greedy. */
   readonly temperature: number;
-  /** Sample among the `topK` likeliest tokens; 0 is off. */
+  /** Sample among the `topK` most likely tokens; 0 is off. */
   readonly topK: number;
-  /** Sample among the likeliest tokens that together hold this probability; 1 is off. */
+  /** Sample among the most likely tokens that together hold this probability; 1 is off. */
   readonly topP: number;
-  /** Sample among the tokens that are at least this share as likely as the likeliest; 0 is off. */
+  /** Sample among the tokens that are at least this share as likely as the most likely one; 0 is off. */
   readonly minP: number;
   /** Sample among the most typical tokens that together hold this probability; 1 is off. */
   readonly typicalP: number;
@@ -27,7 +27,7 @@ export interface SamplingParams {
   readonly seed: number;
 }
 
-/** Always the likeliest token. */
+/** Always the most likely token. */
 export const greedy: SamplingParams = {
   temperature: 0,
   topK: 0,
@@ -75,9 +75,9 @@ export interface GenerateRequest {
   /** Words that are never generated. */
   readonly badWords: readonly string[];
   readonly sampling: SamplingParams;
-  /** Reports the log probability of each new token, and of this many of the likeliest ones. */
+  /** Reports the log probability of each new token, and of this many of the most likely ones. */
   readonly numLogprobs: number | undefined;
-  /** Reports the log probability of each token of a prompt but the first, and of this many of the likeliest ones. */
+  /** Reports the log probability of each token of a prompt but the first, and of this many of the most likely ones. */
   readonly numPromptLogprobs: number | undefined;
   /** Whether the reply has the log probabilities of a prompt in each of its answers. False by default. */
   readonly repeatsPrompt?: boolean;

@@ -12,7 +12,7 @@ export interface RowSampling {
   readonly context?: TokenContext | undefined;
   /** Tokens that cannot be drawn now. */
   readonly bannedTokenIds?: readonly number[] | undefined;
-  /** How many of the likeliest tokens to report with their log probabilities. If undefined, none is computed. */
+  /** How many of the most likely tokens to report with their log probabilities. If undefined, none is computed. */
   readonly numLogprobs?: number | undefined;
 }
 
@@ -72,7 +72,7 @@ export interface TokenLogprobs {
   readonly logprob: number;
   /** Place of the token among all tokens by probability, from 1. */
   readonly rank: number;
-  /** The likeliest tokens, the likeliest first. */
+  /** The most likely tokens, the most likely first. */
   readonly top: readonly { readonly id: number; readonly logprob: number }[];
 }
 

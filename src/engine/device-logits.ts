@@ -23,7 +23,7 @@ interface DeviceRows {
   readonly numRows: number;
 }
 
-/** A row of which the likeliest tokens are wanted. */
+/** A row of which the most likely tokens are wanted. */
 interface LikeliestRow {
   readonly at: number;
   readonly sampling: RowSampling;
@@ -94,7 +94,7 @@ class RowReader {
   }
 }
 
-/** Copies the likeliest tokens of rows to the host. */
+/** Copies the most likely tokens of rows to the host. */
 class LikeliestReader {
   readonly #session: Session;
   readonly #vocabSize: number;

@@ -29,7 +29,7 @@ export interface Logits {
   bind(numRows: number): void;
   /** Rows of the last run. Valid until the next call. @param ats ascending */
   read(ats: readonly number[]): Promise<HostRows>;
-  /** The likeliest tokens of rows, if finding them is faster than reading all. */
+  /** The most likely tokens of rows, if finding them is faster than reading all. */
   readLikeliest?(rows: readonly { readonly at: number; readonly sampling: RowSampling }[]): Promise<LikeliestTokens[]>;
 }
 

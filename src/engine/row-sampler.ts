@@ -88,7 +88,7 @@ export class RowSampler {
     }
   }
 
-  /** Draws from the likeliest tokens, for the rows that need no others and where reading these few is faster. */
+  /** Draws from the most likely tokens, for the rows that need no others and where reading these few is faster. */
   async #drawFromFew(rows: readonly DrawnRow[], drawn: Map<DrawnRow, readonly number[] | Undrawable>): Promise<void> {
     if (this.#logits.readLikeliest === undefined) return;
     const few = rows.filter(({ sampling }) => this.#sampler.needs(sampling) === 'few');

@@ -16,7 +16,7 @@ export interface ScoredToken {
   /** Index among the run's rows of logits. */
   readonly at: number;
   readonly id: number;
-  /** How many of the likeliest tokens to report. */
+  /** How many of the most likely tokens to report. */
   readonly numTop: number;
 }
 
@@ -39,7 +39,7 @@ interface RowFigures {
 
 /**
  * Finds log probabilities. What needs all tokens of a row is computed off the event loop, while tokens are drawn. The rest is done on it:
- * with the maxima of segments, finding the likeliest tokens takes few comparisons.
+ * with the maxima of segments, finding the most likely tokens takes few comparisons.
  */
 export class Scorer {
   readonly #session: Session;

@@ -9,13 +9,13 @@ export interface GenerateOptions {
    * default 0; at most `maxNewTokens`.
    */
   readonly minNewTokens?: number | undefined;
-  /** At least 0. 0, the default, always picks the likeliest token. */
+  /** At least 0. 0, the default, always picks the most likely token. */
   readonly temperature?: number | undefined;
-  /** Sample among this many of the likeliest tokens. 0, the default, turns this off. */
+  /** Sample among this many of the most likely tokens. 0, the default, turns this off. */
   readonly topK?: number | undefined;
-  /** Sample among the likeliest tokens with this total probability, above 0. 1, the default, turns this off. */
+  /** Sample among the most likely tokens with this total probability, above 0. 1, the default, turns this off. */
   readonly topP?: number | undefined;
-  /** Sample among the tokens that are at least this share as likely as the likeliest. 0, the default, turns this off. */
+  /** Sample among the tokens that are at least this share as likely as the most likely one. 0, the default, turns this off. */
   readonly minP?: number | undefined;
   /** Sample among the most typical tokens with this total probability, above 0. 1, the default, turns this off. */
   readonly typicalP?: number | undefined;
@@ -47,7 +47,7 @@ export interface GenerateOptions {
   readonly addSpecialTokens?: boolean | undefined;
   /** Keep only this many tokens at the end of the prompt, at least 1. By default all. */
   readonly truncatePromptTokens?: number | undefined;
-  /** Report the log probability of each new token, and this many of the likeliest tokens, 0 to 20, in `token.logprobs`. */
+  /** Report the log probability of each new token, and this many of the most likely tokens, 0 to 20, in `token.logprobs`. */
   readonly logprobs?: number | undefined;
   /** The same for the tokens of the prompt, 0 to 20, in a `prompt` event. */
   readonly promptLogprobs?: number | undefined;

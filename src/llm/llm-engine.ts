@@ -106,7 +106,7 @@ export class LlmEngine implements TextGenerator {
    * @throws {ModelError} the model cannot be run
    */
   async warmUp(): Promise<void> {
-    // The graph always finds the likeliest token. On a device, drawing from a few tokens and drawing from all are two code paths.
+    // The graph always finds the most likely token. On a device, drawing from a few tokens and drawing from all are two code paths.
     for (const topK of [1, 0]) {
       if (this.#state !== 'starting') return;
       for await (const event of this.#startProbe({ topK })) {

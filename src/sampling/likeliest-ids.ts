@@ -1,6 +1,6 @@
 import { segmentSize } from './segments.ts';
 
-/** Finds the likeliest tokens of rows. Memory is allocated once. */
+/** Finds the most likely tokens of rows. Memory is allocated once. */
 export class LikeliestIds {
   readonly #largest: LargestValues;
 
@@ -12,13 +12,13 @@ export class LikeliestIds {
   /**
    * @param logits of one row, [vocabulary]
    * @param maxima the largest logit of each segment
-   * @returns the `count` likeliest tokens, the likeliest first; of equals, the smaller id first. Valid until the next call
+   * @returns the `count` most likely tokens, the most likely first; of equals, the smaller id first. Valid until the next call
    */
   of(logits: Float32Array, maxima: Float32Array, count: number): Uint32Array {
     const largest = this.#largest;
     largest.start(count);
     for (let segment = 0; segment < maxima.length; segment++) largest.offer(segment, maxima[segment] ?? 0);
-    // That many segments have a token that is at least as likely, so the others have none of the likeliest.
+    // That many segments have a token that is at least as likely, so the others have none of the most likely.
     const least = largest.least;
     largest.start(count);
     for (let segment = 0; segment < maxima.length; segment++) {

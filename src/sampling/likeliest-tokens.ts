@@ -1,6 +1,6 @@
 import type { SamplingParams } from '../core/index.ts';
 
-/** The likeliest tokens of a row, the likeliest first. */
+/** The most likely tokens of a row, the most likely first. */
 export interface LikeliestTokens {
   readonly ids: ArrayLike<bigint>;
   readonly logits: Float32Array;

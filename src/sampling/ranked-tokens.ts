@@ -29,7 +29,7 @@ interface BinPlace {
 }
 
 /**
- * The tokens of a row from the likeliest to the least likely, without sorting them. Of equally likely tokens, the smaller id comes first.
+ * The tokens of a row from the most likely to the least likely, without sorting them. Of equally likely tokens, the smaller id comes first.
  * One pass over those that may be needed puts them into bins. After that, only the members of a few bins are looked at.
  */
 export class RankedTokens {
@@ -46,7 +46,7 @@ export class RankedTokens {
   /** The tokens that are in the bins: first and end of each range of ids. */
   readonly #ranges: Uint32Array;
   #rangesLength = 0;
-  /** The bins that have members, the likeliest first. */
+  /** The bins that have members, the most likely first. */
   readonly #filled = new Uint16Array(numBins);
   #numFilled = 0;
   #mass = 0;
@@ -83,7 +83,7 @@ export class RankedTokens {
     return { mass: this.#mass, logit: Number.NEGATIVE_INFINITY, lastId: -1 };
   }
 
-  /** The `count` likeliest tokens, and those that are as likely as the last of them. */
+  /** The `count` most likely tokens, and those that are as likely as the last of them. */
   ofCount(count: number): Prefix {
     fillCounts(this.#counts, this.#chosen, this.#bits);
     const place = this.#placeWhere(this.#counts, (numTokens) => numTokens >= count);
@@ -96,7 +96,7 @@ export class RankedTokens {
     return { mass: this.#massBefore(bin) + sumOf(kept, this.#weights), logit, lastId: Number.POSITIVE_INFINITY };
   }
 
-  /** The fewest of the likeliest tokens, at least one, that reach the mass. */
+  /** The fewest of the most likely tokens, at least one, that reach the mass. */
   ofMass(mass: number): Prefix {
     const { bin, before } = this.#placeOfMass(mass);
     const finer = this.#finerPlace(bin, mass - before);

@@ -12,10 +12,10 @@ import { idReaching, isProbability, massOf, type WeighedRow } from './segments.t
 import { sumOf } from './select.ts';
 import { TypicalTokens } from './typical-p.ts';
 
-/** Below this temperature the likeliest token is practically certain, and dividing by it would overflow. */
+/** Below this temperature the most likely token is practically certain, and dividing by it would overflow. */
 const greedyBelow = 1e-5;
 
-/** The likeliest tokens that a device hands to the host for a row; usually more than top-k and top-p keep. */
+/** The most likely tokens that a device hands to the host for a row; usually more than top-k and top-p keep. */
 export const maxLikeliest = 512;
 
 /** Instead of 0, which even an impossible token reaches. Random numbers are multiples of 2^-53. */
@@ -24,7 +24,7 @@ const tiny = 2 ** -60;
 /** Keeps rounding from reaching a token behind the last one. */
 const justBelowOne = 1 - 1e-12;
 
-/** Which of a row's logits the sampler has to see: only the index of the largest one, the {@link maxLikeliest} likeliest, or all. */
+/** Which of a row's logits the sampler has to see: only the index of the largest one, the {@link maxLikeliest} most likely, or all. */
 export type NeededLogits = 'best' | 'few' | 'all';
 
 /** Why no token can be drawn: some logits are NaN or +Infinity, or all are -Infinity. */

@@ -10,16 +10,16 @@ interface Details {
   readonly off?: string;
 }
 
-const number = (bounds: TNumberOptions, meaning: string, { off = '0 is off', ...preset }: Details) =>
+const number = (bounds: TNumberOptions, meaning: string, { off = '0 turns it off', ...preset }: Details) =>
   Type.Optional(Type.Number({ ...bounds, ...preset, description: `${meaning}; ${off}` }));
 
 const share = { exclusiveMinimum: 0, maximum: 1 };
 const signed = { minimum: -maxPenalty, maximum: maxPenalty };
 
-export const topP = ({ off = '1 is off', ...details }: Details = {}) =>
-  number(share, 'sample among the likeliest tokens with this total probability', { off, ...details });
+export const topP = ({ off = '1 turns it off', ...details }: Details = {}) =>
+  number(share, 'sample among the most likely tokens with this total probability', { off, ...details });
 
-export const typicalP = ({ off = '1 is off', ...details }: Details = {}) =>
+export const typicalP = ({ off = '1 turns it off', ...details }: Details = {}) =>
   number(share, 'sample among the most typical tokens with this total probability', { off, ...details });
 
 export const topK = ({ minimum, off, ...preset }: Details & { readonly minimum: number }) =>
@@ -27,14 +27,14 @@ export const topK = ({ minimum, off, ...preset }: Details & { readonly minimum: 
     Type.Integer({
       minimum,
       ...preset,
-      description: ['sample among this many of the likeliest tokens', off].filter(Boolean).join('; '),
+      description: ['sample among this many of the most likely tokens', off].filter(Boolean).join('; '),
     }),
   );
 
 export const repetitionPenalty = number(
   { exclusiveMinimum: 0 },
-  'above 1 makes tokens of the prompt and the answer less likely, below 1 likelier',
-  { default: greedy.repetitionPenalty, off: '1 is off' },
+  'above 1 makes tokens of the prompt and the answer less likely, below 1 more likely',
+  { default: greedy.repetitionPenalty, off: '1 turns it off' },
 );
 
 export const frequencyPenalty = number(
@@ -45,7 +45,7 @@ export const frequencyPenalty = number(
 
 const minP = number(
   { minimum: 0, maximum: 1 },
-  'sample among the tokens that are at least this share as likely as the likeliest',
+  'sample among the tokens that are at least this share as likely as the most likely one',
   { default: greedy.minP },
 );
 
@@ -86,7 +86,7 @@ export const minNewTokens = Type.Optional(
 /** Fields that have the same names in several dialects. */
 export const commonFields = {
   top_p: topP({ default: greedy.topP }),
-  top_k: topK({ minimum: -1, default: greedy.topK, off: '0 or -1 is off' }),
+  top_k: topK({ minimum: -1, default: greedy.topK, off: '0 or -1 turns it off' }),
   min_p: minP,
   typical_p: typicalP({ default: greedy.typicalP }),
   repetition_penalty: repetitionPenalty,

@@ -28,7 +28,7 @@ export const chatBody = Type.Object(
         minimum: 0,
         maximum: maxLogprobs,
         default: 0,
-        description: 'report log probabilities of this many of the likeliest tokens, too; only if logprobs is true',
+        description: 'report log probabilities of this many of the most likely tokens, too; only if logprobs is true',
       }),
     ),
     echo: Type.Optional(

@@ -36,7 +36,7 @@ export const completionBody = Type.Object(
       Type.Integer({
         minimum: 0,
         maximum: maxLogprobs,
-        description: 'report log probabilities of tokens, and of this many of the likeliest',
+        description: 'report log probabilities of tokens, and of this many of the most likely ones',
       }),
     ),
     add_special_tokens: Type.Optional(

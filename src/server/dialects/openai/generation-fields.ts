@@ -45,7 +45,7 @@ export const generationFields = {
   include_stop_str_in_output: flag(false, 'the text includes the stop string'),
   min_tokens: minNewTokens,
   prompt_logprobs: numLogprobs(
-    'report log probabilities of the tokens of the prompt, and of this many of the likeliest; not with stream',
+    'report log probabilities of the tokens of the prompt, and of this many of the most likely ones; not with stream',
   ),
   truncate_prompt_tokens: Type.Optional(
     Type.Union([Type.Literal(-1), Type.Integer({ minimum: 1 })], {

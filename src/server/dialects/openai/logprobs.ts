@@ -12,7 +12,7 @@ export const completionLogprobs = Type.Object({
   token_logprobs: Type.Array(nullable(logprob), { description: 'null for the first token of a prompt' }),
   top_logprobs: Type.Array(nullable(Type.Record(Type.String(), logprob)), {
     description:
-      'the token and the likeliest ones; of several with the same text, all but the first are named by their ids',
+      'the token and the most likely ones; of several with the same text, all but the first are named by their ids',
   }),
   text_offset: Type.Array(
     Type.Integer({ description: 'characters in front of the one that the token begins with or continues' }),
@@ -26,7 +26,7 @@ export const promptLogprobs = Type.Array(
       Type.Object({ logprob, rank: Type.Integer({ minimum: 1 }), decoded_token: Type.String() }),
     ),
   ),
-  { description: 'the token and the likeliest ones; null for the first token' },
+  { description: 'the token and the most likely ones; null for the first token' },
 );
 
 const namedToken = {

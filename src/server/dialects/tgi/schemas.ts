@@ -14,7 +14,7 @@ export const parameters = Type.Object(
       Type.Boolean({
         default: false,
         description:
-          'draw at random instead of taking the likeliest token; temperature, top_k, top_p or typical_p turn this on as well, and so does leaving out parameters',
+          'draw at random instead of taking the most likely token; temperature, top_k, top_p or typical_p turn this on as well, and so does leaving out parameters',
       }),
     ),
     temperature: Type.Optional(
@@ -25,8 +25,8 @@ export const parameters = Type.Object(
       }),
     ),
     top_k: topK({ minimum: 1 }),
-    top_p: topP({ off: '1, which TGI refuses, is off' }),
-    typical_p: typicalP({ off: '1, which TGI refuses, is off' }),
+    top_p: topP({ off: '1, which TGI refuses, turns it off' }),
+    typical_p: typicalP({ off: '1, which TGI refuses, turns it off' }),
     repetition_penalty: repetitionPenalty,
     frequency_penalty: frequencyPenalty,
     seed: Type.Optional(
@@ -73,7 +73,7 @@ export const parameters = Type.Object(
       }),
     ),
     top_n_tokens: numLogprobs(
-      `with details or a stream, report this many of the likeliest tokens at each position; TGI allows 5, Weft ${maxLogprobs}`,
+      `with details or a stream, report this many of the most likely tokens at each position; TGI allows 5, Weft ${maxLogprobs}`,
     ),
   },
   {

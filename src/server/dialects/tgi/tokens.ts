@@ -14,7 +14,7 @@ export function answerToken({ token: { id, logprobs }, text }: TokenEvent, codec
   return { id, text: special ? nameOf(id, codec) : text, logprob, special };
 }
 
-/** The likeliest tokens at the position of a token. */
+/** The most likely tokens at the position of a token. */
 export function topTokens(logprobs: TokenLogprobs | undefined, codec: Codec): Token[] {
   return (logprobs?.top ?? []).map(({ id, logprob }) => ({
     id,

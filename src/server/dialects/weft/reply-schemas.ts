@@ -29,7 +29,7 @@ const tokenLogprobs = Type.Object(
     logprob: Type.Number({ description: 'of the token itself' }),
     rank: Type.Integer({ description: 'its place among all tokens by probability, from 1' }),
     top: Type.Array(Type.Object({ token_id: Type.Integer(), logprob: Type.Number() }), {
-      description: 'the likeliest tokens, the likeliest first',
+      description: 'the most likely tokens, the most likely first',
     }),
   },
   {

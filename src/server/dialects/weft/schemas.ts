@@ -49,7 +49,7 @@ export const generateBody = Type.Object(
     truncate_prompt_tokens: Type.Optional(
       Type.Integer({ minimum: 1, description: 'keep only this many tokens at the end of a prompt' }),
     ),
-    logprobs: numLogprobs('report the log probability of each new token, and this many of the likeliest tokens'),
+    logprobs: numLogprobs('report the log probability of each new token, and this many of the most likely tokens'),
     prompt_logprobs: numLogprobs('the same for the tokens of the prompt'),
     stream: Type.Optional(
       Type.Boolean({ description: 'reply with server-sent events; by default if Accept is text/event-stream' }),
