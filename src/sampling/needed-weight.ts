@@ -1,6 +1,6 @@
 import type { SamplingParams } from '../core/index.ts';
 import { binOf, numBins, weightOfBin } from './bins.ts';
-import { largestOf, massOf, segmentSize, type WeighedRow } from './segments.ts';
+import { type MeasuredRow, segmentSize, type WeighedRow } from './segments.ts';
 
 /** Shares of the largest weight that are tried as a bound. Distributions are either steep, and one of the first will do, or flat. */
 const triedShares = [2 ** -3, 2 ** -6, 2 ** -10, 2 ** -15, 2 ** -20];
@@ -12,9 +12,9 @@ const margin = 1e-4;
  * A lower bound on the weight of every token that the parameters may keep, found from the segments alone: segments whose maximum is smaller
  * need not be looked at. 0 if there is no bound that would save much.
  */
-export function neededWeight(row: WeighedRow, { topK, topP, minP }: SamplingParams): number {
+export function neededWeight(row: MeasuredRow, { topK, topP, minP }: SamplingParams): number {
   if (topK > 0) return weightOfLargest(topK, row);
-  return Math.max(topP < 1 ? weightOfMass(topP * massOf(row), row) : 0, minP * largestOf(row));
+  return Math.max(topP < 1 ? weightOfMass(topP * row.mass, row) : 0, minP * row.largest);
 }
 
 /** A weight that so many tokens reach, since the maxima of as many segments do. */
@@ -33,10 +33,9 @@ function weightOfLargest(count: number, { maxima }: WeighedRow): number {
 }
 
 /** A weight such that the tokens of at least this weight hold the mass; 0 if none is found. */
-function weightOfMass(mass: number, row: WeighedRow): number {
-  const largest = largestOf(row);
+function weightOfMass(mass: number, row: MeasuredRow): number {
   for (const share of triedShares) {
-    const weight = share * largest;
+    const weight = share * row.largest;
     const reached = reachedAtLeast(weight, row);
     if (reached.numSegments > row.sums.length / 2) return 0;
     if (reached.mass >= mass + margin) return weight;

@@ -11,7 +11,7 @@ import {
   numFinerBins,
   weightOfBin,
 } from './bins.ts';
-import { largestOf, massOf, numSegmentsOf, segmentSize, type WeighedRow } from './segments.ts';
+import { type MeasuredRow, numSegmentsOf, segmentSize, type WeighedRow } from './segments.ts';
 import { type RowTokens, selectLargest, sumOf } from './select.ts';
 
 /** The first tokens of a row: those above a logit, and of those with this logit, the ids up to `lastId`. */
@@ -62,14 +62,14 @@ export class RankedTokens {
    * @param row probabilities
    * @param least all tokens with at least this weight are ranked. Prefixes that reach further end somewhere behind them
    */
-  load(row: WeighedRow, least = 0): void {
-    const { logits, weights } = row;
+  load(row: MeasuredRow, least = 0): void {
+    const { logits, weights, mass, largest } = row;
     this.#logits = logits;
     this.#weights = weights;
     this.#bits = new Uint32Array(weights.buffer, weights.byteOffset, weights.length);
     this.#members.clear();
-    this.#mass = massOf(row);
-    this.#largest = largestOf(row);
+    this.#mass = mass;
+    this.#largest = largest;
     this.#chooseRanges(row, weightOfBin(binOf(least)));
     fillMasses(this.#masses, this.#chosen, weights, this.#bits);
     this.#numFilled = 0;

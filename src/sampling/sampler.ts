@@ -8,7 +8,7 @@ import { outputPenalties, repetitionPenalty } from './penalties.ts';
 import { uniform } from './random.ts';
 import { type Prefix, RankedTokens } from './ranked-tokens.ts';
 import { restrict } from './restrict.ts';
-import { idReaching, isProbability, massOf, type WeighedRow } from './segments.ts';
+import { idReaching, isProbability, type MeasuredRow, measured, type WeighedRow } from './segments.ts';
 import { sumOf } from './select.ts';
 import { TypicalTokens } from './typical-p.ts';
 
@@ -81,24 +81,24 @@ export class Sampler implements TokenSampler {
     for (const adjuster of this.#adjusters) if (adjuster.appliesTo(sampling)) adjuster.adjust(logits, sampling);
   }
 
-  draw(row: WeighedRow, sampling: RowSampling): readonly number[] | Undrawable {
+  draw(weighed: WeighedRow, sampling: RowSampling): readonly number[] | Undrawable {
     const { params, choices } = sampling;
-    const total = massOf(row);
-    if (!isProbability(total)) return whyUndrawable(row.logits);
+    const row = measured(weighed);
+    if (!isProbability(row.mass)) return whyUndrawable(row.logits);
     if (isGreedy(params)) {
       const best = argmax(row.logits);
       return choices.map(() => best);
     }
     const numbers = numbersOf(sampling);
     if (params.typicalP < 1) return this.#drawTypical(row, params, numbers);
-    if (!isRestricted(params)) return numbers.map((number) => idReaching(number * total, row));
+    if (!isRestricted(params)) return numbers.map((number) => idReaching(number * row.mass, row));
     const kept = this.#restrict(row, params, numbers);
     const masses = numbers.map((number) => number * kept.mass);
     this.#tokens.prepare(masses);
     return masses.map((mass) => this.#tokens.ofMass(mass).lastId);
   }
 
-  #drawTypical(row: WeighedRow, params: SamplingParams, numbers: readonly number[]): number[] {
+  #drawTypical(row: MeasuredRow, params: SamplingParams, numbers: readonly number[]): number[] {
     const { logits } = row;
     const weights = isRestricted(params) ? this.#weightsLeft(row, params) : row.weights;
     const ids = this.#typical.of({ logits, weights }, params);
@@ -107,7 +107,7 @@ export class Sampler implements TokenSampler {
   }
 
   /** The weights, and 0 for tokens that top-k, top-p and min-p do not leave. */
-  #weightsLeft(row: WeighedRow, params: SamplingParams): Float32Array {
+  #weightsLeft(row: MeasuredRow, params: SamplingParams): Float32Array {
     const weights = new Float32Array(this.#vocabSize);
     const ids = this.#tokens.ids(this.#restrict(row, params, []));
     for (let i = 0; i < ids.length; i++) weights[ids[i] ?? 0] = row.weights[ids[i] ?? 0] ?? 0;
@@ -115,7 +115,7 @@ export class Sampler implements TokenSampler {
   }
 
   /** The tokens that top-k, top-p and min-p leave. @param numbers that tokens are going to be drawn with */
-  #restrict(row: WeighedRow, params: SamplingParams, numbers: readonly number[]): Prefix {
+  #restrict(row: MeasuredRow, params: SamplingParams, numbers: readonly number[]): Prefix {
     this.#tokens.load(row, neededWeight(row, params));
     this.#prepare(params, numbers);
     return restrict(this.#tokens, params);

@@ -17,18 +17,24 @@ export function numSegmentsOf(vocabSize: number): number {
   return Math.ceil(vocabSize / segmentSize);
 }
 
-/** The weights of a row together. */
-export function massOf({ sums }: WeighedRow): number {
-  let mass = 0;
-  for (let segment = 0; segment < sums.length; segment++) mass += sums[segment] ?? 0;
-  return mass;
+/** A row, and what all stages of a draw need to know of it. */
+export interface MeasuredRow extends WeighedRow {
+  /** All weights together: close to 1 if the logits are finite. */
+  readonly mass: number;
+  /** The largest weight. */
+  readonly largest: number;
 }
 
-/** The largest weight of a row. */
-export function largestOf({ maxima }: WeighedRow): number {
+/** Adds up the sums and finds the largest of the maxima. */
+export function measured(row: WeighedRow): MeasuredRow {
+  const { sums, maxima } = row;
+  let mass = 0;
   let largest = 0;
-  for (let segment = 0; segment < maxima.length; segment++) largest = Math.max(largest, maxima[segment] ?? 0);
-  return largest;
+  for (let segment = 0; segment < sums.length; segment++) {
+    mass += sums[segment] ?? 0;
+    largest = Math.max(largest, maxima[segment] ?? 0);
+  }
+  return { ...row, mass, largest };
 }
 
 /** Whether weights that add up to this are probabilities. If not, the logits were not finite, or all -Infinity. */

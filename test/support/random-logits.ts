@@ -1,4 +1,4 @@
-import { segmentSize, type WeighedRow } from '../../src/sampling/index.ts';
+import { type MeasuredRow, measured, segmentSize, type WeighedRow } from '../../src/sampling/segments.ts';
 
 /** The generator mulberry32: numbers in [0, 1). */
 function generator(seed: number): () => number {
@@ -41,9 +41,9 @@ export function weightsOf(logits: Float32Array, temperature = 1): Float32Array {
 }
 
 /** Logits as the sampler gets them. */
-export function weighed(logits: Float32Array, temperature = 1): WeighedRow {
+export function weighed(logits: Float32Array, temperature = 1): MeasuredRow {
   const weights = weightsOf(logits, temperature);
-  return { logits, weights, sums: sumsOf(weights), maxima: maximaOf(weights) };
+  return measured({ logits, weights, sums: sumsOf(weights), maxima: maximaOf(weights) });
 }
 
 /** The sum of each segment. */

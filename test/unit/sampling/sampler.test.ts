@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { greedy, type RowSampling, type SamplingParams } from '../../../src/core/index.ts';
-import { Sampler, type Undrawable, type WeighedRow } from '../../../src/sampling/index.ts';
+import { Sampler, type Undrawable } from '../../../src/sampling/index.ts';
 import { neededWeight } from '../../../src/sampling/needed-weight.ts';
 import { philox, uniform } from '../../../src/sampling/random.ts';
 import { RankedTokens } from '../../../src/sampling/ranked-tokens.ts';
 import { restrict } from '../../../src/sampling/restrict.ts';
+import { type MeasuredRow, measured } from '../../../src/sampling/segments.ts';
 import { TypicalTokens } from '../../../src/sampling/typical-p.ts';
 import { maximaOf, onlyLeft, randomLogits, sumsOf, weighed } from '../../support/random-logits.ts';
 
@@ -214,7 +215,7 @@ test('several choices of a row draw what each of them would draw alone', () => {
 });
 
 /** The ids that top-k, top-p and min-p leave. @param least weight of the tokens that are ranked */
-function keptOf(row: WeighedRow, params: SamplingParams, least = 0): Uint32Array {
+function keptOf(row: MeasuredRow, params: SamplingParams, least = 0): Uint32Array {
   const tokens = new RankedTokens(row.weights.length);
   tokens.load(row, least);
   return tokens.ids(restrict(tokens, params)).slice();
@@ -224,7 +225,8 @@ test('top-p is exact if the weights do not add up to 1, as those of large vocabu
   const heavy = Array<number>(32).fill(0.9905 / 32);
   const light = Array<number>(3168).fill(0.0195 / 3168);
   const weights = Float32Array.from([...heavy, ...light]);
-  const row = { ...weighed(weights.map(Math.log)), weights, sums: sumsOf(weights), maxima: maximaOf(weights) };
+  const logits = weights.map(Math.log);
+  const row = measured({ logits, weights, sums: sumsOf(weights), maxima: maximaOf(weights) });
   const params = { ...greedy, temperature: 1, topP: 0.985 };
   const kept = keptOf(row, params, neededWeight(row, params));
   expect(kept).toEqual(keptOf(row, params));

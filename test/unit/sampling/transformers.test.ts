@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { greedy, type SamplingParams } from '../../../src/core/index.ts';
-import { Sampler, type WeighedRow } from '../../../src/sampling/index.ts';
+import { Sampler } from '../../../src/sampling/index.ts';
 import { neededWeight } from '../../../src/sampling/needed-weight.ts';
 import { RankedTokens } from '../../../src/sampling/ranked-tokens.ts';
 import { restrict } from '../../../src/sampling/restrict.ts';
+import type { MeasuredRow } from '../../../src/sampling/segments.ts';
 import { TypicalTokens } from '../../../src/sampling/typical-p.ts';
 import { type LogitsShape, onlyLeft, randomLogits, weighed } from '../../support/random-logits.ts';
 
@@ -60,7 +61,7 @@ describe('what is left of random logits is what the logits processors of transfo
   });
 });
 
-function keptOf(row: WeighedRow, params: SamplingParams): number[] {
+function keptOf(row: MeasuredRow, params: SamplingParams): number[] {
   const tokens = new RankedTokens(row.weights.length);
   tokens.load(row, neededWeight(row, params));
   const left = tokens.ids(restrict(tokens, params));

@@ -1,5 +1,5 @@
 import { fastify } from 'fastify';
-import { afterAll, onTestFinished } from 'vitest';
+import { afterAll, expect, onTestFinished } from 'vitest';
 import type {
   ChatMessage,
   ChatPromptOptions,
@@ -174,4 +174,20 @@ export function dataOf(body: string): unknown[] {
     .filter((frame) => frame !== '')
     .map((frame) => frame.replace(/^data: /, ''))
     .map((data) => (data === '[DONE]' ? data : JSON.parse(data)));
+}
+
+/** The smallest bodies. */
+export const completion = { prompt: 'Hello' };
+export const chat = { messages: [{ role: 'user', content: 'Hello' }] };
+
+/** The function of {@link startOpenai} that sends a body. */
+export type Route = 'complete' | 'chat';
+
+/** The error of a body that is refused before it becomes a request. */
+export async function refusalOf(route: Route, body: object) {
+  const app = await startOpenai();
+  const reply = await app[route](body);
+  expect(app.generator.requests).toEqual([]);
+  const { message, param, code } = reply.json().error;
+  return { status: reply.status, message, param, code };
 }
